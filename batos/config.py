@@ -1,0 +1,102 @@
+"""The settings of batos: one dataclass, each field with the reason for its default.
+
+Read once at the edge (`load`), in the order flag, `BATOS_*` environment variable, `DIR/batos.toml`,
+default; everybody else is handed plain values.  What is not a setting of the whole process does not
+belong here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from batos.errors import BadRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    image: Path = Path("image")
+    endpoint: str = "tcp://127.0.0.1:5555"  # loopback: a stranger on the network is never the owner
+    timeout: float = 0.0  # seconds a command waits for its answer; 0: as long as its kind of message takes
+    staging: Path = Path("lora_staging")  # adapters waiting to be ingested
+
+    max_frame_bytes: int = 16 * 2**20  # larger documents enter through `remember`, which reads files
+    max_waiting: int = 10_000  # messages queued before senders are told `busy`
+    client_queue: int = 1_000  # replies kept for a client that does not read
+    group_size: int = 256  # messages that may share a commit; above it the fsync is noise
+
+    turn_seconds: float = 10.0  # a method that runs longer is ended and its turn rolled back
+    mission_seconds: float = 60.0  # a mission's own deadline, whoever still waits for it
+    mission_drafts: int = 5  # drafts of the first round; more cost time, fewer cannot form a majority
+    mission_depth: int = 3  # missions inside missions; deeper is a loop, not a thought
+    missions_waiting: int = 256  # misses queued before senders are told `busy`
+
+    vram_bytes: float = 8.0e9  # the consumer card batos is made for, the CUDA context included
+    ram_bytes: float = 32e9
+    disk_bytes: float = 1e12
+    warm_bytes: float = 20e9  # experts kept in RAM, least recently used out first
+    hot_slots: int = 4  # experts resident at once
+
+    cache_objects: int = 50_000  # live objects kept in memory, about 1 KB each
+    disk_reserve_bytes: float = 64e6  # free space below which nothing more is promised
+
+    heartbeat: bool = True
+    heartbeat_delay: float = 300.0  # seconds after awakening, so that a restart loop audits nothing
+    heartbeat_cron: str = "30 3 * * *"  # at night, when nobody waits
+    audit_mission_ms: float = 5000.0  # p95 of mission durations over 24 h above which ALFRED speaks up
+    audit_swap_ms: float = 1000.0  # mean swap of any expert
+    audit_abort_rate: float = 0.05
+
+    unwalled: bool = False  # True: run generated code where the kernel cannot wall it in; a risk
+    log_level: str = "warning"
+
+
+_KINDS = {"image": Path, "staging": Path}
+
+
+def _convert(name: str, default: Any, value: Any, source: str) -> Any:
+    kind = _KINDS.get(name, type(default))
+    if kind is bool and isinstance(value, str):
+        words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+        if value.lower() in words:
+            return words[value.lower()]
+        raise BadRequest(f"{source}: {name} wants true or false, not {value!r}")
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as exc:
+        raise BadRequest(f"{source}: {name} wants {kind.__name__}, not {value!r}") from exc
+
+
+def load(flags: dict[str, Any] | None = None, environ: dict[str, str] | None = None) -> Settings:
+    """Settings from flags over environment over `DIR/batos.toml` over defaults.
+
+    Flags are those given (None counts as not given).  Raises `BadRequest` naming the source of a
+    value that does not fit, and any unknown key of the file.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    defaults = {field.name: field.default for field in fields(Settings)}
+    chosen: dict[str, Any] = {}
+    directory = Path(given.get("image") or environ.get("BATOS_IMAGE") or defaults["image"])
+    file = directory / "batos.toml"
+    if file.is_file():
+        import tomllib  # here, because most images have no such file and every command pays for an import
+
+        try:
+            table = tomllib.loads(file.read_text())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            raise BadRequest(f"{file} cannot be read: {exc}") from exc
+        for name, value in table.items():
+            if name not in defaults or name == "image":
+                raise BadRequest(f"{file}: there is no setting {name!r}")
+            chosen[name] = _convert(name, defaults[name], value, str(file))
+    for name in defaults:
+        variable = f"BATOS_{name.upper()}"
+        if variable in environ:
+            chosen[name] = _convert(name, defaults[name], environ[variable], variable)
+    for name, value in given.items():
+        if name in defaults:
+            chosen[name] = _convert(name, defaults[name], value, f"--{name}")
+    return Settings(**chosen)

@@ -1,0 +1,9 @@
+"""The living image: storage, turns and group commit, missions' own transactions, and the past."""
+
+from __future__ import annotations
+
+from batos.image.history import changes
+from batos.image.image import Done, LivingImage, Root
+from batos.image.storage import AWAKE, BLOBS, DATA, exists, holder
+
+__all__ = ["AWAKE", "BLOBS", "DATA", "Done", "LivingImage", "Root", "changes", "exists", "holder"]

@@ -1,0 +1,493 @@
+"""The kernel: send(Message) -> Reply.  Who waits for what, until when, and what a miss becomes.
+
+A few verbs: `submit`, `send`, `stop`.  A message is a turn on the image thread; a miss is handed to
+the orchestrator and the message is sent again when its mission has ended; what is slow (the mind,
+the embedder, a file) runs on a helper thread and enters a turn only to read or to store.  Every
+message gets exactly one reply, at the latest at its deadline, and a message answered with `deadline`
+is never run afterwards.
+
+What the receiver `kernel` answers stands in one table, `Kernel.services`, which the app completes.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import keyword
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from BTrees.OOBTree import OOBTree
+
+from batos.errors import (
+    BadRequest, BatosError, Busy, Cancelled, Conflict, Deadline, Internal, MethodError, NoSuchObject, NotUnderstood,
+    WrongArguments,
+)  # fmt: skip
+from batos.image import Done, LivingImage, Root
+from batos.message import WAIT_FOR_THOUGHT, WAIT_FOR_TURN, Message, Reply
+from batos.objects import Missed, UvmObject, send
+from batos.objects.lookup import Elsewhere, one_slip
+from batos.objects.method import digest
+from batos.objects.plain import NotPlain, encode, oid_text, plain
+from batos.psm.mission import Miss, Mission
+from batos.psm.orchestrator import Orchestrator, recorded
+
+log = logging.getLogger(__name__)
+
+MISSIONS_A_MESSAGE = 8  # a message that misses more often than this goes round in circles
+IDEM_SECONDS = 7 * 24 * 3600.0
+UNLIMITED = frozenset({"remember", "audit", "stage", "pack", "doctor"})  # verbs that may take long
+
+
+class _Missed(Exception):
+    """A miss that leaves the turn: plain data, because the live objects stay behind."""
+
+    def __init__(self, miss: Miss, told: NotUnderstood, slip: bool):
+        super().__init__(str(told))
+        self.miss = miss
+        self.told = told
+        self.slip = slip  # one slip of the keyboard away from something understood
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """One message on its way, and who waits for its reply."""
+
+    message: Message
+    future: Future
+    began: float
+    deadline: float
+    missions: list[str] = field(default_factory=list)
+    turn: Future | None = None  # its turn while one is queued or running
+    detached: bool = False  # the sender has its answer (`wait: false`); the message still runs
+    answered: bool = False
+
+    @property
+    def thought_deadline(self) -> float:
+        """The deadline once a mission is waited for: a longer default, the sender's own word if given."""
+        return self.began + (self.message.timeout if self.message.timeout is not None else WAIT_FOR_THOUGHT)
+
+
+class Kernel:
+    """Answers messages for one awake image."""
+
+    def __init__(self, image: LivingImage, orchestrator: Orchestrator, settings: Any):
+        self._image = image
+        self._orchestrator = orchestrator
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="kernel")
+        self._lock = threading.Lock()
+        self._waiting: dict[int, _Waiter] = {}
+        self._alarms: list[tuple[float, int, _Waiter]] = []
+        self._alarm = threading.Condition()
+        self._running_keys: dict[str, list[_Waiter]] = {}
+        self._stopping = False
+        self._count = 0
+        self.since = time.time()
+        self.errors: dict[str, int] = {}
+        self.services: dict[str, Callable[..., Any]] = {
+            "ping": lambda: "pong",
+            "missions": self._missions,
+            "mission": self._mission,
+            "cancel": self.cancel,
+            "stats": self.stats,
+        }
+        self._quick = {"ping", "stats", "cancel", "describe", "stop"}
+        threading.Thread(target=self._watch, name="deadlines", daemon=True).start()
+
+    # -- the door ----------------------------------------------------------------------------------
+
+    def submit(self, message: Message) -> Future[Reply]:
+        """Begin a message; the future gets its reply.  Never blocks, never raises."""
+        now = time.monotonic()
+        limit = message.timeout if message.timeout is not None else WAIT_FOR_TURN
+        if message.to == "kernel" and message.send in UNLIMITED:
+            limit = float("inf")  # once begun they cannot be undone, and `deadline` must mean that nothing was done
+        waiter = _Waiter(message, Future(), now, now + limit)
+        self._count += 1
+        try:
+            self._begin(waiter)
+        except BatosError as exc:
+            self._fail(waiter, exc)
+        except Exception as exc:
+            log.exception("message %s could not be begun", message.id)
+            self._fail(waiter, Internal(f"{type(exc).__name__}: {exc}"))
+        return waiter.future
+
+    def send(self, message: Message) -> Reply:
+        """Send and wait; answers the reply, an error among its fields."""
+        return self.submit(message).result()
+
+    call = send
+
+    def stop(self, grace: float = 3.0) -> None:
+        """Take no new messages, let what is in flight end within `grace` seconds, answer everybody."""
+        self._stopping = True
+        self._orchestrator.stop()
+        end = time.monotonic() + grace
+        while self._waiting and time.monotonic() < end:
+            time.sleep(0.01)
+        for waiter in list(self._waiting.values()):
+            self._fail(waiter, Cancelled("the image is going to sleep; nothing was done", hint="send it again later"))
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, waiter: _Waiter) -> None:
+        message = waiter.message
+        if self._stopping:
+            raise Busy("the image is going to sleep", hint="awaken it and send again")
+        if len(self._waiting) >= self._settings.max_waiting:
+            raise Busy(f"{len(self._waiting)} messages are waiting", hint="send it again in a while")
+        if not message.send.isidentifier() or keyword.iskeyword(message.send):
+            raise BadRequest(f"{message.send!r} is not a selector: use letters, digits and '_', no digit first")
+        with self._lock:
+            self._waiting[id(waiter)] = waiter
+        if waiter.deadline != float("inf"):
+            self._set_alarm(waiter, waiter.deadline)
+        if message.to == "kernel":
+            self._serve(waiter)
+        elif message.idem is not None:
+            self._once(waiter)
+        else:
+            self._turn(waiter)
+
+    # -- a turn ------------------------------------------------------------------------------------
+
+    def _turn(self, waiter: _Waiter) -> None:
+        message = waiter.message
+        why = f"{message.send} to {message.to if isinstance(message.to, str) else message.to.get('oid')}"
+        with self._lock:
+            if waiter.answered:
+                return
+            waiter.turn = self._image.submit(why, partial(self._perform, message), message.who, deadline=waiter.deadline)
+        waiter.turn.add_done_callback(partial(self._turned, waiter))
+
+    def _perform(self, message: Message, root: Root) -> Any:
+        """One message inside its turn; answers its result as plain data."""
+        receiver = root.by_oid(message.to["oid"]) if isinstance(message.to, dict) else root.resolve(message.to)
+        args = [_live(each, root) for each in message.args]
+        kw = {name: _live(value, root) for name, value in message.kw.items()}
+        try:
+            result = send(receiver, message.send, tuple(args), kw)
+            told = plain(result, root.path_of)
+        except Missed as exc:
+            raise self._reified(exc, root) from None
+        except (BatosError, Elsewhere):
+            raise
+        except NotPlain as exc:
+            raise MethodError(f"{message.send!r} of {receiver!r} answered what cannot be told: {exc}") from exc
+        except (Exception, RecursionError) as exc:
+            raise _method_error(exc, receiver, message.send) from exc
+        if message.idem is not None:
+            _remember(root, message, told)
+        return told
+
+    def _reified(self, exc: Missed, root: Root) -> BaseException:
+        """A miss as plain data; only a public, well-formed selector of an object that is kept may become a mission."""
+        told = NotUnderstood(str(exc), near=exc.near or None, hint="see what it understands with `selectors`")
+        if exc.receiver._p_oid is None or exc.receiver._p_serial == b"\0" * 8:
+            return told
+        refs = lambda obj: {"$oid": oid_text(obj)}  # noqa: E731
+        try:
+            args = [encode(each, refs) for each in exc.arguments]
+            kw = {name: encode(value, refs) for name, value in exc.keywords.items()}
+        except NotPlain:
+            return told
+        near = [name for name in (exc.near or []) if one_slip(exc.selector, name)]
+        told.near = near or exc.near or None
+        miss = Miss(oid_text(exc.receiver), root.path_of(exc.receiver), exc.selector, args, kw)
+        return _Missed(miss, told, slip=bool(near))
+
+    def _turned(self, waiter: _Waiter, future: Future[Done]) -> None:
+        """A turn has ended (called on the image thread): reply, or open a mission."""
+        if future.cancelled():
+            return  # whoever cancelled it has answered
+        waiter.turn = None
+        exc = future.exception()
+        if exc is None:
+            done = future.result()
+            self._answer(waiter, Reply(waiter.message.id, done.value, tid=done.tid))
+        elif isinstance(exc, _Missed):
+            self._missed(waiter, exc)
+        elif isinstance(exc, Elsewhere):
+            self._pool.submit(self._do_elsewhere, waiter, exc.work)
+        elif isinstance(exc, BatosError):
+            self._fail(waiter, exc)
+        else:
+            log.error("a turn broke: %s", waiter.message.send, exc_info=exc)
+            self._fail(waiter, Internal(f"{type(exc).__name__}: {exc}; nothing was changed"))
+
+    def _do_elsewhere(self, waiter: _Waiter, work: Callable[[], Any]) -> None:
+        try:
+            self._answer(waiter, Reply(waiter.message.id, plain(work())))
+        except BatosError as exc:
+            self._fail(waiter, exc)
+        except TypeError as exc:
+            if exc.__traceback__ is not None and exc.__traceback__.tb_next is None:
+                self._fail(waiter, WrongArguments(f"{waiter.message.send}: {exc}"))
+            else:
+                self._broke(waiter, exc)
+        except Exception as exc:  # noqa: BLE001 - a bug of ours is told as one
+            self._broke(waiter, exc)
+
+    def _broke(self, waiter: _Waiter, exc: Exception) -> None:
+        log.error("%s to %s broke", waiter.message.send, waiter.message.to, exc_info=exc)
+        self._fail(waiter, Internal(f"{type(exc).__name__}: {exc}"))
+
+    # -- misses ------------------------------------------------------------------------------------
+
+    def _missed(self, waiter: _Waiter, missed: _Missed) -> None:
+        message = waiter.message
+        if message.miss == "error" or (message.miss is None and missed.slip):
+            self._fail(waiter, missed.told)
+            return
+        if len(waiter.missions) >= MISSIONS_A_MESSAGE:
+            told = missed.told
+            told.hint = f"{MISSIONS_A_MESSAGE} missions ran for this one message; it goes round in circles"
+            self._fail(waiter, told)
+            return
+        try:
+            mission = self._orchestrator.open(
+                missed.miss,
+                partial(self._learned, waiter),
+                message.intent if not waiter.missions else None,
+                message.examples if not waiter.missions else None,
+                depth=len(waiter.missions),
+            )
+        except BatosError as exc:
+            self._fail(waiter, exc)
+            return
+        waiter.missions.append(mission.id)
+        waiter.deadline = waiter.thought_deadline
+        self._set_alarm(waiter, waiter.deadline)
+        if not message.wait and not waiter.detached:
+            waiter.detached = True
+            self._reply(waiter, Reply(message.id, {"mission": mission.id}, mission=mission.id))
+
+    def _learned(self, waiter: _Waiter, mission: Mission) -> None:
+        """A mission this message waited for has ended: send the message again, or tell why not."""
+        if mission.error is not None:
+            self._fail(waiter, mission.error)
+        else:
+            self._turn(waiter)
+
+    # -- replies and deadlines ---------------------------------------------------------------------
+
+    def _answer(self, waiter: _Waiter, reply: Reply) -> None:
+        with self._lock:
+            if waiter.answered:
+                return
+            waiter.answered = True
+            self._waiting.pop(id(waiter), None)
+        if waiter.missions:
+            reply.mission = waiter.missions[-1]
+        if waiter.message.idem is not None:
+            self._once_done(waiter, reply)
+        if waiter.detached:
+            mission = self._orchestrator.find(waiter.missions[-1])
+            if mission is not None:
+                mission.answer = reply.to_wire()
+                self._orchestrator.record(mission)
+            return
+        self._reply(waiter, reply)
+
+    def _reply(self, waiter: _Waiter, reply: Reply) -> None:
+        if reply.error is not None:
+            self.errors[reply.error.code] = self.errors.get(reply.error.code, 0) + 1
+        if not waiter.future.done():
+            waiter.future.set_result(reply)
+
+    def _fail(self, waiter: _Waiter, error: BaseException) -> None:
+        told = error if isinstance(error, BatosError) else Internal(f"{type(error).__name__}: {error}")
+        self._answer(waiter, Reply(waiter.message.id, error=told))
+
+    def _set_alarm(self, waiter: _Waiter, when: float) -> None:
+        with self._alarm:
+            heapq.heappush(self._alarms, (when, id(waiter), waiter))
+            if self._alarms[0][2] is waiter:
+                self._alarm.notify()
+
+    def _watch(self) -> None:
+        while True:
+            with self._alarm:
+                while not self._alarms:
+                    self._alarm.wait()
+                when, _, waiter = self._alarms[0]
+                left = when - time.monotonic()
+                if not waiter.answered and left > 0:
+                    self._alarm.wait(min(left, 1.0))
+                    continue
+                heapq.heappop(self._alarms)
+            if not waiter.answered and waiter.deadline <= time.monotonic():
+                self._expire(waiter)
+
+    def _expire(self, waiter: _Waiter) -> None:
+        """Answer `deadline`, unless the turn has begun: that one ends itself and its answer is the true one."""
+        with self._lock:
+            turn = waiter.turn
+            if turn is not None and not turn.cancel():
+                return
+        mission = waiter.missions[-1] if waiter.missions else None
+        self._fail(
+            waiter,
+            Deadline(
+                f"{waiter.message.send!r} had no answer within its time; nothing was done"
+                + (f", but mission {mission} goes on" if mission else ""),
+                mission=mission,
+                hint=f"look at it with: python -m batos mission {mission}" if mission else None,
+            ),
+        )
+
+    def cancel(self, what: str) -> bool:
+        """Cancel a mission by its id, or a waiting message by its own; false if there is none."""
+        if self._orchestrator.cancel(what):
+            return True
+        for waiter in list(self._waiting.values()):
+            if waiter.message.id == what and waiter.message.send != "cancel":
+                with self._lock:
+                    if waiter.turn is not None and not waiter.turn.cancel():
+                        return False  # it is being done: its true answer comes
+                self._fail(waiter, Cancelled(f"message {what} was cancelled; nothing was done"))
+                return True
+        return False
+
+    # -- idempotency -------------------------------------------------------------------------------
+
+    def _once(self, waiter: _Waiter) -> None:
+        """Run a message with an idempotency key, or answer it from the record."""
+        key, wanted = waiter.message.idem, _body_digest(waiter.message)
+        with self._lock:
+            running = self._running_keys.get(key)
+            if running is not None:
+                if _body_digest(running[0].message) != wanted:
+                    raise Conflict(f"the idempotency key {key!r} is running with another message")
+                running.append(waiter)
+                return
+            self._running_keys[key] = [waiter]
+
+        def look(root: Root) -> dict[str, Any] | None:
+            records = root.connection.root().get("idempotency")
+            found = records.get(key) if records is not None else None
+            return dict(found) if found and found["time"] > time.time() - IDEM_SECONDS else None
+
+        def looked(future: Future[Done]) -> None:
+            if future.exception() is not None:
+                self._fail(waiter, future.exception())
+                return
+            found = future.result().value
+            if found is None:
+                self._turn(waiter)
+            elif found["digest"] != wanted:
+                self._fail(waiter, Conflict(f"the idempotency key {key!r} was used for another message"))
+            else:
+                self._answer(waiter, Reply(waiter.message.id, json.loads(found["result"]), replayed=True))
+
+        self._image.submit(f"record of {key}", look).add_done_callback(looked)
+
+    def _once_done(self, waiter: _Waiter, reply: Reply) -> None:
+        with self._lock:
+            waiting = self._running_keys.get(waiter.message.idem, [])
+            if not waiting or waiting[0] is not waiter:
+                return
+            del self._running_keys[waiter.message.idem]
+        for other in waiting[1:]:
+            same = Reply(other.message.id, reply.result, reply.error, replayed=reply.error is None)
+            self._answer(other, same)
+
+    # -- the receiver `kernel` ---------------------------------------------------------------------
+
+    def _serve(self, waiter: _Waiter) -> None:
+        message = waiter.message
+        service = self.services.get(message.send)
+        if service is None:
+            raise NotUnderstood(
+                f"kernel did not understand {message.send!r}", hint=f"it answers {', '.join(sorted(self.services))}"
+            )
+        work = partial(service, *message.args, **message.kw)
+        if message.send in self._quick:
+            self._do_elsewhere(waiter, work)
+        else:
+            self._pool.submit(self._do_elsewhere, waiter, work)
+
+    def stats(self) -> dict[str, Any]:
+        """Counters of this awakening."""
+        return {
+            "since": self.since,
+            "messages": self._count,
+            "waiting": len(self._waiting),
+            "missions_running": len(self._orchestrator.running()),
+            "errors": dict(self.errors),
+            "commits": self._image.commits,
+            "aborts": self._image.aborts,
+        }
+
+    def _missions(self) -> list[dict[str, Any]]:
+        running = {each.id: each.headline() for each in self._orchestrator.running()}
+        kept = {each["id"]: each for each in self._image.run("missions", lambda root: _plain_records(root))}
+        wanted = ("id", "to", "send", "state", "since", "seconds", "why")
+        return [{name: each.get(name) for name in wanted} for key, each in kept.items() if key not in running] + list(
+            running.values()
+        )
+
+    def _mission(self, mission_id: str) -> dict[str, Any]:
+        mission = self._orchestrator.find(mission_id)
+        if mission is not None:
+            return json.loads(json.dumps(mission.told(), default=repr))
+        kept = self._image.run("mission", lambda root: _plain_records(root, mission_id))
+        if not kept:
+            raise NoSuchObject(f"there is no mission {mission_id!r}", hint="list them with: python -m batos missions")
+        return kept[-1]
+
+
+def _plain_records(root: Root, mission_id: str | None = None) -> list[dict[str, Any]]:
+    return plain(recorded(root, mission_id))
+
+
+def _live(value: Any, root: Root) -> Any:
+    """An argument as a live value: `{"$ref": path}` and `{"$oid": text}` become objects."""
+    if isinstance(value, list):
+        return [_live(each, root) for each in value]
+    if isinstance(value, dict):
+        if len(value) == 1:
+            ((tag, inner),) = value.items()
+            if tag == "$ref":
+                return root.resolve(str(inner))
+            if tag == "$oid":
+                return root.by_oid(str(inner))
+        return {key: _live(each, root) for key, each in value.items()}
+    return value
+
+
+def _method_error(exc: BaseException, receiver: UvmObject, selector: str) -> MethodError:
+    """What a method raised, in one sentence, with the line of the method that raised it."""
+    line, frame = None, exc.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename.startswith("<method"):
+            line = frame.tb_lineno
+        frame = frame.tb_next
+    words = str(exc.args[0]) if isinstance(exc, KeyError) and exc.args else str(exc)
+    if isinstance(exc, RecursionError):
+        words = "it calls itself without end"
+    return MethodError(f"{selector!r} of {receiver!r} raised {type(exc).__name__}: {words}", line=line)
+
+
+def _body_digest(message: Message) -> str:
+    return digest(json.dumps([message.to, message.send, message.args, message.kw], sort_keys=True))
+
+
+def _remember(root: Root, message: Message, told: Any) -> None:
+    """Keep the answer under the message's idempotency key, in the same transaction as its effect."""
+    names = root.connection.root()
+    if "idempotency" not in names:
+        names["idempotency"] = OOBTree()
+    records = names["idempotency"]
+    records[message.idem] = {
+        "digest": _body_digest(message),
+        "result": json.dumps(told),
+        "time": time.time(),
+    }

@@ -1,0 +1,349 @@
+"""The persistent kinds: what a list, a dict and a set become when they enter a slot.
+
+ZODB does not see a change inside a plain container, so batos keeps none: `keep` turns every plain
+container into one of these, at every depth, whatever the door it comes in by, and refuses what
+cannot live in an image.  Each kind flags itself *before* it changes, so that an exception half-way
+leaves a record that an abort restores.  They behave like the plain ones; only `isinstance` cannot
+be had by inheritance (a Persistent cannot subclass a built-in), the guardian's policy answers that.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import fractions
+import math
+from collections.abc import MutableSet
+from typing import Any
+
+from persistent import Persistent
+from persistent.list import PersistentList
+from persistent.mapping import PersistentMapping
+
+from batos.errors import Refused
+
+ATOMS = (
+    type(None), bool, int, float, str, bytes, complex,
+    datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo,
+    decimal.Decimal, fractions.Fraction,
+)  # fmt: skip
+
+
+def keep(value: Any, slot: str = "a container") -> Any:
+    """`value` as it is stored: containers in their persistent kinds, everything else as it is.
+
+    Raises `Refused` (rule ``unkeepable``) naming `slot` for what would poison the image: functions,
+    generators, locks, open files and other objects that are not persistent.
+    """
+    if isinstance(value, ATOMS):
+        return value
+    if isinstance(value, Persistent) or hasattr(type(value), "_p_jar"):
+        return value
+    if isinstance(value, list):
+        return List(value)
+    if isinstance(value, dict):
+        return Dict(value)
+    if isinstance(value, (set, frozenset)):
+        return Set(value) if isinstance(value, set) else frozenset(keep(each, slot) for each in value)
+    if isinstance(value, tuple):
+        kept = [keep(each, slot) for each in value]
+        return tuple(kept) if type(value) is tuple else List(kept)
+    raise Refused(
+        f"{slot!r} cannot keep a {type(value).__name__}: it could not be loaded again",
+        rule="unkeepable",
+        hint="keep plain data or an object in a slot; behaviour is installed with `define`",
+    )
+
+
+class List(PersistentList):
+    """A list in the image."""
+
+    def __init__(self, items=()):
+        super().__init__()
+        self.data.extend(keep(each) for each in items)
+
+    def append(self, item):
+        item = keep(item)
+        self._p_changed = True
+        self.data.append(item)
+
+    def insert(self, i, item):
+        item = keep(item)
+        self._p_changed = True
+        self.data.insert(i, item)
+
+    def extend(self, other):
+        items = [keep(each) for each in other]
+        self._p_changed = True
+        self.data.extend(items)
+
+    def __iadd__(self, other):
+        self.extend(other)
+        return self
+
+    def __imul__(self, n):
+        self._p_changed = True
+        self.data *= n
+        return self
+
+    def __setitem__(self, i, item):
+        item = [keep(each) for each in item] if isinstance(i, slice) else keep(item)
+        self._p_changed = True
+        self.data[i] = item
+
+    def __delitem__(self, i):
+        self._p_changed = True
+        del self.data[i]
+
+    def pop(self, i=-1):
+        self._p_changed = True
+        return self.data.pop(i)
+
+    def remove(self, item):
+        self._p_changed = True
+        self.data.remove(item)
+
+    def clear(self):
+        self._p_changed = True
+        self.data.clear()
+
+    def reverse(self):
+        self._p_changed = True
+        self.data.reverse()
+
+    def sort(self, *, key=None, reverse=False):
+        self._p_changed = True
+        self.data.sort(key=key, reverse=reverse)
+
+    # Slices and sums are plain lists: they are values on their way somewhere, not yet kept.
+    def __getitem__(self, i):
+        return self.data[i]
+
+    def __add__(self, other):
+        return self.data + list(other)
+
+    def __radd__(self, other):
+        return list(other) + self.data
+
+    def __mul__(self, n):
+        return self.data * n
+
+    __rmul__ = __mul__
+
+    def copy(self):
+        return list(self.data)
+
+    def __iter__(self):
+        return iter(self.data)
+
+
+class Dict(PersistentMapping):
+    """A dict in the image."""
+
+    def __init__(self, items=(), /, **named):
+        super().__init__()
+        for key, value in dict(items, **named).items():
+            self.data[_key(key)] = keep(value, str(key))
+
+    def __setitem__(self, key, value):
+        key, value = _key(key), keep(value, str(key))
+        self._p_changed = True
+        self.data[key] = value
+
+    def __delitem__(self, key):
+        self._p_changed = True
+        del self.data[key]
+
+    def update(self, other=(), /, **named):
+        incoming = {_key(key): keep(value, str(key)) for key, value in dict(other, **named).items()}
+        self._p_changed = True
+        self.data.update(incoming)
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
+
+    def __or__(self, other):
+        return {**self.data, **other}
+
+    def __ror__(self, other):
+        return {**other, **self.data}
+
+    def setdefault(self, key, default=None):
+        if key not in self.data:
+            self[key] = default
+        return self.data[key]
+
+    def pop(self, key, *default):
+        self._p_changed = True
+        return self.data.pop(key, *default)
+
+    def popitem(self):
+        self._p_changed = True
+        return self.data.popitem()
+
+    def clear(self):
+        self._p_changed = True
+        self.data.clear()
+
+    def copy(self):
+        return dict(self.data)
+
+    @classmethod
+    def fromkeys(cls, keys, value=None):
+        return dict.fromkeys(keys, value)
+
+    def keys(self):
+        return self.data.keys()
+
+    def values(self):
+        return self.data.values()
+
+    def items(self):
+        return self.data.items()
+
+    def __iter__(self):
+        return iter(self.data)
+
+    def __reversed__(self):
+        return reversed(self.data)
+
+    def __repr__(self):
+        return repr(self.data)
+
+
+def _key(key):
+    """A dict key or set member: hashable for ever, so never a container of ours."""
+    if isinstance(key, ATOMS) or (isinstance(key, (tuple, frozenset)) and all(_key(each) is each for each in key)):
+        return key
+    if isinstance(key, Persistent):
+        hash(key)  # a container raises TypeError here, as a list would
+        return key
+    raise Refused(f"a {type(key).__name__} cannot be a key or a member in an image", rule="unkeepable")
+
+
+class Set(Persistent, MutableSet):
+    """A set in the image; members may be of mixed types, which a BTrees set refuses."""
+
+    __hash__ = None
+
+    def __init__(self, items=()):
+        self.data = {_key(each) for each in items}
+
+    @classmethod
+    def _from_iterable(cls, items):
+        return set(items)  # operators make values on their way somewhere, not yet kept
+
+    def __contains__(self, item):
+        return item in self.data
+
+    def __iter__(self):
+        return iter(self.data)
+
+    def __len__(self):
+        return len(self.data)
+
+    def add(self, item):
+        item = _key(item)
+        self._p_changed = True
+        self.data.add(item)
+
+    def discard(self, item):
+        self._p_changed = True
+        self.data.discard(item)
+
+    def remove(self, item):
+        self._p_changed = True
+        self.data.remove(item)
+
+    def pop(self):
+        self._p_changed = True
+        return self.data.pop()
+
+    def clear(self):
+        self._p_changed = True
+        self.data.clear()
+
+    def update(self, *others):
+        incoming = {_key(each) for other in others for each in other}
+        self._p_changed = True
+        self.data |= incoming
+
+    def difference_update(self, *others):
+        self._p_changed = True
+        self.data.difference_update(*others)
+
+    def intersection_update(self, *others):
+        self._p_changed = True
+        self.data.intersection_update(*others)
+
+    def symmetric_difference_update(self, other):
+        incoming = {_key(each) for each in other}
+        self._p_changed = True
+        self.data ^= incoming
+
+    def union(self, *others):
+        return self.data.union(*others)
+
+    def intersection(self, *others):
+        return self.data.intersection(*others)
+
+    def difference(self, *others):
+        return self.data.difference(*others)
+
+    def symmetric_difference(self, other):
+        return self.data.symmetric_difference(other)
+
+    def issubset(self, other):
+        return self.data.issubset(other)
+
+    def issuperset(self, other):
+        return self.data.issuperset(other)
+
+    def copy(self):
+        return set(self.data)
+
+    def __repr__(self):
+        return repr(self.data) if self.data else "set()"
+
+
+KINDS = (List, Dict, Set)
+
+
+def own_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
+    """A deep copy of what an object owns: its containers anew, everything else shared by reference."""
+    memo = {} if memo is None else memo
+    if not isinstance(value, (List, Dict, Set, tuple)):
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+    if isinstance(value, tuple):
+        return tuple(own_copy(each, memo) for each in value)
+    copy = memo[id(value)] = type(value)()
+    if isinstance(value, List):
+        copy.data.extend(own_copy(each, memo) for each in value.data)
+    elif isinstance(value, Dict):
+        copy.data.update((key, own_copy(each, memo)) for key, each in value.data.items())
+    else:
+        copy.data |= value.data
+    return copy
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a value in the words a mission brief uses: ``int``, ``list of text``, ``record`` ..."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "bool"
+    for kind, name in ((int, "int"), (float, "float"), (str, "text"), (bytes, "bytes")):
+        if isinstance(value, kind):
+            return "nan" if kind is float and math.isnan(value) else name
+    if isinstance(value, (List, list, tuple, PersistentList)):
+        inner = {kind_of(each) for each in value}
+        return f"list of {inner.pop() if len(inner) == 1 else 'mixed' if inner else 'nothing'}"
+    if isinstance(value, (Dict, dict, PersistentMapping)):
+        inner = {kind_of(each) for each in value.values()}
+        return f"dict of {inner.pop() if len(inner) == 1 else 'mixed' if inner else 'nothing'}"
+    if isinstance(value, (Set, set, frozenset)):
+        return "set"
+    return "object" if isinstance(value, Persistent) else type(value).__name__

@@ -1,0 +1,1 @@
+"""Cognition: a miss becomes a mission, a mission becomes a method, or an honest failure."""

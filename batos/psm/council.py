@@ -1,0 +1,98 @@
+"""Behavioural consensus: drafts are judged by what they do, never by how they read.
+
+Every draft has run in rehearsal on the actual message and on generated states and arguments.  Those
+that did the same everywhere form a cluster; the conventions, a person's examples and ALFRED's audit
+weigh on whole clusters; the largest clear majority wins, and without one there is no winner: it is
+better to refuse than to install what is wrong.  Pure functions over plain data.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+# Whose draft it is says how far its error is likely to be shared: drafts of one voice err together.
+MAJORITY = 0.5
+UNSOUND = 0.5  # weight of a cluster that the audit calls unsound
+
+
+@dataclass(slots=True)
+class Cluster:
+    """Drafts that behave alike.  `outcomes` has one entry per trial, the actual message first."""
+
+    outcomes: list[dict[str, Any]]
+    drafts: list[int] = field(default_factory=list)
+    weight: float = 0.0
+    objections: list[str] = field(default_factory=list)
+
+
+def behaviour(outcome: dict[str, Any]) -> str:
+    """What one trial came to, as text to compare: the result, or the kind of error, and the changes."""
+    if "unknown" in outcome:
+        return "unknown"
+    kind = ["error", outcome["error"]] if "error" in outcome else ["result", outcome.get("result")]
+    return json.dumps([kind, outcome.get("changes") or {}], sort_keys=True, default=repr)
+
+
+def clusters(outcomes: list[list[dict[str, Any]]], weights: list[float]) -> list[Cluster]:
+    """Group drafts by behaviour, heaviest cluster first; a draft whose first trial is unknown votes for nothing.
+
+    outcomes[d][t] is what draft d did in trial t.  An unknown later trial agrees with anything.
+    """
+    found: list[Cluster] = []
+    keys: list[list[str]] = []
+    for index, row in enumerate(outcomes):
+        told = [behaviour(each) for each in row]
+        if not told or told[0] == "unknown":
+            continue
+        for cluster, key in zip(found, keys, strict=True):
+            if all(a == b or "unknown" in (a, b) for a, b in zip(told, key, strict=True)):
+                cluster.drafts.append(index)
+                cluster.weight += weights[index]
+                break
+        else:
+            found.append(Cluster(row, [index], weights[index]))
+            keys.append(told)
+    return sorted(found, key=lambda cluster: -cluster.weight)
+
+
+def object_to(cluster: Cluster, plan: dict[str, Any], expected: dict[int, dict[str, Any]]) -> None:
+    """Write down what speaks against a cluster: conventions of the contract and the person's examples.
+
+    expected  trial index -> `{"result": ...}` that a person said must come out
+    """
+    kind = plan.get("kind")
+    for index, outcome in enumerate(cluster.outcomes):
+        if "unknown" in outcome:
+            continue
+        changes = outcome.get("changes")
+        if "error" in outcome and changes:
+            cluster.objections.append("it raises after it has changed something")
+        if kind in ("read", "ask") and changes:
+            cluster.objections.append("a reader that changes something")
+        if kind == "ask" and "result" in outcome and not isinstance(outcome["result"], bool):
+            cluster.objections.append("a question that answers no truth value")
+        if "error" in outcome and outcome["error"] not in ("ValueError", "KeyError"):
+            cluster.objections.append(f"it raises {outcome['error']}")
+        if index in expected and outcome.get("result", ...) != expected[index]["result"]:
+            cluster.objections.append(f"the example {expected[index]} comes out as {outcome}")
+    if kind == "change" and not any(o.get("changes") for o in cluster.outcomes) and not any(
+        "unknown" in o for o in cluster.outcomes
+    ):
+        cluster.objections.append("a changer that changes nothing")
+    cluster.objections = list(dict.fromkeys(cluster.objections))
+
+
+def winner(found: list[Cluster]) -> tuple[Cluster | None, str]:
+    """The cluster to install and why, or None and why not."""
+    standing = [cluster for cluster in found if not cluster.objections]
+    if not standing:
+        reasons = sorted({reason for cluster in found for reason in cluster.objections})
+        return None, "; ".join(reasons[:3]) or "no draft ran"
+    total = sum(cluster.weight for cluster in found)
+    best = max(standing, key=lambda cluster: cluster.weight)
+    share = best.weight / total if total else 0.0
+    if share <= MAJORITY:
+        return None, f"no majority: the largest of {len(found)} behaviours had {share:.0%} of the votes"
+    return best, f"{len(best.drafts)} drafts agree ({share:.0%} of the votes)"

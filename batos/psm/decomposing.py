@@ -1,0 +1,77 @@
+"""DECOMPOSING: BRICK plans.  Entry: a brief.  Exits: planned; gave_up where most plans say it cannot be done.
+
+Several plans are made in one batch, the first greedily; equal plans are one plan with more votes.
+The plan is what the drafts are written from, and what their behaviour is held against.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from batos.mind import dialect
+from batos.mind.engine import Limits
+from batos.mind.grammar import plan_grammar
+from batos.objects.method import primitive
+from batos.psm.states import tools
+
+SOURCE = '''def _process_synthesis_(self):
+    """BRICK plans the method, several times over."""
+    return self.plan_()
+'''
+META_PROMPT = dialect.PLAN_META
+TEMPERATURES = [0.0, 0.5, 0.8]
+TOKENS = 120
+
+
+def build_prompt(linked: dialect.LinkedBrief, meta_prompt: str) -> str:
+    """The prompt for one plan."""
+    return dialect.plan_prompt(linked, meta_prompt)
+
+
+def parse(text: str, linked: dialect.LinkedBrief) -> dict[str, Any]:
+    """A plan as data; `ValueError` with the reason where the text is none."""
+    return dialect.parse_plan(text, linked)
+
+
+@primitive
+def plan_(self):
+    """Plan with this state's persona and meta-prompt; reports `planned` or `gave_up`."""
+    at = tools()
+    mission = at.mission
+    try:
+        mission.linked = linked = dialect.link(mission.brief)
+    except ValueError as exc:
+        mission.why = str(exc)
+        return "gave_up"
+    temperatures = [float(each) for each in self.temperatures]
+    prompt = build_prompt(linked, self.meta_prompt)
+    drafts = at.generate(
+        [prompt] * len(temperatures),
+        self.persona.expert,
+        plan_grammar(linked),
+        Limits(max_tokens=TOKENS, temperature=temperatures, seed=mission.rounds, deadline=mission.deadline),
+    )
+    plans: list[dict[str, Any]] = []
+    refusals, reasons = 0, []
+    for draft in drafts:
+        try:
+            plan = parse(draft.text, linked)
+        except ValueError as exc:
+            reasons.append(str(exc))
+            continue
+        if not plan["can"]:
+            refusals += 1
+            reasons.append(plan["why"])
+            continue
+        known = next((each for each in plans if each["plan"] == plan), None)
+        if known is None:
+            plans.append({"plan": plan, "votes": 1})
+        else:
+            known["votes"] += 1
+    mission.plans = sorted(plans, key=lambda each: -each["votes"])
+    self._tmp_synthesis_data["plan"] = mission.plans
+    if not plans or refusals * 2 > len(drafts):
+        mission.why = f"the mind says it cannot: {reasons[0]}" if reasons else "the mind made no plan"
+        return "gave_up"
+    mission.plan = mission.plans[0]["plan"]
+    return "planned"

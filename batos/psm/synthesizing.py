@@ -1,0 +1,194 @@
+"""SYNTHESIZING: the drafts become one method.  Entry: drafts.  Exits: agreed; disagreed (another round); gave_up.
+
+Each draft passes the guardian, then all that passed run in the walled child on the actual message
+and on generated states and arguments; equal behaviour is one cluster (`council`).  ALFRED audits the
+heaviest clusters, ROBIN tells each in a sentence; a clear majority wins, otherwise the voices draft
+again, at most `rounds` times.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from batos.mind import dialect
+from batos.mind.engine import Limits
+from batos.mind.grammar import audit_grammar, retell_grammar
+from batos.mind.trials import generate_trials
+from batos.objects.method import primitive
+from batos.objects.plain import encode
+from batos.psm import council
+from batos.psm.states import tools
+
+SOURCE = '''def _process_synthesis_(self):
+    """Judge, rehearse and compare the drafts; one behaviour must have the majority."""
+    return self.weave_()
+'''
+META_PROMPT = dialect.AUDIT_META
+ROUNDS = 2
+TRIALS = 10
+AUDITED = 2  # clusters; more cost a second each and never won in measurement
+TOKENS = 60
+REHEARSAL_SECONDS = 1.0
+
+
+def build_prompt(linked: dialect.LinkedBrief, source: str, meta_prompt: str) -> str:
+    """The prompt for the audit of a finished method."""
+    return dialect.audit_prompt(linked, source, meta_prompt)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """An audit as data; `ValueError` with the reason where the text is none."""
+    return dialect.parse_audit(text)
+
+
+@primitive
+def weave_(self):
+    """Find the behaviour to install; reports `agreed`, `disagreed` or `gave_up`."""
+    at = tools()
+    mission = at.mission
+    candidates = judged(at)
+    if not candidates:
+        mission.why = "the guardian refused every draft: " + "; ".join(
+            dict.fromkeys(draft["why_not"] for draft in mission.drafts if draft["why_not"])
+        )
+        return again(self, mission)
+    sources = list(candidates)
+    calls, expected = trial_calls(mission)
+    outcomes = at.rehearse(
+        {
+            "circle": mission.circle,
+            "selector": mission.miss.selector,
+            "drafts": [candidates[source]["verdict"].source for source in sources],
+            "calls": calls,
+            "seconds": REHEARSAL_SECONDS,
+        },
+        mission.deadline,
+    )
+    weights = [float(len(candidates[source]["drafts"])) for source in sources]
+    found = council.clusters(outcomes, weights)
+    for cluster in found:
+        council.object_to(cluster, mission.plan, expected)
+    audits = audit(self, at, [sources[cluster.drafts[0]] for cluster in found[:AUDITED]])
+    for cluster, audited in zip(found, audits, strict=False):
+        if audited["sound"] is False:
+            cluster.weight *= council.UNSOUND
+    best, why = council.winner(found)
+    mission.why = why
+    describe(mission, sources, candidates, found, audits)
+    if best is None:
+        return again(self, mission)
+    index = min(best.drafts, key=lambda each: len(sources[each]))  # of equals the shortest reads best
+    chosen = candidates[sources[index]]
+    at.verdict = chosen["verdict"]
+    spoken = audits[found.index(best)] if found.index(best) < len(audits) else {}
+    mission.chosen = {
+        "source": at.verdict.source,
+        "voices": [mission.drafts[each]["voice"] for i in best.drafts for each in candidates[sources[i]]["drafts"]],
+        "prompts": sorted({mission.drafts[each]["prompt_digest"] for each in chosen["drafts"]}),
+        "rehearsal": {"trials": len(calls), "agreed": why},
+        "audit": spoken.get("finding"),
+        "retold": spoken.get("retold"),
+    }
+    self._tmp_synthesis_data["final_response"] = {"type": "code", "content": at.verdict.source}
+    return "agreed"
+
+
+def again(state: Any, mission: Any) -> str:
+    """Another round if the state allows one and there is time, else the honest end."""
+    if mission.rounds < int(state.rounds) and mission.remaining() > 1.0:
+        return "disagreed"
+    return "gave_up"
+
+
+def judged(at: Any) -> dict[str, dict[str, Any]]:
+    """Distinct draft sources that pass the guardian: source -> `{"verdict", "drafts": [index]}`."""
+    passed: dict[str, dict[str, Any]] = {}
+    refused: dict[str, str] = {}
+    for index, draft in enumerate(at.mission.drafts):
+        source = draft["source"]
+        if source is None:
+            continue
+        if source not in passed and source not in refused:
+            verdict = at.judge(source, at.mission.miss.selector, at.receiver)
+            if verdict.passed:
+                passed[source] = {"verdict": verdict, "drafts": []}
+            else:
+                refused[source] = str(verdict.refusal())
+            at.journal.note(
+                at.mission.id,
+                "VALIDATION_SUCCESS" if verdict.passed else "VALIDATION_FAILURE",
+                current_state="SYNTHESIZING",
+                validation_result=str(verdict),
+            )
+        if source in passed:
+            passed[source]["drafts"].append(index)
+        else:
+            draft["why_not"] = refused[source]
+    return passed
+
+
+def trial_calls(mission: Any) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
+    """The calls every draft is rehearsed on, the actual message first; and what examples say must come out."""
+    calls = [{"slots": None, "args": mission.circle["args"], "kw": mission.circle["kw"]}]
+    expected: dict[int, dict[str, Any]] = {}
+    for example in mission.examples:
+        if "result" in example:
+            expected[len(calls)] = example
+        calls.append({"slots": None, "args": example.get("args", []), "kw": example.get("kw", {})})
+    rng = random.Random(mission.miss.selector)
+    for trial in generate_trials(mission.linked, TRIALS, rng):
+        calls.append(
+            {
+                "slots": {name: encode(value, _outside) for name, value in trial["slots"].items()},
+                "args": [encode(value, _outside) for value in trial["args"]],
+                "kw": {name: encode(value, _outside) for name, value in trial["kw"].items()},
+            }
+        )
+    return calls, expected
+
+
+def _outside(_obj: Any) -> dict[str, Any]:
+    return {"$outside": None}
+
+
+def audit(state: Any, at: Any, sources: list[str]) -> list[dict[str, Any]]:
+    """ALFRED's finding and ROBIN's sentence about each source, all in one batch."""
+    if not sources:
+        return []
+    linked = at.mission.linked
+    try:
+        prompts = [build_prompt(linked, source, state.meta_prompt) for source in sources]
+        prompts += [dialect.retell_prompt(linked, source, dialect.RETELL_META) for source in sources]
+    except ValueError as exc:
+        return [{"sound": None, "finding": str(exc), "retold": None} for _ in sources]
+    n = len(sources)
+    answers = at.generate(
+        prompts,
+        [state.persona.expert] * n + [state.teller.expert] * n,
+        [audit_grammar()] * n + [retell_grammar(linked)] * n,
+        Limits(max_tokens=TOKENS, temperature=0.0, deadline=at.mission.deadline),
+    )
+    told = []
+    for index, source in enumerate(sources):
+        spoken: dict[str, Any] = {"sound": None, "finding": None, "retold": None}
+        try:
+            spoken.update(parse(answers[index].text))
+            spoken["retold"] = dialect.parse_retell(answers[n + index].text, linked, source)
+        except ValueError as exc:
+            spoken["finding"] = spoken["finding"] or str(exc)
+        told.append(spoken)
+    return told
+
+
+def describe(mission: Any, sources: list[str], candidates: dict, found: list, audits: list) -> None:
+    """Write into each draft what became of it, so that the mission can be looked at."""
+    for number, cluster in enumerate(found):
+        for index in cluster.drafts:
+            for each in candidates[sources[index]]["drafts"]:
+                mission.drafts[each] |= {
+                    "cluster": number,
+                    "weight": cluster.weight,
+                    "objections": cluster.objections,
+                    "audit": audits[number] if number < len(audits) else None,
+                }

@@ -1,0 +1,344 @@
+"""Objects: slots, parents, sends, clones, and what ordinary Python finds when it pokes at them."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import inspect
+import json
+import pickle
+import pprint
+import threading
+from unittest import mock
+
+import pytest
+
+from batos.errors import Ambiguous, BadRequest, NotUnderstood, Refused, WrongArguments
+from batos.objects import Dict, List, Missed, Set, UvmObject, send, traits, use_compiler
+from batos.objects.lookup import lookup, one_slip, resend
+from batos.objects.method import Method
+from batos.objects.plain import NotPlain, decode, encode, plain
+from batos.objects.snapshot import OutsideCircle, from_data, to_data
+
+
+@pytest.fixture(autouse=True)
+def plain_compiler():
+    """These stories are about objects, not about the policy: methods compile as plain Python."""
+
+    def compile_plainly(source):
+        names = {"resend": resend}
+        exec(source, names)  # noqa: S102
+        return next(value for name, value in names.items() if inspect.isfunction(value) and name != "resend")
+
+    before = use_compiler(compile_plainly)
+    yield
+    use_compiler(before)
+
+
+@pytest.fixture
+def basis():
+    return UvmObject(traits.make_traits())
+
+
+def method(obj, source):
+    selector = source.split("def ")[1].split("(")[0]
+    made = obj._method(selector) or Method(selector)
+    made.add_version(source, "test", "accepted")
+    obj._install(made)
+
+
+def test_an_assignment_makes_an_own_slot_and_leaves_the_prototype_alone(basis):
+    account = UvmObject(basis, balance=100)
+    savings = UvmObject(account)
+    savings.balance = 5
+    assert (account.balance, savings.balance) == (100, 5)
+    assert savings._slots["balance"] == 5 and savings._slots["parent*"] is account
+
+
+def test_a_method_found_on_a_parent_runs_with_the_receiver_as_self(basis):
+    account = UvmObject(basis, balance=100)
+    method(account, "def double(self):\n    self.balance = self.balance * 2\n    return self.balance")
+    mine = UvmObject(account, balance=7)
+    assert send(mine, "double") == 14
+    assert (mine.balance, account.balance) == (14, 100)
+
+
+def test_data_and_methods_share_one_namespace(basis):
+    account = UvmObject(basis, balance=100)
+    method(account, "def fee(self):\n    return 3")
+    with pytest.raises(BadRequest, match="is a method of") as caught:
+        account.fee = 4
+    assert "forget fee" in caught.value.hint
+    with pytest.raises(BadRequest, match="is a data slot of"):
+        method(account, "def balance(self):\n    return 3")
+    child = UvmObject(account)
+    child.fee = 9  # an own slot shadows what a parent has
+    assert send(child, "fee") == 9
+
+
+def test_a_data_slot_takes_no_arguments(basis):
+    with pytest.raises(WrongArguments):
+        send(UvmObject(basis, balance=1), "balance", (5,))
+
+
+def test_two_unrelated_parents_that_both_answer_are_reported_and_a_diamond_is_not(basis):
+    top = UvmObject(basis, colour="red")
+    left, right = UvmObject(top), UvmObject(top)
+    both = UvmObject(left, right)
+    assert both.colour == "red"
+    left.colour = "blue"  # left delegates to top, so it is the nearer answer
+    assert both.colour == "blue"
+    right.colour = "green"
+    with pytest.raises(Ambiguous, match="colour"):
+        send(both, "colour")
+
+
+def test_parents_may_go_round_in_circles(basis):
+    a, b = UvmObject(basis), UvmObject(basis)
+    a._adopt(b), b._adopt(a)
+    b.name = "b"
+    assert a.name == "b"
+    with pytest.raises(NotUnderstood):
+        send(a, "nothing_of_that_name")
+
+
+def test_resend_goes_to_the_parents_of_the_holder_with_the_same_self(basis):
+    account = UvmObject(basis, balance=10)
+    method(account, "def worth(self):\n    return self.balance")
+    gold = UvmObject(account, balance=50)
+    method(gold, "def worth(self):\n    return resend(self, 'worth', (), {}) * 2")
+    mine = UvmObject(gold, balance=3)
+    assert send(mine, "worth") == 6
+
+
+def test_only_a_public_selector_can_be_missed(basis):
+    with pytest.raises(Missed) as caught:
+        send(UvmObject(basis), "frobnicate", (1,), {"b": 2})
+    assert (caught.value.selector, caught.value.arguments, caught.value.keywords) == ("frobnicate", (1,), {"b": 2})
+    with pytest.raises(NotUnderstood) as caught:
+        send(UvmObject(basis), "_secret")
+    assert not isinstance(caught.value, Missed)
+
+
+def test_wrong_arguments_are_told_with_the_signature_and_a_type_error_inside_is_not_mistaken_for_them(basis):
+    account = UvmObject(basis)
+    method(account, "def pay(self, amount):\n    return amount + 'x'")
+    with pytest.raises(WrongArguments, match=r"\(amount\)"):
+        send(account, "pay")
+    with pytest.raises(TypeError) as caught:
+        send(account, "pay", (5,))
+    assert not isinstance(caught.value, WrongArguments)
+
+
+PROBES = """__array__ __array_interface__ __array_struct__ __await__ __aiter__ __anext__ __bytes__ __ceil__ __complex__
+__contains__ __conform__ __copy_me__ __enter__ __exit__ __float__ __fspath__ __getinitargs__ __getnewargs__
+__getnewargs_ex__ __html__ __index__ __int__ __iter__ __len__ __length_hint__ __next__ __numpy_ufunc__ __objclass__
+__origin__ __parameters__ __pretty__ __provides__ __providedBy__ __rich__ __rich_repr__ __signature__ __text_signature__
+__wrapped__ __trunc__ _asdict _fields _ipython_canary_method_should_not_exist_ _ipython_display_ _is_coroutine _is_mock
+_mock_methods _repr_html_ _repr_json_ _repr_latex_ _repr_markdown_ _repr_mimebundle_ _repr_pdf_ _repr_png_ _repr_svg_
+_p_resolveConflict _p_independent _v_missing _ni __custom_documentations__ __isabstractmethod__ __self__
+__func__ __code__ __defaults__ __kwdefaults__ __globals__ __closure__ __annotations__ __name__ __qualname__ __mro_entries__
+__class_getitem__ __instancecheck__ __subclasscheck__ __set_name__ __get__ __set__ __delete__ __prepare__ __cause__
+__context__ __traceback__ __torch_function__ __torch_dispatch__ __cuda_array_interface__ __dlpack__ __dataframe__
+__sklearn_tags__ __arrow_array__ __geo_interface__ __jsonable__ __json__ __clause_element__ __composite_values__
+__pydantic_serializer__ __attrs_attrs__ __dataclass_fields__ __struct_fields__ __zope_interface_default__ __path__ __file__
+__loader__ __spec__ __all__ __version__""".split()
+
+
+def test_a_hundred_library_probes_find_an_ordinary_missing_attribute(basis):
+    account = UvmObject(basis, balance=1)
+    assert len(PROBES) >= 100
+    for name in PROBES:
+        assert not hasattr(account, name), name
+    for name in ("frobnicate", "shape", "dtype", "keys", "to_dict", "getchildren"):
+        assert not hasattr(account, name) and getattr(account, name, None) is None
+
+
+def test_copy_pickle_inspect_json_pprint_and_mock_leave_an_object_alone(basis):
+    account = UvmObject(basis, balance=1, tags=["a"])
+    assert copy.copy(account).balance == 1
+    twin = copy.deepcopy(account)
+    twin.tags.append("b")
+    assert list(account.tags) == ["a"]
+    assert twin._parents() == account._parents(), "a copy shares its parents"
+    pickle.dumps(account)
+    assert not inspect.isfunction(account) and not inspect.iscoroutine(account) and not inspect.isawaitable(account)
+    inspect.getmembers(account)
+    inspect.unwrap(account)
+    with pytest.raises(TypeError):
+        json.dumps(account)
+    pprint.pformat(account), repr(account), str(account), dir(account), bool(account), hash(account)
+    mock.Mock(spec=account), mock.create_autospec(account)
+    assert not callable(account) and not isinstance(account, (list, dict))
+
+
+def test_a_clone_copies_what_it_owns_and_shares_the_rest(basis):
+    friend = UvmObject(basis)
+    original = UvmObject(basis, tags=[{"a": [1]}], friend=friend)
+    original.loop = [original]
+    method(original, "def hello(self):\n    return 'hello'")
+    clone = original._clone_persistent_(age=3)
+    clone.tags[0]["a"].append(2)
+    assert plain(original.tags) == [{"a": [1]}] and plain(clone.tags) == [{"a": [1, 2]}]
+    assert clone.friend is friend and clone.age == 3 and send(clone, "hello") == "hello"
+    clone._methods["hello"].add_version("def hello(self):\n    return 'hi'", "test", "accepted")
+    assert (send(original, "hello"), send(clone, "hello")) == ("hello", "hi")
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [lambda: 1, (each for each in ()), threading.Lock(), open, object(), [print], {"a": {1: object}}, (1, [print]), ...],
+)
+def test_what_cannot_live_in_an_image_is_refused_with_the_slots_name(basis, poison):
+    account = UvmObject(basis)
+    with pytest.raises(Refused, match="wallet|container|a"):
+        account.wallet = poison
+    assert "wallet" not in account._slots
+    account.wallet = []
+    with pytest.raises(Refused):
+        account.wallet.append(poison)
+    assert list(account.wallet) == []
+
+
+def test_the_bare_name_of_a_method_sends_but_is_not_kept(basis):
+    account = UvmObject(basis)
+    method(account, "def rank(self, word):\n    return len(word)")
+    assert sorted(["ccc", "a", "bb"], key=account.rank) == ["a", "bb", "ccc"]
+    with pytest.raises(Refused):
+        account.how = account.rank
+
+
+def test_containers_behave_like_the_plain_ones_and_convert_at_every_depth():
+    numbers = List([3, 1, 2])
+    assert numbers == [3, 1, 2] and sorted(numbers) == [1, 2, 3] and numbers[1:] == [1, 2] and type(numbers[1:]) is list
+    numbers += [9]
+    numbers[0:2] = [7]
+    assert numbers == [7, 2, 9] and numbers + [1] == [7, 2, 9, 1] and [0] + numbers == [0, 7, 2, 9]
+    nested = Dict(a=[{"b": {1, 2}}])
+    assert type(nested["a"]) is List and type(nested["a"][0]) is Dict and type(nested["a"][0]["b"]) is Set
+    nested.setdefault("c", []).append(1)
+    nested |= {"d": 2}
+    assert nested == {"a": [{"b": {1, 2}}], "c": [1], "d": 2} and {**nested}["d"] == 2
+    mixed = Set([1, "a", None])
+    mixed |= {2}
+    mixed.update([3], [4])
+    assert mixed == {1, "a", None, 2, 3, 4} and mixed & {1, 2} == {1, 2} and mixed >= {1}
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda c: c.append(1), List), (lambda c: c.insert(0, 1), List), (lambda c: c.extend([1]), List),
+        (lambda c: c.sort(), List), (lambda c: c.reverse(), List), (lambda c: c.clear(), List),
+        (lambda c: c.__setitem__("a", 1), Dict), (lambda c: c.update(a=1), Dict), (lambda c: c.clear(), Dict),
+        (lambda c: c.setdefault("a", 1), Dict), (lambda c: c.pop("a", None), Dict),
+        (lambda c: c.add(1), Set), (lambda c: c.discard(1), Set), (lambda c: c.clear(), Set),
+        (lambda c: c.update([1]), Set), (lambda c: c.symmetric_difference_update([1]), Set),
+    ],
+)  # fmt: skip
+def test_every_mutator_flags_its_record(change, kind):
+    class Jar:
+        def __init__(self):
+            self.registered = []
+
+        def register(self, obj):
+            self.registered.append(obj)
+
+        def readCurrent(self, obj):
+            pass
+
+    container = kind()
+    container._p_jar, container._p_oid = Jar(), b"12345678"
+    change(container)
+    assert container._p_changed and container._p_jar.registered == [container]
+
+
+def test_plain_data_is_as_the_contract_says():
+    when = datetime.datetime(2026, 11, 21, 10, 0)
+    assert plain({"b": {2, 1}, 3: (1, 2), None: b"hi", "when": when}) == {
+        "b": [1, 2], "3": [1, 2], "null": "aGk=", "when": "2026-11-21T10:00:00",
+    }  # fmt: skip
+    assert plain({1, "a"}) == ["a", 1]
+    loop = List()
+    loop.append(loop)
+    for value in (float("nan"), float("inf"), loop, print):
+        with pytest.raises(NotPlain):
+            plain(value)
+
+
+def test_encoding_is_lossless():
+    value = {"a": (1, [2.5, {"x"}]), 3: datetime.date(2026, 1, 2), "nan": float("inf"), "raw": b"\0", "$odd": 1}
+    told = json.loads(json.dumps(encode(value, None)))
+    assert decode(told, None) == value
+
+
+def test_a_snapshot_is_an_object_anew_and_what_is_beyond_its_bound_cannot_be_touched(basis):
+    friend = UvmObject(basis, name="far")
+    account = UvmObject(basis, balance=100, tags=[{"a": {1}}], friend=friend)
+    account._name = "account"
+    method(account, "def double(self):\n    self.balance = self.balance * 2\n    return self.balance")
+    data = json.loads(json.dumps(to_data(account, [friend, 5], {"k": [1]}, bound=2)))
+    copy_of, args, kw = from_data(data)
+    assert repr(copy_of) == "account" and send(copy_of, "double") == 200 and account.balance == 100
+    assert copy_of.tags == [{"a": {1}}] and args[1] == 5 and kw == {"k": [1]}
+    assert args[0] is not copy_of
+    tight, args, _ = from_data(json.loads(json.dumps(to_data(account, [friend], bound=1))))
+    with pytest.raises(OutsideCircle):
+        _ = args[0].name
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant", "slip"),
+    [
+        ("depozit", "deposit", True), ("deposi", "deposit", True), ("depositt", "deposit", True),
+        ("dpeosit", "deposit", True), ("deposit", "deposit", False), ("withdraw", "deposit", False),
+        ("a", "b", True), ("ab", "ba", True), ("abc", "cba", False), ("balance_x", "balance", False),
+    ],
+)  # fmt: skip
+def test_one_slip_of_the_keyboard(typed, meant, slip):
+    assert one_slip(typed, meant) is slip
+
+
+def test_the_words_of_every_object(basis):
+    account = UvmObject(basis, balance=100)
+    assert send(account, "slots") == {"own": {"balance": 100}, "inherited": {}}
+    assert send(account, "get", ("balance",)) == 100
+    assert send(account, "put", ("owner", "Ada")) == "Ada"
+    assert send(account, "forget", ("owner",)) == "Ada"
+    assert send(account, "responds_to", ("balance",)) and not send(account, "responds_to", ("_slots",))
+    assert "clone" in send(account, "selectors")["inherited"]
+    other = UvmObject(basis, balance=1)
+    send(account, "become", (other,))
+    assert (account.balance, other.balance) == (1, 100)
+    extra = UvmObject(basis, colour="red")
+    assert extra in send(account, "adopt", (extra,)) and account.colour == "red"
+    assert extra not in send(account, "disown", (extra,))
+    for word in ("define", "revert", "source", "versions", "get", "put", "forget"):
+        with pytest.raises(BadRequest):
+            send(account, "put", (word, 1))
+    with pytest.raises(BadRequest):
+        send(account, "put", ("_p_changed", 1))
+    with pytest.raises(BadRequest):
+        send(account, "put", ("parent*", 1))
+
+
+def test_revert_goes_back_and_forth_and_a_forgotten_method_keeps_its_versions(basis):
+    account = UvmObject(basis)
+    for n in (1, 2, 3):
+        method(account, f"def fee(self):\n    return {n}")
+    assert send(account, "revert", ("fee",)) == 2 and send(account, "fee") == 2
+    assert send(account, "revert", ("fee", 1)) == 1 and send(account, "fee") == 1
+    with pytest.raises(NotUnderstood):
+        send(account, "revert", ("fee", 9))
+    assert "return 1" in send(account, "forget", ("fee",))
+    with pytest.raises(Missed):
+        send(account, "fee")
+    told = send(account, "versions", ("fee",))
+    assert [each["version"] for each in told] == [1, 2, 3] and "+    return 2" in told[1]["diff"]
+    assert send(account, "revert", ("fee", 3)) == 3 and send(account, "fee") == 3
+
+
+def test_lookup_says_who_holds_the_slot(basis):
+    account = UvmObject(basis, balance=1)
+    child = UvmObject(account)
+    assert lookup(child, "balance") == (account, 1)
