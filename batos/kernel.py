@@ -18,7 +18,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -32,7 +32,7 @@ from batos.errors import (
 from batos.image import Done, LivingImage, Root
 from batos.message import WAIT_FOR_THOUGHT, WAIT_FOR_TURN, Message, Reply
 from batos.objects import Missed, UvmObject, send
-from batos.objects.lookup import Elsewhere, one_slip
+from batos.objects.lookup import Elsewhere, LeftTurn, one_slip
 from batos.objects.method import digest
 from batos.objects.plain import NotPlain, encode, oid_text, plain
 from batos.psm.mission import Miss, Mission
@@ -45,7 +45,7 @@ IDEM_SECONDS = 7 * 24 * 3600.0
 UNLIMITED = frozenset({"remember", "audit", "stage", "pack", "doctor"})  # verbs that may take long
 
 
-class _Missed(Exception):
+class _Missed(LeftTurn):
     """A miss that leaves the turn: plain data, because the live objects stay behind."""
 
     def __init__(self, miss: Miss, told: NotUnderstood, slip: bool):
@@ -81,7 +81,6 @@ class Kernel:
         self._image = image
         self._orchestrator = orchestrator
         self._settings = settings
-        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="kernel")
         self._lock = threading.Lock()
         self._waiting: dict[int, _Waiter] = {}
         self._alarms: list[tuple[float, int, _Waiter]] = []
@@ -135,7 +134,6 @@ class Kernel:
             time.sleep(0.01)
         for waiter in list(self._waiting.values()):
             self._fail(waiter, Cancelled("the image is going to sleep; nothing was done", hint="send it again later"))
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, waiter: _Waiter) -> None:
         message = waiter.message
@@ -215,12 +213,16 @@ class Kernel:
         elif isinstance(exc, _Missed):
             self._missed(waiter, exc)
         elif isinstance(exc, Elsewhere):
-            self._pool.submit(self._do_elsewhere, waiter, exc.work)
+            self._begin_elsewhere(waiter, exc.work)
         elif isinstance(exc, BatosError):
             self._fail(waiter, exc)
         else:
             log.error("a turn broke: %s", waiter.message.send, exc_info=exc)
             self._fail(waiter, Internal(f"{type(exc).__name__}: {exc}; nothing was changed"))
+
+    def _begin_elsewhere(self, waiter: _Waiter, work: Callable[[], Any]) -> None:
+        # Daemons, because a document that takes minutes to read must not keep a sleeping image's process alive.
+        threading.Thread(target=self._do_elsewhere, args=(waiter, work), name="elsewhere", daemon=True).start()
 
     def _do_elsewhere(self, waiter: _Waiter, work: Callable[[], Any]) -> None:
         try:
@@ -412,7 +414,7 @@ class Kernel:
         if message.send in self._quick:
             self._do_elsewhere(waiter, work)
         else:
-            self._pool.submit(self._do_elsewhere, waiter, work)
+            self._begin_elsewhere(waiter, work)
 
     def stats(self) -> dict[str, Any]:
         """Counters of this awakening."""

@@ -307,3 +307,12 @@ def test_the_size_of_the_data_file_does_not_grow_by_a_failed_thought_alone(syste
     send("account", "frobnicate")
     time.sleep(0.2)
     assert (system.settings.image / DATA).stat().st_size - size < 20_000  # its record and metrics, nothing more
+
+
+def test_an_object_among_slots_and_arguments_stays_itself_in_rehearsal(system, send, mind):
+    send("lobby", "clone", called="friend", coins=3)
+    send("account", "put", "friend", {"$ref": "friend"})
+    mind.enqueue(plan=plan("read", slots=("§0",), args=("other",)), method="return self.friend.coins + ¢0.coins")
+    reply = send("account", "coins_with", {"$ref": "friend"})
+    assert reply.error is None, str(reply.error)
+    assert reply.result == 6

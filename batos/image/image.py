@@ -34,15 +34,17 @@ from ZODB.POSException import ConflictError
 from ZODB.serialize import referencesf
 from ZODB.utils import p64
 
-from batos.errors import Busy, Deadline, Internal, NoSuchObject, ReadOnly
+from batos.errors import BatosError, Busy, Deadline, Internal, NoSuchObject, ReadOnly
 from batos.image.storage import BLOBS, exists, open_storage
 from batos.objects import Activation, UvmObject, activated
-from batos.objects.fuel import OutOfFuel, spend
+from batos.objects.fuel import Limit, OutOfFuel, spend
+from batos.objects.lookup import LeftTurn
 
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
 BLOB_CHUNK = 1 << 20
+CLOSING_SECONDS = 1.0  # left to the turn that runs when the image is closed
 
 
 class Root:
@@ -152,6 +154,7 @@ class LivingImage:
         self._jobs: queue.Queue[_Job | None] = queue.Queue()
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._limit = Limit(0.0)  # of the turn that runs on the image thread
         self.newborn = False  # was the image born in this opening?
         self.commits = 0
         self.aborts = 0
@@ -187,10 +190,11 @@ class LivingImage:
         return image
 
     def close(self) -> None:
-        """Finish the turns that wait, then close the storage.  Safe to call twice."""
+        """Let the running turn end, soon, and close the storage; turns that wait are told.  Safe to call twice."""
         if self._closing:
             return
         self._closing = True
+        self._limit.at = min(self._limit.at, time.monotonic() + CLOSING_SECONDS)
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join()
@@ -258,7 +262,7 @@ class LivingImage:
         return self._jobs.qsize()
 
     def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._jobs.get()) is not None and not self._closing:
             with self._lock:
                 if job.alone:
                     self._run_alone(job)
@@ -267,12 +271,12 @@ class LivingImage:
                 if follower is not None:
                     self._run_alone(follower)
         while True:  # closing: tell whoever came too late
+            if job is not None and job.future.set_running_or_notify_cancel():
+                job.future.set_exception(Busy("the image went to sleep before this was done", hint="send it again later"))
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 return
-            if job is not None:
-                job.future.set_exception(Busy("the image went to sleep before this was done"))
 
     def _run_alone(self, job: _Job) -> None:
         if not job.future.set_running_or_notify_cancel():
@@ -326,8 +330,9 @@ class LivingImage:
                 job.future.set_exception(Deadline(f"{job.why}: the time was up before its turn came; nothing was done"))
                 return None
             limit = min(limit, job.deadline)
+        self._limit.at = limit
         try:
-            with activated(Activation(who=job.who, mission=job.mission, judge=self._judge)), spend(limit):
+            with activated(Activation(who=job.who, mission=job.mission, judge=self._judge)), spend(self._limit):
                 value = job.function(Root(self._connection))
             return value, bool(self._connection._registered_objects)
         except OutOfFuel:
@@ -335,9 +340,12 @@ class LivingImage:
                 f"{job.why}: it ran past its time and was ended; nothing was changed",
                 hint="look at the method with `source`; a loop without end is the usual cause",
             )
+            self.aborts += 1
         except BaseException as exc:  # noqa: BLE001 - whatever it is belongs to whoever waits
             failure = exc
-        self.aborts += 1
+            # A miss, slow work done elsewhere and a method's own refusal are ordinary ends, no failed transaction.
+            if not isinstance(exc, (LeftTurn, BatosError)):
+                self.aborts += 1
         if savepoint is not None:
             savepoint.rollback()
         else:

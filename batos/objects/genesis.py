@@ -46,9 +46,9 @@ def named(root: Any, name: str, obj: UvmObject) -> UvmObject:
     return obj
 
 
-def child(root: Any, name: str, **slots: Any) -> UvmObject:
-    """The root object of that name, made as a child of genesis_obj if it is missing; missing slots are added."""
-    obj = root[name] if name in root else named(root, name, UvmObject(root["genesis_obj"]))
+def child(root: Any, called: str, /, **slots: Any) -> UvmObject:
+    """The root object called so, made as a child of genesis_obj if it is missing; missing slots are added."""
+    obj = root[called] if called in root else named(root, called, UvmObject(root["genesis_obj"]))
     for slot, value in slots.items():
         if slot not in obj._slots:
             setattr(obj, slot, value)

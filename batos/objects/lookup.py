@@ -60,7 +60,11 @@ class Activation:
     holders: list[UvmObject] = field(default_factory=list)
 
 
-class Elsewhere(Exception):
+class LeftTurn(Exception):
+    """A turn is left on purpose: rolled back, but nothing failed."""
+
+
+class Elsewhere(LeftTurn):
     """Raised by a primitive whose work is too slow for a turn: the turn is left, `work()` is done outside
     it, and its answer answers the message.  Good for a message of its own only, not inside a method."""
 

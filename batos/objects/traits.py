@@ -15,6 +15,10 @@ from batos.objects.method import PRIMITIVES, Method, primitive
 from batos.objects.uvm_object import PROTECTED, UvmObject
 
 
+# Of the names that start with "_" this one may be defined: how a state of the machine thinks.
+OPEN_WORDS = frozenset({"_process_synthesis_"})
+
+
 def public(name: Any, what: str = "a slot") -> str:
     """`name` if it may name a slot or selector, else `BadRequest` with the reason."""
     if not isinstance(name, str) or not name.isidentifier():
@@ -34,7 +38,7 @@ def bind(lobby: UvmObject, name: str, obj: UvmObject) -> None:
     """Give an object a name in the lobby; `Conflict` where the name is taken."""
     if public(name, "an object") in PROTECTED:
         raise BadRequest(f"{name!r} is one of the words every object keeps; choose another name")
-    if own(lobby, name) is not MISSING or name in lobby._p_jar.root():
+    if own(lobby, name) is not MISSING or name in lobby._p_jar.root() or name == "kernel":
         raise Conflict(f"the name {name!r} is taken", hint=f"look at it with `inspect {name}`, or choose another name")
     setattr(lobby, name, obj)
     obj._name = name
@@ -154,7 +158,7 @@ def install(holder: UvmObject, verdict: Any, author: str, **provenance: Any) -> 
     """
     if not verdict.passed:
         raise verdict.refusal()
-    selector = public(verdict.selector, "a method")
+    selector = verdict.selector if verdict.selector in OPEN_WORDS else public(verdict.selector, "a method")
     method = holder._method(selector) or Method(selector)
     if method.primitive is not None:
         raise BadRequest(f"{selector!r} is a primitive of {holder!r} and stays as it is")

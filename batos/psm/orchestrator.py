@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 WORKERS = 2  # one thinks while another rehearses or commits; generation itself is one at a time
 RECORDS_KEPT = 1000
+STOP_SECONDS = 1.0
 
 
 def birth(root: Root) -> None:
@@ -150,8 +151,9 @@ class Orchestrator:
             mission.cancelled.set()
         for _ in self._threads:
             self._queue.put(None)
-        for thread in self._threads:
-            thread.join(timeout=2.0)  # a thread inside the model's loading is left to die with the process
+        end = time.monotonic() + STOP_SECONDS
+        for thread in self._threads:  # one inside a long forward is left to die with the process
+            thread.join(max(0.0, end - time.monotonic()))
 
     # -- one mission -------------------------------------------------------------------------------
 
@@ -215,6 +217,7 @@ class Orchestrator:
                 if mission.state in machine.FINAL:
                     break
                 before, mission.state = mission.state, machine.after(mission.state, event)
+                self._note("psm_transitions", mission=mission.id, old=before, new=mission.state)
                 self._journal.note(mission.id, "STATE_TRANSITION", current_state=before, transition_to=mission.state,
                                    outcome=event, seconds=round(time.monotonic() - began, 6))  # fmt: skip
         if mission.state == machine.FAILED:
@@ -297,7 +300,10 @@ class Orchestrator:
             while len(self._ended) > RECORDS_KEPT:
                 del self._ended[next(iter(self._ended))]
             callbacks = self._callbacks.pop(mission.id, [])
-        self._note("psm_cycle_durations", ms=mission.seconds * 1000, outcome=mission.state)
+        self._note(
+            "psm_cycle_durations", ms=mission.seconds * 1000, outcome=mission.state.lower(),
+            selector=mission.miss.selector, mission=mission.id,
+        )  # fmt: skip
         for callback in callbacks:
             try:
                 callback(mission)

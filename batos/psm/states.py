@@ -63,7 +63,7 @@ def process(cycle: UvmObject) -> str:
     return run(method, holder, cycle, PROCESS)
 
 
-def make_state(root: Any, name: str, process_source: str, primitive: str, **slots: Any) -> UvmObject:
+def make_state(root: Any, name: str, process_source: str, primitive: str, /, **slots: Any) -> UvmObject:
     """The live prototype of a state, made or completed; a user's edits of its slots stand."""
     prototypes = child(root, "psm_prototypes_obj")
     if name not in prototypes._slots:

@@ -16,7 +16,7 @@ from batos.mind.engine import Limits
 from batos.mind.grammar import audit_grammar, retell_grammar
 from batos.mind.trials import generate_trials
 from batos.objects.method import primitive
-from batos.objects.plain import encode
+from batos.objects.plain import NotPlain, encode
 from batos.psm import council
 from batos.psm.states import tools
 
@@ -138,18 +138,24 @@ def trial_calls(mission: Any) -> tuple[list[dict[str, Any]], dict[int, dict[str,
         calls.append({"slots": None, "args": example.get("args", []), "kw": example.get("kw", {})})
     rng = random.Random(mission.miss.selector)
     for trial in generate_trials(mission.linked, TRIALS, rng):
-        calls.append(
-            {
-                "slots": {name: encode(value, _outside) for name, value in trial["slots"].items()},
-                "args": [encode(value, _outside) for value in trial["args"]],
-                "kw": {name: encode(value, _outside) for name, value in trial["kw"].items()},
-            }
-        )
+        # What cannot be made up (another object) stays as it is in the snapshot.
+        args = [made_up(value, actual) for value, actual in zip(trial["args"], mission.circle["args"], strict=True)]
+        kw = {name: made_up(value, mission.circle["kw"][name]) for name, value in trial["kw"].items()}
+        slots = {name: made_up(value, KEEP) for name, value in trial["slots"].items()}
+        slots = {name: value for name, value in slots.items() if value is not KEEP}
+        calls.append({"slots": slots, "args": args, "kw": kw})
     return calls, expected
 
 
-def _outside(_obj: Any) -> dict[str, Any]:
-    return {"$outside": None}
+KEEP = object()
+
+
+def made_up(value: Any, actual: Any) -> Any:
+    """A generated value in the form of `plain.encode`, or `actual` where it holds an object."""
+    try:
+        return encode(value, lambda _: None)
+    except NotPlain:
+        return actual
 
 
 def audit(state: Any, at: Any, sources: list[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,362 @@
+"""The app: builds the parts in order, starts them, stops them.
+
+Order matters and is kept here alone: the walled child before storage, sockets and threads; the image
+before whoever reads it; the socket before the awake line; torch after it.  Stopping goes the other
+way.  `System` is an image with its kernel, awake or asleep; `awaken` serves one until it is told to
+stop; `Image` is the same image for a Python program of one's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from batos import __version__, doctor
+from batos.autotelic import Clock, Heartbeat, Metrics, audits, metrics
+from batos.config import Settings
+from batos.errors import BatosError, NobodyAwake
+from batos.guardian import judge, summaries_of
+from batos.guardian.policy import compile_method
+from batos.guardian.rehearsal import Rehearsal
+from batos.image import AWAKE, LivingImage, Root, changes, exists
+from batos.kernel import Kernel
+from batos.knowledge import Memory, catalog, embedder
+from batos.message import SERIES
+from batos.mind import Mind, incarnation, personas
+from batos.objects import Method, UvmObject, use_compiler
+from batos.objects.genesis import add_primitives, child, genesis
+from batos.objects.lookup import elsewhere, lookup
+from batos.objects.method import primitive
+from batos.objects.plain import plain
+from batos.objects.traits import method_of
+from batos.psm import orchestrator
+from batos.psm.journal import Journal
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 2.0  # for what is in flight; the rest of the five a stop may take is for missions and closing
+
+
+def judge_in(source: str, selector: str | None, holder: UvmObject) -> Any:
+    """The guardian's verdict on source for `holder`, whose other methods are followed."""
+
+    def source_of(name: str) -> str | None:
+        _, found = lookup(holder, name)
+        return found.source if isinstance(found, Method) and found.primitive is None else None
+
+    return judge(source, selector, summaries_of(source_of))
+
+
+def birth(root: Root) -> None:
+    """Everything a newborn image holds, and whatever an older one lacks."""
+    genesis(
+        root,
+        (
+            incarnation.birth, personas.birth, orchestrator.birth, catalog.catalog, metrics.system_metrics,
+            audits.alfred_part, primitives_birth,
+        ),
+    )
+
+
+class Image(LivingImage):
+    """A living image for a Python program: nobody else may be awake on it.
+
+    >>> with Image.open("image") as image:                                       # doctest: +SKIP
+    ...     with image.turn("open the shop") as root:
+    ...         root.shop.open_door()
+    """
+
+    @classmethod
+    def open(cls, directory: Path | str = "image", settings: Settings | None = None) -> Self:  # type: ignore[override]
+        """Open the image in `directory`, giving birth to it where there is none."""
+        use_compiler(compile_method)
+        return super().open(directory, settings or Settings(image=Path(directory)), judge_in, birth)
+
+
+# -- primitives that need the running system -----------------------------------------------------------
+
+_system: System | None = None
+
+
+def _running() -> System:
+    if _system is None:
+        raise NobodyAwake("this needs the awake image: the mind and the memory live outside its objects")
+    return _system
+
+
+@primitive
+def activate_expert_(self, name):
+    """Bring an expert into the hot tier; true, or false if there is none of that name."""
+    elsewhere(lambda: _running().mind.activate(str(name)))
+
+
+@primitive
+def tiers(self):
+    """Which expert is in which tier, and what a swap has cost."""
+    elsewhere(lambda: _running().mind.describe())
+
+
+@primitive
+def index_document_(self, path):
+    """Read a file or folder into the fractal memory."""
+    elsewhere(lambda: _running().memory.remember([str(path)]))
+
+
+@primitive
+def self_audit(self):
+    """ALFRED's Cognitive Efficiency Audit, now."""
+    elsewhere(lambda: _running().audit())
+
+
+def primitives_birth(root: Root) -> None:
+    """Give the named objects of the design what Python must do for them."""
+    memory_manager = child(root, "memory_manager_obj")
+    add_primitives(memory_manager, "activate_expert_", "tiers")
+    add_primitives(root["knowledge_catalog_obj"], "index_document_")
+    add_primitives(root["alfred_prototype_obj"], "self_audit")
+
+
+# -- the running system ---------------------------------------------------------------------------------
+
+
+class System:
+    """An open image with everything around it; `kernel` answers its messages.
+
+    mind  stands in for the image's own mind: tests hand in one that follows a script
+    """
+
+    def __init__(self, settings: Settings, mind: Any = None):
+        global _system
+        self.settings = settings
+        self.rehearsal = Rehearsal.start(unwalled=settings.unwalled)
+        try:
+            self.image = Image.open(settings.image, settings)
+        except BaseException:
+            self.rehearsal.stop()
+            raise
+        self.metrics = Metrics()
+        self._tallied: dict[str, int] = {}
+        self.journal = Journal(settings.image)
+        self.mind = mind or Mind(self.image, settings, metrics=self._mind_metrics)
+        self.memory = Memory(self.image, embedder())
+        missions = orchestrator.Orchestrator(
+            self.image, self.journal, settings,
+            generate=self.mind.generate, rehearse=self.rehearsal.run, judge=self._judged, model=self._model,
+            note=self.metrics.note,
+        )  # fmt: skip
+        self.kernel = Kernel(self.image, missions, settings)
+        self.kernel.services |= {
+            "history": self._history,
+            "remember": self._remember,
+            "recall": self.memory.recall,
+            "audit": self._audit,
+            "experts": self.experts,
+            "stage": self.stage,
+            "doctor": partial(doctor.examine, self),
+        }
+        _system = self
+
+    def close(self) -> None:
+        """Stop the parts, the last one started first; one that fails to stop does not keep the others awake."""
+        global _system
+        with contextlib.ExitStack() as parts:  # runs in the reverse of this order, whatever any of them raises
+            parts.callback(self.rehearsal.stop)
+            parts.callback(self.journal.close)
+            parts.callback(self.image.close)
+            parts.callback(self._keep_metrics)
+            parts.callback(self.kernel.stop, STOP_SECONDS)
+            parts.callback(self.mind.stop)
+        _system = None
+
+    def _keep_metrics(self) -> None:
+        self._tally()
+        with contextlib.suppress(BatosError):
+            self.metrics.flush_into(self.image)
+
+    def incarnate(self) -> None:
+        """Make sure the image has a mind, and take in the experts that wait in the staging folder."""
+        incarnation.ensure_embedded(self.image)
+        if incarnation.model_id(self.image) is None:
+            return  # a checkout whose mind is not trained yet
+        if self.settings.staging.is_dir() and any(each.is_dir() for each in self.settings.staging.iterdir()):
+            for staged in incarnation.stage_experts(self.image, [self.settings.staging]):
+                if staged.outcome == "refused":
+                    print(f"batos: {staged.path} was not taken in: {staged.reason}", file=sys.stderr)
+
+    def load(self) -> None:
+        """Load the mind, then the embedder: a mission waits for the one, recall can do without the other."""
+        self.mind.start_loading()
+        self.mind.ready()
+        self.memory.embedder.wait(0)
+
+    # -- what the receiver `kernel` answers ----------------------------------------------------------
+
+    def _history(self, path: str, selector: str | None = None) -> dict[str, Any]:
+        def versions(root: Root) -> list[dict[str, Any]]:
+            obj = root.resolve(path)
+            if selector is not None:
+                return plain([{"selector": selector, **each} for each in method_of(obj, selector).told_versions()])
+            methods = [value for _, value in obj._own_slots() if isinstance(value, Method) and value.primitive is None]
+            told = [{"selector": m.selector, **each} for m in methods for each in m.told_versions()]
+            return plain(sorted(told, key=lambda each: each["time"]))
+
+        told = {"versions": self.image.run(f"history of {path}", versions), "changes": []}
+        if selector is None:
+            for commit in reversed(changes(self.image, path)):
+                about = {name: commit[name] for name in ("time", "who", "why", "tid", "mission")}
+                told["changes"] += [{**about, **each} for each in commit["changes"]]
+        return told
+
+    def _remember(self, paths: list[str] | None = None, forget: list[str] | None = None) -> dict[str, Any]:
+        told = self.memory.remember(paths) if paths else {}
+        return told | ({"forgotten": [self.memory.forget(source) for source in forget]} if forget else {})
+
+    def audit(self) -> dict[str, Any]:
+        """ALFRED's self-audit, now; answers the report it keeps."""
+        self._tally()
+        return audits.perform(self.image, self.settings, self.metrics)
+
+    def _tally(self) -> None:
+        """Hand the image's counts since the last time to the metrics."""
+        for kind, count in (("transaction_commits", self.image.commits), ("transaction_aborts", self.image.aborts)):
+            self.metrics.tally(kind, count - self._tallied.get(kind, 0))
+            self._tallied[kind] = count
+
+    def _audit(self, last: bool = False) -> dict[str, Any] | None:
+        return self.image.run("the last audit", audits.last) if last else self.audit()
+
+    def experts(self) -> list[dict[str, Any]]:
+        """The experts of the image, with the tier each is in."""
+        return incarnation.experts(self.image, self.mind)
+
+    def stage(self, paths: list[str] | None = None) -> dict[str, Any]:
+        """Take adapters in, by default those of the staging folder."""
+        staged = incarnation.stage_experts(self.image, [Path(each) for each in paths or [self.settings.staging]])
+        self.mind.refresh([each.name for each in staged if each.outcome in ("ingested", "replaced")])
+        return {
+            "staged": [each.name for each in staged if each.outcome != "refused"],
+            "refused": [{"path": str(each.path), "reason": each.reason} for each in staged if each.outcome == "refused"],
+        }
+
+    # -- what the parts are handed -------------------------------------------------------------------
+
+    def _judged(self, source: str, selector: str, holder: UvmObject) -> Any:
+        verdict = judge_in(source, selector, holder)
+        rule = verdict.refusal().rule if not verdict.passed else None
+        self.metrics.note("guardian_verdicts", verdict=verdict.outcome, rule=rule, selector=selector)
+        return verdict
+
+    def _model(self) -> dict[str, Any]:
+        told = self.mind.describe()
+        return {"model_id": told.get("model_id"), "digest": told.get("digest")}
+
+    def _mind_metrics(self, event: str, value: float, **labels: Any) -> None:
+        if event == "swap_ms":
+            self.metrics.note("lora_swap_latencies", ms=value, **labels)
+
+
+@contextlib.contextmanager
+def asleep(settings: Settings) -> Iterator[Kernel]:
+    """The kernel of a sleeping image, without door and heartbeat, for verbs that only look.
+
+    Raises `NobodyAwake` where there is no image, `AlreadyAwake` where another process holds it.
+    """
+    if not exists(settings.image):
+        raise NobodyAwake(
+            f"there is no image in {settings.image}, awake or asleep",
+            hint=f"give birth to one: python -m batos --image {settings.image}",
+        )
+    _log_to_stderr(settings)
+    system = System(settings)
+    try:
+        yield system.kernel
+    finally:
+        system.close()
+
+
+def awaken(settings: Settings, talk: Callable[..., Any] | None = None, json_line: bool = False) -> int:
+    """Open the image and serve it until it is told to stop, or until `talk(kernel, history=path, stop=event)`,
+    a REPL in this terminal, returns; answers the exit code."""
+    from batos.server import Server
+
+    _log_to_stderr(settings)
+    system = System(settings)
+    server, heartbeat = None, None
+    told = settings.image / AWAKE
+    try:
+        system.incarnate()
+        server = Server(system.kernel, settings)
+        server.start()
+        stop = threading.Event()
+        system.kernel.services["stop"] = lambda: stop.set() or {"pid": os.getpid(), "image": str(settings.image)}
+        system.kernel.services["describe"] = partial(_describe, settings)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        _write_whole(told, {"endpoint": server.endpoint, "pid": os.getpid(), "since": _now()})
+        _say_awake(system, server.endpoint, json_line)
+        threading.Thread(target=system.load, name="loading", daemon=True).start()
+        heartbeat = Heartbeat(Clock(), system.image, system.audit, settings)
+        heartbeat.start()
+        if talk is not None:
+            talk(system.kernel, history=settings.image / "repl_history", stop=stop)
+        else:
+            while not stop.wait(1.0):
+                pass
+        return 0
+    finally:
+        if server is not None:
+            server.refuse("the image is going to sleep")
+        if heartbeat is not None:
+            heartbeat.stop()
+        system.close()
+        if server is not None:
+            server.stop()
+        with contextlib.suppress(FileNotFoundError):
+            told.unlink()
+
+
+def _describe(settings: Settings) -> dict[str, Any]:
+    from batos import wire
+
+    return {"series": SERIES, "version": __version__, **wire.describe(settings)}
+
+
+def _log_to_stderr(settings: Settings) -> None:
+    level = settings.log_level.upper()
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    # FileStorage warns of an index that is behind after every kill, and then simply reads on from there.
+    logging.getLogger("ZODB.FileStorage").setLevel(logging.ERROR)
+
+
+def _say_awake(system: System, endpoint: str, json_line: bool) -> None:
+    mind = incarnation.model_id(system.image) or "none"
+    if json_line:
+        line = {
+            "event": "awake", "endpoint": endpoint, "image": str(system.settings.image), "mind": mind,
+            "born": system.image.newborn, "pid": os.getpid(),
+        }  # fmt: skip
+        print(json.dumps(line), flush=True)
+    else:
+        how = "born" if system.image.newborn else "awake"
+        print(f"batos {__version__} is {how}: {system.settings.image} at {endpoint}, mind {mind}", flush=True)
+
+
+def _write_whole(path: Path, data: dict[str, Any]) -> None:
+    """Write a small file so that a reader finds all of it or none."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(data) + "\n")
+    os.replace(part, path)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
