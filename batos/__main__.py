@@ -1,0 +1,10 @@
+"""`python -m batos`."""
+
+from __future__ import annotations
+
+import sys
+
+from batos.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

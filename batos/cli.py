@@ -1,0 +1,727 @@
+"""The command line: verbs to messages, answers to text, errors to sentences and exit codes.
+
+`VERBS` is the whole of it: what stands there is what `--help` prints, what the parser takes and what
+runs; a verb that is not built yet is not in the table.  Data goes to stdout, words to stderr.
+Everything slow is imported by the verb that needs it, so that `--help` and `send` feel instant.
+
+Flags are parsed here rather than by argparse, because they stand before or after the verb and among
+arguments like `-5`, which is a number and no flag.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from batos import __version__, config
+from batos.config import Settings
+from batos.errors import BadRequest, BatosError, NobodyAwake, NoSuchFile, Usage
+from batos.message import PROTOCOL, SERIES, Message, Reply
+
+PROGRAM = "python -m batos"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """`--name VALUE`, or a switch where `value` is empty; `many` may be given again."""
+
+    name: str
+    value: str
+    meaning: str
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb: `words` is its usage, `least` and `most` how many arguments it takes (None: any)."""
+
+    name: str
+    words: str
+    meaning: str
+    run: Callable[[Call], int]
+    least: int = 0
+    most: int | None = 0
+    flags: tuple[Flag, ...] = ()
+    asleep: bool = False
+
+
+@dataclass(slots=True)
+class Call:
+    """What somebody typed: the verb, its arguments, the flags given, and the settings they make."""
+
+    verb: Verb
+    args: list[str]
+    flags: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def json(self) -> bool:
+        return "json" in self.flags
+
+    @property
+    def timeout(self) -> float | None:
+        return self.settings.timeout or None
+
+    def command(self, words: str) -> str:
+        """The next command to type, aimed at the same image as this one."""
+        aim = [f"--{name} {self.flags[name]}" for name in ("image", "endpoint") if name in self.flags]
+        return " ".join([PROGRAM, *aim, words])
+
+
+COMMON = (
+    Flag("image", "DIR", "the folder of the image (image/)"),
+    Flag("endpoint", "URL", "where it is awake (tcp://127.0.0.1:5555)"),
+    Flag("timeout", "SECONDS", "how long to wait for the answer (10; 60 where thinking is waited for)"),
+    Flag("json", "", "answers, and errors, as JSON on stdout"),
+    Flag("version", "", "print the version"),
+    Flag("help", "", "print this, or the help of a verb"),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code.  Nothing a user can do wrong ends in a traceback."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - closed by whoever started us: `>&-`
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    given = sys.argv[1:] if argv is None else argv
+    end = given.index("--") if "--" in given else len(given)
+    # Known before anything is parsed, because a usage error is told in JSON too.
+    call = Call(VERBS["awaken"], [], {"json": True} if "--json" in given[:end] else {})
+    try:
+        code = _run(given, call)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough (`| head`); a second flush at exit would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as exc:
+        _say(f"{exc.filename or 'standard output'}: {exc.strerror or exc}")
+        _say(f"next: {f'ls -ld {exc.filename}' if exc.filename else 'df -h'}")
+        return 1
+
+
+def _run(given: list[str], call: Call) -> int:
+    try:
+        _parse(given, call)
+        if "help" in call.flags:
+            print(_help(call.verb if call.flags["help"] else None))
+            return 0
+        if "version" in call.flags:
+            print(f"batos {__version__} (Series {SERIES}, {PROTOCOL})")
+            return 0
+        call.settings = config.load(call.flags)
+        return call.verb.run(call)
+    except BatosError as error:
+        return _fail(call, Reply("", error=error))
+
+
+# -- what was typed ---------------------------------------------------------------------------------
+
+
+def _parse(given: list[str], call: Call) -> None:
+    """Fill `call`.  Raises `Usage`."""
+    known = {flag.name: flag for verb in VERBS.values() for flag in verb.flags} | {
+        flag.name: flag for flag in COMMON
+    }
+    words: list[str] = []
+    rest = iter(given)
+    flags = call.flags
+    verb: Verb | None = None
+    for word in rest:
+        if word == "--":
+            words += rest
+            break
+        if not _is_flag(word):
+            if verb is None and not words:
+                verb = _verb(word)
+            else:
+                words.append(word)
+            continue
+        name, value = _flag_name(word)
+        flag = known.get(name)
+        if flag is None:
+            why = f"there is no flag {word!r} (after `--` it would be an argument)"
+            raise _usage(why, verb, near=name, names=known)
+        if not flag.value:
+            if value is not None:
+                raise _usage(f"--{name} takes no value", verb)
+            flags[name] = True
+            continue
+        if value is None:
+            value = next(rest, None)
+        if value is None:
+            raise _usage(f"--{name} wants {flag.value}", verb)
+        if flag.many:
+            flags.setdefault(name, []).append(value)
+        else:
+            flags[name] = value
+    if verb is None and words:  # `-- send ...`
+        verb = _verb(words.pop(0))
+    call.args = words
+    if "help" in flags:
+        flags["help"] = verb is not None
+    call.verb = verb or VERBS["awaken"]
+    if "help" in flags or "version" in flags:
+        return
+    own = {flag.name for flag in call.verb.flags + COMMON}
+    for name in flags:
+        if name not in own:
+            raise _usage(f"{call.verb.name} has no flag {_written(name)}", call.verb)
+    if len(words) < call.verb.least or (call.verb.most is not None and len(words) > call.verb.most):
+        wanted = f"{PROGRAM} {call.verb.name} {call.verb.words}".rstrip()
+        raise _usage(f"{call.verb.name} was given {len(words)} arguments; it reads: {wanted}", call.verb)
+    if "timeout" in flags:
+        flags["timeout"] = _seconds(flags["timeout"], call.verb)
+
+
+def _is_flag(word: str) -> bool:
+    # `-` is standard input, `-5` and `-.5` are numbers.
+    return (
+        len(word) > 1
+        and word[0] == "-"
+        and not (word[1].isdigit() or (word[1] == "." and word[2:3].isdigit()))
+    )
+
+
+def _flag_name(word: str) -> tuple[str, str | None]:
+    if word.startswith("--"):
+        name, equals, value = word[2:].partition("=")
+        return name, value if equals else None
+    if word == "-h":
+        return "help", None
+    return word[1:2], word[2:] or None  # -k NAME=VALUE and -kNAME=VALUE
+
+
+def _verb(word: str) -> Verb:
+    verb = VERBS.get(word)
+    if verb is None:
+        raise _usage(f"there is no verb {word!r}", None, near=word, names=VERBS)
+    return verb
+
+
+def _seconds(text: str, verb: Verb) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise _usage(f"--timeout wants seconds, more than 0, not {text!r}", verb)
+    return seconds
+
+
+def _written(name: str) -> str:
+    return f"-{name}" if len(name) == 1 else f"--{name}"
+
+
+def _usage(why: str, verb: Verb | None, near: str = "", names: Any = ()) -> Usage:
+    if near:
+        import difflib
+
+        close = difflib.get_close_matches(near, [str(name) for name in names], 1)
+        if close:
+            why += f"; did you mean {close[0] if names is VERBS else _written(close[0])}?"
+    return Usage(why, hint=f"{PROGRAM} {verb.name} --help" if verb else f"{PROGRAM} --help")
+
+
+def _help(verb: Verb | None) -> str:
+    if verb is not None:
+        lines = [f"usage: {PROGRAM} [FLAGS] {verb.name} {verb.words}".rstrip(), "", verb.meaning]
+        lines += ["", *_flag_lines(verb.flags)] if verb.flags else []
+        lines += ["", "flags, before or after the verb:", *_flag_lines(COMMON)]
+        return "\n".join(lines)
+    width = max(len(one.name) for one in VERBS.values()) + 2
+    return "\n".join(
+        [
+            f"usage: {PROGRAM} [FLAGS] [VERB] ...",
+            "",
+            "A living image of prototype objects that learn the messages they do not understand.",
+            "",
+            "verbs:",
+            *(f"  {one.name:{width}}{one.meaning.splitlines()[0]}" for one in VERBS.values()),
+            "",
+            "flags, before or after the verb; `--` ends them:",
+            *_flag_lines(COMMON),
+            "",
+            "What no flag says, BATOS_IMAGE, BATOS_ENDPOINT, BATOS_TIMEOUT say, then DIR/batos.toml.",
+            f"{PROGRAM} VERB --help says more about a verb.",
+        ]
+    )
+
+
+def _flag_lines(flags: tuple[Flag, ...]) -> list[str]:
+    return [f"  {f'{_written(flag.name)} {flag.value}'.rstrip():22} {flag.meaning}" for flag in flags]
+
+
+def _value(text: str) -> Any:
+    """An argument: JSON, or the text itself where it is not JSON (NaN and Infinity are not)."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError:
+        return text
+    except _NotJson:
+        return text
+    except (ValueError, RecursionError) as exc:  # a number of more than 4,300 digits, a tower of brackets
+        raise BadRequest(
+            f"{text[:40]!r}... cannot be read: {exc}", hint="quote it twice to send it as text"
+        ) from exc
+
+
+class _NotJson(Exception):
+    pass
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _NotJson(name)
+
+
+# -- whom to ask ------------------------------------------------------------------------------------
+
+
+def _ask(call: Call, to: str | dict[str, str], selector: str, *args: Any, **fields: Any) -> Reply:
+    """One message to the image the flags mean: awake through its socket, else asleep where the verb may.
+
+    Raises what went wrong on the way, and the error the image answered with.
+    """
+    message = Message(to, selector, list(args), timeout=call.timeout, **fields)
+    endpoint, patient = _endpoint(call)
+    if endpoint is not None:
+        try:
+            return _told(_awake(endpoint, message, call))
+        except NobodyAwake:
+            if not patient:
+                raise
+    from batos.app import asleep
+
+    with asleep(call.settings) as image:
+        return _told(image.send(message))
+
+
+def _told(reply: Reply) -> Reply:
+    if reply.error is not None:
+        raise reply.error
+    return reply
+
+
+def _awake(endpoint: str, message: Message, call: Call) -> Reply:
+    from batos.client import Client
+
+    try:
+        with Client(endpoint) as client:
+            return client.call(message)
+    except NobodyAwake as error:
+        if error.hint.startswith(PROGRAM):
+            error.hint = call.command("awaken")  # with the flags that were given
+        raise
+
+
+def _endpoint(call: Call) -> tuple[str | None, bool]:
+    """Where to ask, None for the sleeping image itself; and whether that image is the second choice.
+
+    An endpoint from flag or environment is meant as it stands.  Otherwise an image in DIR, or one
+    that was named, is asked alone: where its `awake.json` says, or asleep; never a stranger at the
+    default endpoint.
+    """
+    if "endpoint" in call.flags or "BATOS_ENDPOINT" in os.environ:
+        return call.settings.endpoint, False
+    image = call.settings.image
+    record = awake_record(image)
+    here = record is not None or (image / "live_image.fs").exists()
+    if not (here or "image" in call.flags or "BATOS_IMAGE" in os.environ):
+        return call.settings.endpoint, False
+    asleep = call.verb.asleep and here
+    if record is not None:
+        return record["endpoint"], asleep
+    if asleep:
+        return None, True
+    what = f"the image in {image} is asleep" if here else f"there is no image in {image}"
+    raise NobodyAwake(what, hint=call.command("awaken"))
+
+
+def awake_record(image: Path) -> dict[str, Any] | None:
+    """`DIR/awake.json` if the process it names still lives: `{"endpoint", "pid", "since"}`."""
+    try:
+        record = json.loads((image / "awake.json").read_text())
+        endpoint, pid = record["endpoint"], record["pid"]
+        os.kill(pid, 0)
+    except PermissionError:
+        return record  # another user's process lives
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return None  # killed hard, or never written to its end: asleep
+    return record if isinstance(endpoint, str) else None
+
+
+# -- what is said -----------------------------------------------------------------------------------
+
+
+def _fail(call: Call, reply: Reply) -> int:
+    """Tell an error: the sentence, what is near, and the next command; its exit code."""
+    error = reply.error
+    if call.json:
+        print(json.dumps(reply.to_wire() if reply.id else {"error": error.to_wire()}, ensure_ascii=False))
+    from batos.repl import sentences
+
+    for words in sentences(error):
+        _say(words)
+    command = error.hint and (PROGRAM in error.hint or isinstance(error, NoSuchFile))
+    if error.hint and not command:
+        _say(f"hint: {error.hint}")
+    _say(f"next: {error.hint if command else _next(call, error)}")
+    return error.exit_code
+
+
+def _next(call: Call, error: BatosError) -> str:
+    """The next command where the error brought none of its own."""
+    import shlex
+
+    path = (
+        call.args[0]
+        if call.args and call.verb.name in ("send", "define", "inspect", "history", "revert")
+        else "lobby"
+    )
+    selector = call.args[1] if len(call.args) > 1 and call.verb.name == "send" else "SELECTOR"
+    words = {
+        "no_such_object": "inspect lobby",
+        "not_understood": f"inspect {path}",
+        "ambiguous": f"inspect {path}",
+        "wrong_arguments": f"send {path} source {selector}",
+        "method_error": f"send {path} source {selector}",
+        "refused": f"{call.verb.name} {shlex.join(call.args)}",
+        "mission_failed": f"mission {error.mission}" if error.mission else f"define {path} FILE",
+        "conflict": f"inspect {path}",
+        "deadline": f"--timeout 60 {call.verb.name} {shlex.join(call.args)}".rstrip(),
+        "no_mind": f"define {path} FILE",
+        "busy": "missions",
+        "cancelled": "missions",
+        "nobody_awake": "awaken",
+        "already_awake": "stop",
+        "internal": "doctor",
+        "damaged": "doctor",
+    }.get(error.code, f"{call.verb.name} --help")
+    return call.command(words)
+
+
+def _say(words: str) -> None:
+    """Words to a person, on stderr; what no terminal can show is escaped."""
+    text = words.encode("utf-8", "backslashreplace").decode()
+    sys.stderr.buffer.write(f"batos: {text}\n".encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
+    sys.stderr.flush()
+
+
+def _print(call: Call, data: Any, readable: Callable[[Any], str] | None = None) -> int:
+    """Data to stdout: JSON where asked for, else as a person reads it."""
+    if call.json:
+        print(json.dumps(data, ensure_ascii=False))
+    else:
+        from batos.repl import readable as plainly
+
+        print((readable or plainly)(data))
+    return 0
+
+
+# -- the verbs --------------------------------------------------------------------------------------
+
+
+def _awaken(call: Call) -> int:
+    from batos.app import awaken
+
+    repl = None
+    if "no-repl" not in call.flags and sys.stdin.isatty() and sys.stdout.isatty():
+        from batos.repl import run as repl
+    return awaken(call.settings, repl, call.json)
+
+
+def _send(call: Call) -> int:
+    to, selector, *args = call.args
+    message = Message(
+        _receiver(to),
+        selector,
+        [_value(arg) for arg in args],
+        _named(call),
+        timeout=call.timeout,
+        wait="no-wait" not in call.flags,
+        miss=call.flags.get("miss"),
+        idem=call.flags.get("idem"),
+    )
+    endpoint, _ = _endpoint(call)
+    reply = _awake(endpoint, message, call)
+    if reply.error is not None:
+        return _fail(call, reply)
+    print(json.dumps(reply.to_wire() if call.json else reply.result, ensure_ascii=False))
+    return 0
+
+
+def _receiver(text: str) -> Any:
+    """A path as it stands, or an object id written `{"oid": "0x1f"}`."""
+    return _value(text) if text.startswith("{") else text
+
+
+def _named(call: Call) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for pair in call.flags.get("k", []):
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise _usage(f"-k wants NAME=VALUE, not {pair!r}", call.verb)
+        if name in named:
+            raise _usage(f"-k {name} was given twice", call.verb)
+        named[name] = _value(value)
+    return named
+
+
+def _define(call: Call) -> int:
+    path, file = call.args
+    try:
+        source = (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode()
+    except UnicodeDecodeError as exc:
+        raise BadRequest(f"{file} is not UTF-8 text: {exc.reason} at byte {exc.start}") from exc
+    except OSError as exc:
+        raise _no_file(file, exc) from exc
+    return _print(call, _ask(call, _receiver(path), "define", source).result)
+
+
+def _repl(call: Call) -> int:
+    from batos.client import Client
+    from batos.repl import run
+
+    endpoint, _ = _endpoint(call)
+    with Client(endpoint) as client:
+        _told(client.call(Message("kernel", "ping", timeout=5.0)))
+        record = awake_record(call.settings.image)
+        here = record is not None and record["endpoint"] == endpoint
+        return run(client, call.settings.image / "repl_history" if here else None)
+
+
+def _missions(call: Call) -> int:
+    return _print(call, _ask(call, "kernel", "missions").result)
+
+
+def _mission(call: Call) -> int:
+    return _print(call, _ask(call, "kernel", "mission", call.args[0]).result)
+
+
+def _inspect(call: Call) -> int:
+    from batos.repl import described
+
+    return _print(call, _ask(call, _receiver(call.args[0]), "describe").result, described)
+
+
+def _history(call: Call) -> int:
+    return _print(call, _ask(call, "kernel", "history", *call.args).result)
+
+
+def _revert(call: Call) -> int:
+    path, selector, *version = call.args
+    return _print(call, _ask(call, _receiver(path), "revert", selector, *map(_value, version)).result)
+
+
+def _remember(call: Call) -> int:
+    forget = [os.path.abspath(source) for source in call.flags.get("forget", [])]
+    if not call.args and not forget:
+        raise _usage("remember wants a FILE, a folder, or --forget SOURCE", call.verb)
+    paths = [_existing(arg) for arg in call.args]
+    if paths:
+        what = paths[0] if len(paths) == 1 else f"{len(paths)} files and folders"
+        _say(f"the image reads {what}; a large one takes a while")
+    reply = _ask(call, "kernel", "remember", paths, **({"kw": {"forget": forget}} if forget else {}))
+    _print(call, reply.result)
+    skipped = reply.result.get("skipped", [])
+    for one in skipped:
+        _say(f"{one['source']} was left out: {one['why']}")
+    # A picture somewhere in a folder is no failure; a file that was named and not taken in is one.
+    return 1 if any(one["source"] in paths for one in skipped) else 0
+
+
+def _recall(call: Call) -> int:
+    from batos.repl import passages
+
+    top = _value(call.flags.get("top", "5"))
+    if type(top) is not int or top < 1:
+        raise _usage(f"--top wants a whole number, 1 or more, not {call.flags['top']!r}", call.verb)
+    reply = _ask(call, "kernel", "recall", " ".join(call.args), top)
+    return _print(call, reply.result, passages)
+
+
+def _audit(call: Call) -> int:
+    reply = _ask(call, "kernel", "audit", **({"kw": {"last": True}} if "last" in call.flags else {}))
+    return _print(call, reply.result)
+
+
+def _experts(call: Call) -> int:
+    if "stage" not in call.flags:
+        if call.args:
+            raise _usage(f"experts takes a folder only after --stage, not {call.args[0]!r}", call.verb)
+        return _print(call, _ask(call, "kernel", "experts").result)
+    paths = [_existing(arg) for arg in call.args] or [str(call.settings.staging.absolute())]
+    result = _ask(call, "kernel", "stage", paths).result
+    _print(call, result)
+    for one in result["refused"]:
+        _say(f"{one['path']} was refused: {one['reason']}")
+    return 1 if result["refused"] else 0
+
+
+def _doctor(call: Call) -> int:
+    from batos.repl import checks
+
+    found = _ask(call, "kernel", "doctor").result
+    _print(call, found, checks)
+    return 1 if any(check["state"] == "fail" for check in found) else 0
+
+
+def _stop(call: Call) -> int:
+    endpoint, _ = _endpoint(call)
+    result = _told(_awake(endpoint, Message("kernel", "stop", timeout=call.timeout), call)).result
+    pid = result.get("pid") if isinstance(result, dict) else None
+    deadline = time.monotonic() + 6.0  # the image promises five
+    while isinstance(pid, int) and time.monotonic() < deadline and _alive(pid):
+        time.sleep(0.02)
+    if isinstance(pid, int) and _alive(pid):
+        _say(f"the image was told to sleep, but its process {pid} still runs")
+        return 1
+    return _print(call, result) if call.json else 0
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    # Ended, but its parent has not looked yet: done as far as anybody waits for it.
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True
+
+
+def _existing(file: str) -> str:
+    path = Path(file)
+    if not path.exists():
+        raise _no_file(file, FileNotFoundError(2, "no such file or folder"))
+    return os.path.abspath(path)
+
+
+def _no_file(file: str, exc: OSError) -> NoSuchFile:
+    return NoSuchFile(
+        f"{file} cannot be read: {(exc.strerror or str(exc)).lower()}", hint=f"ls {Path(file).parent}"
+    )
+
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "awaken",
+            "",
+            "open the image or give birth to it, and serve it (the verb when none is given)",
+            _awaken,
+            flags=(Flag("no-repl", "", "only serve, also on a terminal"),),
+        ),
+        Verb(
+            "send",
+            "RECEIVER SELECTOR [ARG ...] [-k NAME=VALUE ...]",
+            "send one message; print its result as JSON\n\n"
+            "ARG and VALUE are JSON, or plain text where they are not JSON.",
+            _send,
+            2,
+            None,
+            flags=(
+                Flag("k", "NAME=VALUE", "an argument by name", many=True),
+                Flag("miss", "mission|error", "what becomes of a message nobody understands"),
+                Flag("no-wait", "", "where a mission is needed, answer its id and do not wait"),
+                Flag("idem", "KEY", "run at most once under this key, however often it is sent"),
+            ),
+        ),
+        Verb(
+            "define",
+            "PATH FILE",
+            "install the method in FILE (-: standard input) through the guardian",
+            _define,
+            2,
+            2,
+        ),
+        Verb("repl", "", "talk to the image line by line", _repl),
+        Verb("missions", "", "list the missions: what is being thought about, and what was", _missions),
+        Verb("mission", "ID", "one mission: its plan, drafts, verdict and answer", _mission, 1, 1),
+        Verb(
+            "inspect",
+            "PATH",
+            "an object: its slots, parents and methods, and who wrote them",
+            _inspect,
+            1,
+            1,
+            asleep=True,
+        ),
+        Verb(
+            "history",
+            "PATH [SELECTOR]",
+            "the versions of its methods and the changes of its slots",
+            _history,
+            1,
+            2,
+            asleep=True,
+        ),
+        Verb(
+            "revert",
+            "PATH SELECTOR [VERSION]",
+            "put the version before back, or the one named",
+            _revert,
+            2,
+            3,
+        ),
+        Verb(
+            "remember",
+            "FILE ...",
+            "put documents or folders into the fractal memory",
+            _remember,
+            0,
+            None,
+            flags=(Flag("forget", "SOURCE", "take a document out again", many=True),),
+        ),
+        Verb(
+            "recall",
+            "QUERY",
+            "search the fractal memory",
+            _recall,
+            1,
+            None,
+            flags=(Flag("top", "N", "how many passages (5)"),),
+            asleep=True,
+        ),
+        Verb(
+            "audit",
+            "",
+            "ALFRED looks the image over now, and reports",
+            _audit,
+            flags=(Flag("last", "", "the last report instead"),),
+        ),
+        Verb(
+            "experts",
+            "[--stage [PATH ...]]",
+            "list the experts, or take adapters in",
+            _experts,
+            0,
+            None,
+            flags=(
+                Flag("stage", "", "take in the adapters at PATH (lora_staging/ of the current directory)"),
+            ),
+            asleep=True,
+        ),
+        Verb(
+            "doctor",
+            "",
+            "check the image and the machine under it; exit 1 if something fails",
+            _doctor,
+            asleep=True,
+        ),
+        Verb("stop", "", "let the image go to sleep", _stop),
+    )
+}

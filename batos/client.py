@@ -1,0 +1,485 @@
+"""A client: the same `send` as inside the image, over a socket.  Light: no ZODB, no torch, no asyncio.
+
+    with Client("tcp://127.0.0.1:5555") as image:
+        image.send("account", "deposit", 5)      # -> 5, or raises batos.errors.X
+        image.account.deposit(5)                 # the same; image.shop.till.take(3) for a path
+
+The image keeps the deadlines.  A client that names no timeout waits for its one answer as long as
+the connection lives; one that does gives the image two seconds more to say `deadline` itself.  When
+nobody answers at all, `NobodyAwake` comes at once (refused) or within two seconds (silence).
+
+Below it is a DEALER per conversation, not a REQ: a REQ socket whose answer never came is stuck.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from batos.errors import (
+    BadRequest,
+    BatosError,
+    Cancelled,
+    Deadline,
+    Internal,
+    NobodyAwake,
+    TooLarge,
+    from_wire,
+)
+from batos.message import Message, Reply
+
+if TYPE_CHECKING:
+    import asyncio
+
+GRACE = 2.0  # seconds beyond a message's own timeout: the image's `deadline` says more than ours
+WINDOW = 500  # messages under way in one AsyncClient; above it the image would tell us to read first
+LARGE = 32 * 2**20  # bytes; an image drops what is far over its limit, and could not say so
+LOOK = 250  # ms between looks at whether the connection still lives
+
+_AWAKE = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_REFUSED = (
+    zmq.EVENT_CONNECT_RETRIED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+_GONE = zmq.EVENT_DISCONNECTED
+
+
+class Ref:
+    """An object as an argument: `Ref("shop.till")`, `Ref(oid="0x1f")`, or `Ref(result)` of a send."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self, path: str | dict[str, Any] | None = None, *, oid: str | None = None):
+        if isinstance(path, dict):
+            path, oid = None, path["oid"]  # the oid, because a name may have been given to another since
+        if (path is None) == (oid is None):
+            raise BadRequest("Ref wants a path, or an oid, or a result that is an object")
+        self._told = {"$ref": path} if oid is None else {"$oid": oid}
+
+    def to_wire(self) -> dict[str, str]:
+        return self._told
+
+    def __repr__(self) -> str:
+        return f"Ref({next(iter(self._told.values()))!r})"
+
+
+class Proxy:
+    """A path on the way to a message: attributes make it longer, calling it sends its last name."""
+
+    __slots__ = ("_client", "_path")
+
+    def __init__(self, client: Client | AsyncClient, path: str):
+        self._client = client
+        self._path = path
+
+    def __getattr__(self, name: str) -> Proxy:
+        # Names that start with `_` are never messages; copy, pickle and notebooks probe for them.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Proxy(self._client, f"{self._path}.{name}")
+
+    def __call__(self, *args: Any, **kw: Any) -> Any:
+        receiver, _, selector = self._path.rpartition(".")
+        if not receiver:
+            raise BadRequest(
+                f"{selector!r} names an object, not a message", hint=f"image.{selector}.describe()"
+            )
+        return self._client.send(receiver, selector, *args, **kw)
+
+    def __repr__(self) -> str:
+        return f"<{self._path} at {self._client.endpoint}>"
+
+
+class _Told:
+    """What both clients are: options into a message, messages into bytes, attributes into paths."""
+
+    endpoint: str
+
+    def send(
+        self,
+        to: str | dict[str, str],
+        selector: str,
+        *args: Any,
+        timeout: float | None = None,
+        miss: str | None = None,
+        wait: bool = True,
+        intent: str | None = None,
+        examples: list[dict[str, Any]] | None = None,
+        idem: str | None = None,
+        **kw: Any,
+    ) -> Any:
+        """Send one message and return its result, or raise the error it was answered with.
+
+        The options are those of the protocol; a message with an argument of its own called
+        `timeout` or the like goes through `call(Message(...))`.
+        """
+        return self._send(
+            Message(to, selector, list(args), kw, "", timeout, wait, intent, examples, miss, idem=idem)
+        )
+
+    def __getattr__(self, name: str) -> Proxy:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Proxy(self, name)
+
+
+class Client(_Told):
+    """Blocking, and safe to share between threads: each message under way has a socket of its own.
+
+    `patience` is how many seconds an endpoint may stay silent before `NobodyAwake`.
+    """
+
+    def __init__(self, endpoint: str = "tcp://127.0.0.1:5555", patience: float = 1.5):
+        self.endpoint = endpoint
+        self._patience = patience
+        self._context = zmq.Context()
+        self._idle: list[_Line] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def call(self, message: Message) -> Reply:
+        """The whole reply.  Raises only what no image said: `NobodyAwake`, `Deadline`, `BadRequest`."""
+        _, body = _body(message)
+        line = self._take()
+        try:
+            line.socket.send_multipart((b"", body))
+            reply = line.answer(message.timeout, len(body))
+        except BaseException:
+            line.close()  # an answer may still come; this line must not hand it to somebody else
+            raise
+        with self._lock:
+            if not self._closed:
+                self._idle.append(line)
+                return reply
+        line.close()
+        return reply
+
+    def _send(self, message: Message) -> Any:
+        return _result(self.call(message))
+
+    def close(self) -> None:
+        """Close the idle sockets; one that waits for an answer in another thread closes after it."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for line in idle:
+            line.close()
+
+    def _take(self) -> _Line:
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise BadRequest("this client is closed")
+                line = self._idle.pop() if self._idle else None
+            if line is None:
+                return _Line(self._context, self.endpoint, self._patience)
+            if line.lives():
+                return line
+            line.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.endpoint!r})"
+
+
+class _Line:
+    """One connected DEALER and the monitor that says whether anybody is at the other end."""
+
+    def __init__(self, context: zmq.Context, endpoint: str, patience: float):
+        self.endpoint = endpoint
+        self.socket, self.monitor = _connect(context, endpoint)
+        deadline = time.monotonic() + patience
+        try:
+            while True:
+                event = self._event(max(0, int((deadline - time.monotonic()) * 1000)))
+                if event == _AWAKE:
+                    return
+                if event is None or event & _REFUSED:
+                    raise _nobody(endpoint)
+        except BaseException:
+            self.close()
+            raise
+
+    def lives(self) -> bool:
+        while (event := self._event(0)) is not None:
+            if event & _GONE:
+                return False
+        return True
+
+    def answer(self, timeout: float | None, size: int) -> Reply:
+        """The next reply, which is ours: a line carries one message at a time and ends with a lost answer."""
+        deadline = None if timeout is None else time.monotonic() + timeout + GRACE
+        while True:
+            patience = LOOK if deadline is None else min(LOOK, int((deadline - time.monotonic()) * 1000))
+            if patience <= 0:
+                raise _late(self.endpoint, timeout)
+            if self.socket.poll(patience):
+                return _reply(self.socket.recv_multipart()[-1])
+            elif not self.lives() and not self.socket.poll(0):
+                raise _left(self.endpoint, size)
+
+    def close(self) -> None:
+        _disconnect(self.socket, self.monitor)
+
+    def _event(self, patience: int) -> int | None:
+        if self.monitor.poll(patience):
+            return _event(self.monitor.recv_multipart())
+        return None
+
+
+class AsyncClient(_Told):
+    """The same, awaited: any number of messages at once over one socket, in one event loop."""
+
+    def __init__(self, endpoint: str = "tcp://127.0.0.1:5555", patience: float = 1.5):
+        self.endpoint = endpoint
+        self._patience = patience
+        self._socket: Any = None  # None: not connected
+        self._asked: dict[str, asyncio.Future[Reply]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._opening: asyncio.Future[None] | None = None
+        self._window: asyncio.Semaphore | None = None
+        self._closed = False
+
+    async def call(self, message: Message) -> Reply:
+        """The whole reply.  Raises only what no image said: `NobodyAwake`, `Deadline`, `BadRequest`."""
+        import asyncio
+
+        ident, body = _body(message)
+        if self._window is None:
+            self._window = asyncio.Semaphore(WINDOW)
+        async with self._window:
+            return await self._converse(ident, body, message.timeout)
+
+    async def _converse(self, ident: str, body: bytes, timeout: float | None) -> Reply:
+        import asyncio
+
+        if self._socket is None:
+            await self._open()
+        if ident in self._asked:
+            raise BadRequest(f"a message with the id {ident!r} is under way already")
+        answer = self._asked[ident] = asyncio.get_running_loop().create_future()
+        try:
+            await self._socket.send_multipart((b"", body))
+            if timeout is None:
+                return await answer
+            return await asyncio.wait_for(answer, timeout + GRACE)
+        except TimeoutError:
+            raise _late(self.endpoint, timeout) from None
+        finally:
+            del self._asked[ident]
+
+    async def _send(self, message: Message) -> Any:
+        return _result(await self.call(message))
+
+    async def close(self) -> None:
+        """Close the socket; who still waits is told `cancelled`."""
+        self._closed = True
+        if self._socket is not None:
+            self._hang_up(Cancelled("this client was closed before the answer came"))
+
+    async def _open(self) -> None:
+        """Connect once, however many senders wait for it."""
+        import asyncio
+
+        if self._closed:
+            raise BadRequest("this client is closed")
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._connect())
+            self._opening.add_done_callback(lambda _: setattr(self, "_opening", None))
+        await asyncio.shield(self._opening)
+
+    async def _connect(self) -> None:
+        import asyncio
+
+        import zmq.asyncio
+
+        socket, monitor = _connect(zmq.asyncio.Context(), self.endpoint)
+        try:
+            event = await asyncio.wait_for(_next_event(monitor), self._patience)
+            if event != _AWAKE:
+                raise _nobody(self.endpoint)
+        except BaseException as exc:
+            _disconnect(socket, monitor)
+            if isinstance(exc, TimeoutError):
+                raise _nobody(self.endpoint) from None
+            raise
+        self._socket, self._monitor = socket, monitor
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                reply = _reply((await self._socket.recv_multipart())[-1])
+            except BatosError as error:
+                self._hang_up(error)
+                return
+            answer = self._asked.get(reply.id)
+            if answer is not None and not answer.done():
+                answer.set_result(reply)
+
+    async def _watch(self) -> None:
+        while not await _next_event(self._monitor) & _GONE:
+            pass
+        self._hang_up(_left(self.endpoint))
+
+    def _hang_up(self, error: BatosError) -> None:
+        """Tell everybody who waits, and be ready to connect anew."""
+        for task in self._tasks:
+            task.cancel()
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(error)
+        _disconnect(self._socket, self._monitor)
+        self._socket = None
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self.endpoint!r})"
+
+
+async def _next_event(monitor: Any) -> int:
+    return _event(await monitor.recv_multipart())
+
+
+def _event(frames: list[bytes]) -> int:
+    return struct.unpack_from("=H", frames[0])[0]  # zmq.utils.monitor does this too, and imports asyncio
+
+
+def _connect(context: zmq.Context, endpoint: str) -> tuple[Any, Any]:
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.RCVHWM, 0)  # answers we asked for are read as they come
+    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
+    # A stopped or wedged process keeps its connection; the heartbeat is answered by its io thread.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 5_000)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15_000)
+    monitor = socket.get_monitor_socket(_AWAKE | _REFUSED | _GONE)
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as exc:
+        _disconnect(socket, monitor)
+        raise BadRequest(
+            f"{endpoint!r} is no endpoint: {exc.strerror}", hint="an endpoint looks like tcp://127.0.0.1:5555"
+        ) from exc
+    return socket, monitor
+
+
+def _disconnect(socket: Any, monitor: Any) -> None:
+    socket.disable_monitor()
+    monitor.close(0)
+    socket.close(0)
+
+
+def _body(message: Message) -> tuple[str, bytes]:
+    ident = message.id or os.urandom(8).hex()
+    if not isinstance(ident, str) or len(ident) > 256:  # the image would refuse it, and could not echo it
+        raise BadRequest("an id is text of at most 256 characters")
+    told: dict[str, Any] = {"to": message.to, "send": message.send, "id": ident}
+    for name in ("args", "kw", "timeout", "intent", "examples", "miss", "idem", "at"):
+        value = getattr(message, name)
+        if value is not None and value != [] and value != {}:
+            told[name] = value
+    if not message.wait:
+        told["wait"] = False
+    for name in ("stream", "dry"):
+        if getattr(message, name):
+            told[name] = True
+    try:
+        return ident, _encoder.encode(told).encode()
+    except (TypeError, ValueError, RecursionError) as exc:  # UnicodeEncodeError is a ValueError
+        raise BadRequest(
+            f"{message.send!r} cannot be sent: {exc}", hint="arguments are plain data or Ref(path)"
+        ) from exc
+
+
+def _plain(value: Any) -> Any:
+    """Arguments that JSON does not know, in the form in which the image writes them in results."""
+    import base64  # rare, and the command line pays for every import
+    import datetime
+    import decimal
+
+    if isinstance(value, Ref):
+        return value.to_wire()
+    if isinstance(value, Proxy):
+        return {"$ref": value._path}
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=lambda item: (type(item).__name__, item))
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is not plain data")
+
+
+_encoder = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _reply(body: bytes) -> Reply:
+    try:
+        told = json.loads(body)
+        error = told.get("error")
+    except (ValueError, AttributeError) as exc:
+        raise Internal(
+            "what answered does not speak batos message 1", hint="is that the right endpoint?"
+        ) from exc
+    return Reply(
+        id=told.get("id", ""),
+        result=told.get("result"),
+        error=None if error is None else from_wire(error),
+        tid=told.get("tid"),
+        mission=told.get("mission"),
+        replayed=told.get("replayed", False),
+        changes=told.get("changes"),
+    )
+
+
+def _result(reply: Reply) -> Any:
+    if reply.error is not None:
+        raise reply.error
+    return reply.result
+
+
+def _nobody(endpoint: str) -> NobodyAwake:
+    return NobodyAwake(
+        f"no image is awake at {endpoint}", hint=f"python -m batos --endpoint {endpoint} awaken"
+    )
+
+
+def _left(endpoint: str, size: int = 0) -> BatosError:
+    if size > LARGE:
+        return TooLarge(
+            f"the image at {endpoint} closed the connection on a message of {size} bytes",
+            hint="documents enter through `remember`, which reads files; `kernel describe` states the limits",
+        )
+    return NobodyAwake(
+        f"the image at {endpoint} went away before it answered; whether the message was done is not known",
+        hint="awaken it and look, or send with an idempotency key, which makes asking again safe",
+    )
+
+
+def _late(endpoint: str, timeout: float | None) -> Deadline:
+    return Deadline(
+        f"no answer from {endpoint} in {timeout:g} s and {GRACE:g} more; "
+        "whether the message was done is not known",
+        hint="look at the object, or send with an idempotency key, which makes asking again safe",
+    )

@@ -1,0 +1,655 @@
+"""The conversation with an image, line by line, and how answers are printed for people.
+
+It speaks through a *sender*, anything with `call(Message) -> Reply`: a client over a socket, or the
+kernel in the terminal that awakened it.  A line is one message, in Python's clothes or Smalltalk's:
+
+    account.deposit(5)      account deposit 5       account.balance      account.balance = 5
+    account?                account.deposit??       missions             help
+
+Lines are read as literals, never evaluated: whatever happens, happens in the image.  Without a
+terminal the same lines come from standard input, data goes to stdout and words to stderr.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import signal
+import sys
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from batos.errors import BadRequest, BatosError, Cancelled, NoSuchObject, NotUnderstood
+from batos.message import Message, Reply
+
+HELP = """\
+account.deposit(5)      send a message; account deposit 5 is the same
+account.balance         read a slot, or a method without arguments (nothing new is learned)
+account.balance = 5     put a value into a slot; account.friend = shop.owner puts an object
+account?                describe an object: its slots, parents and methods
+account.deposit??       the source of a method
+define account          write a method for account yourself; an empty line ends it
+missions, mission ID    what is being thought about
+help, quit              this text; leave (also Ctrl-D).  Ctrl-C cancels what is waited for"""
+
+GLANCE = 0.3  # seconds between looks at the mission that is waited for; shorter waits are not remarked on
+FRESH = 2.0  # seconds a completion may be old
+ENDED = ("COMPLETE", "FAILED", "CANCELLED")
+WIDTH = 100  # columns of a table and of a value on one line
+
+
+class Sender(Protocol):
+    def call(self, message: Message) -> Reply:
+        """The whole reply to one message."""
+
+
+# -- reading a line ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line asks for.  `kind`: send describe source mission missions define help quit nothing."""
+
+    kind: str
+    to: str = ""
+    selector: str = ""
+    args: list[Any] = field(default_factory=list)
+    kw: dict[str, Any] = field(default_factory=dict)
+    miss: str | None = None
+
+
+def parse(text: str) -> Line:
+    """Read one line.  Raises `BadRequest` with a sentence about what it cannot be."""
+    text = text.strip()
+    words = text.split()
+    if not words or text.startswith("#"):
+        return Line("nothing")
+    if len(words) == 1 and (text in ("help", "?", "quit", "exit", "missions")):
+        return Line({"?": "help", "exit": "quit"}.get(text, text))
+    if len(words) == 2 and words[0] in ("mission", "define", "describe"):
+        return Line(words[0], to=words[1])
+    if match := re.fullmatch(r"([\w.]+)\s*(\?\??)", text):
+        path, marks = match.groups()
+        receiver, _, selector = path.rpartition(".")
+        if marks == "??" and receiver:
+            return Line("source", to=receiver, selector=selector)
+        return Line("describe", to=path)
+    try:
+        tree = _tree(text)
+    except _NOT_PYTHON:
+        return _spoken(text)
+    if len(tree.body) != 1:
+        raise BadRequest("one message at a time")
+    return _written(tree.body[0])
+
+
+def incomplete(text: str) -> bool:
+    """Whether a Python-like line has a bracket or a triple quote still open."""
+    if not re.match(r"\s*[\w.]+\s*[(=]", text):
+        return False
+    try:
+        _tree(text)
+    except SyntaxError as exc:
+        return "never closed" in exc.msg or "triple-quoted" in exc.msg
+    except _NOT_PYTHON:
+        pass
+    return False
+
+
+_NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what `ast` says of a hostile line
+
+
+def _tree(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "\\d" is the user's own business
+        return ast.parse(text)
+
+
+def _written(statement: ast.stmt) -> Line:
+    """Python's clothes: a call, an attribute, a name, or an assignment to one of them."""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        path = _path(statement.targets[0])
+        if path is not None:
+            receiver, _, name = path.rpartition(".")
+            return Line("send", receiver or "lobby", "put", [name, _literal(statement.value)])
+    if isinstance(statement, ast.Expr):
+        told = statement.value
+        if isinstance(told, ast.Call) and (path := _path(told.func)) is not None:
+            receiver, _, selector = path.rpartition(".")
+            kw = {}
+            for keyword in told.keywords:
+                if keyword.arg is None:
+                    raise BadRequest("arguments by name are written one by one, not as **")
+                kw[keyword.arg] = _literal(keyword.value)
+            return Line("send", receiver or "lobby", selector, [_literal(arg) for arg in told.args], kw)
+        if (path := _path(told)) is not None:
+            receiver, _, name = path.rpartition(".")
+            # Reading is not asking: a slot that is not there is an error, never a mission.
+            return Line("send", receiver, name, miss="error") if receiver else Line("describe", to=path)
+    raise BadRequest(
+        f"{ast.unparse(statement)[:60]!r} is no message",
+        hint="write account.deposit(5), or account deposit 5; help says more",
+    )
+
+
+def _spoken(text: str) -> Line:
+    """Smalltalk's clothes: receiver, selector, then values and name=value, with blanks between."""
+    words = _words(text)
+    if len(words) < 2 or not re.fullmatch(r"[\w.]+", words[0]) or not re.fullmatch(r"\w+:?", words[1]):
+        raise BadRequest(
+            f"{text[:60]!r} is no message",
+            hint="write account.deposit(5), or account deposit 5; help says more",
+        )
+    args: list[Any] = []
+    kw: dict[str, Any] = {}
+    for word in words[2:]:
+        name, equals, value = word.partition("=")
+        if equals and name.isidentifier():
+            kw[name] = _value(value)
+        else:
+            args.append(_value(word))
+    return Line("send", words[0], words[1].rstrip(":"), args, kw)
+
+
+def _words(text: str) -> list[str]:
+    """Split at blanks that stand in no quotes and no brackets; quotes stay."""
+    words, word, depth, quote = [], "", 0, ""
+    for position, char in enumerate(text):
+        if quote:
+            if char == quote and text[position - 1] != "\\":
+                quote = ""
+        elif char in "\"'" and (depth or not word or word[-1] == "="):
+            quote = char  # an apostrophe inside a word is only that
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        elif char.isspace() and depth <= 0:
+            words += [word] if word else []
+            word = ""
+            continue
+        word += char
+    if quote:
+        raise BadRequest(f"a quotation in {text[:60]!r} never ends")
+    return words + ([word] if word else [])
+
+
+def _value(word: str) -> Any:
+    """A value as it is spoken: a literal, or the word itself as text."""
+    try:
+        (statement,) = _tree(word.strip()).body
+    except _NOT_PYTHON:
+        return word
+    if not isinstance(statement, ast.Expr) or isinstance(statement.value, ast.Attribute):
+        return word
+    if isinstance(statement.value, ast.Name) and statement.value.id not in _CONSTANTS:
+        return word
+    try:
+        return _literal(statement.value)
+    except BadRequest:
+        return word  # 3/4, x-y: words
+
+
+_CONSTANTS = {"true": True, "false": False, "null": None}
+
+
+def _literal(node: ast.expr) -> Any:
+    """A value without evaluating anything; the name or path of an object becomes a reference to it."""
+    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str | int | float)):
+        return node.value
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return [_literal(item) for item in node.elts]
+    if isinstance(node, ast.Dict) and all(isinstance(key, ast.Constant) for key in node.keys):
+        return {str(key.value): _literal(value) for key, value in zip(node.keys, node.values, strict=True)}
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        number = node.operand.value if isinstance(node.operand, ast.Constant) else None
+        if type(number) in (int, float):
+            return -number if isinstance(node.op, ast.USub) else number
+    if isinstance(node, ast.Name) and node.id in _CONSTANTS:
+        return _CONSTANTS[node.id]
+    if (path := _path(node)) is not None:
+        return {"$ref": path}
+    raise BadRequest(f"{ast.unparse(node)[:60]!r} is neither a literal nor the name of an object")
+
+
+def _path(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (before := _path(node.value)) is not None:
+        return f"{before}.{node.attr}"
+    return None
+
+
+# -- printing for people ----------------------------------------------------------------------------
+
+
+def readable(value: Any, indent: int = 0) -> str:
+    """Plain data as a page: maps as lines, lists of maps as tables, objects by name, text as it is."""
+    pad = " " * indent
+    if isinstance(value, str):
+        return "\n".join(pad + line for line in value.splitlines()) or pad
+    if _is_leaf(value):
+        return pad + _leaf(value)
+    if isinstance(value, list):
+        if _is_rows(value):
+            return _table(value, pad)
+        return "\n".join(f"{pad}- {readable(item, indent + 2).lstrip()}" for item in value)
+    lines = []
+    for name, inner in value.items():
+        flat = _is_leaf(inner) or (isinstance(inner, str) and "\n" not in inner)
+        lines.append(
+            f"{pad}{name}: {_cell(inner, name)}" if flat else f"{pad}{name}:\n{readable(inner, indent + 2)}"
+        )
+    return "\n".join(lines)
+
+
+def described(told: Any) -> str:
+    """An object as `describe` tells it: what is its own first, what it inherits in a line for each holder."""
+    if not isinstance(told, dict) or not {"slots", "methods", "parents"} <= set(told):
+        return readable(told)
+    lines = [_cell(told.get("object") or {name: told.get(name) for name in ("oid", "path")})]
+    lines.append(f"parents: {_cell(told['parents'])}")
+    for name, value in told.items():
+        if name not in ("object", "oid", "path", "parents", "slots", "methods") and value is not None:
+            lines.append(readable({name: value}))
+    for group, words in (("own", "slots"), ("inherited", "inherited slots")):
+        if told["slots"][group]:
+            lines.append(readable({words: told["slots"][group]}))
+    if told["methods"]["own"]:
+        rows = [
+            {name: cell for name, cell in row.items() if name != "holder"} for row in told["methods"]["own"]
+        ]
+        for row in rows:
+            row["selector"] = f"{row['selector']}({', '.join(row.pop('parameters', []))})"
+        lines.append("methods:\n" + _table(rows, "  "))
+    holders: dict[str, list[str]] = {}
+    for row in told["methods"]["inherited"]:
+        holders.setdefault(_cell(row.get("holder")), []).append(row["selector"])
+    for holder, selectors in holders.items():
+        lines.append(f"methods of {holder}: {' '.join(selectors)}")
+    return "\n".join(lines)
+
+
+def sentences(error: BatosError) -> list[str]:
+    """An error in words: what happened and where, what is near, which mission it was."""
+    told = str(error)
+    place = [f"{name} {value}" for name in ("rule", "line") if (value := getattr(error, name)) is not None]
+    place = [words for words in place if words not in told]
+    lines = [f"{told} ({', '.join(place)})" if place else told]
+    if error.near and not all(repr(name)[1:-1] in told for name in error.near):
+        lines.append(f"near: {', '.join(error.near)}")
+    if error.mission and error.mission not in told:
+        lines.append(f"mission: {error.mission}")
+    return lines
+
+
+def passages(found: list[dict[str, Any]]) -> str:
+    """Answers of `recall`, best first, each with its score and where it stands."""
+    if not found:
+        return "nothing is remembered about that"
+    return "\n\n".join(
+        f"{one['score']:.3f}  {one['source']}:{one['start']}-{one['end']}\n{readable(one['text'], 4)}"
+        for one in found
+    )
+
+
+def checks(found: list[dict[str, Any]]) -> str:
+    """The doctor's findings, one line each."""
+    width = max((len(one["check"]) for one in found), default=0)
+    return "\n".join(f"{one['state']:4}  {one['check']:{width}}  {one['detail']}".rstrip() for one in found)
+
+
+def _is_rows(value: list[Any]) -> bool:
+    """Whether a list reads well as a table: maps all of it, and nothing of several lines in them."""
+    return all(
+        isinstance(item, dict)
+        and not _is_leaf(item)
+        and not any(isinstance(cell, str) and "\n" in cell for cell in item.values())
+        for item in value
+    )
+
+
+def _table(rows: list[dict[str, Any]], pad: str) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[_short(_cell(row[name], name)) if name in row else "" for name in names] for row in rows]
+    widths = [max(len(name), *(len(row[column]) for row in cells)) for column, name in enumerate(names)]
+    lines = [names, *cells]
+    return "\n".join(
+        (pad + "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))).rstrip()
+        for line in lines
+    )
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"oid", "path"}
+
+
+def _is_leaf(value: Any) -> bool:
+    return not value or not isinstance(value, dict | list | str) or _is_object(value)
+
+
+def _leaf(value: Any) -> str:
+    if _is_object(value):
+        return f"<{value['path'] or 'an object'} {value['oid']}>"
+    if isinstance(value, dict | list):
+        return "none"
+    return json.dumps(value, ensure_ascii=False)
+
+
+_MOMENTS = ("since", "time", "born")  # names under which a number is seconds since 1970
+
+
+def _cell(value: Any, name: str = "") -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return (
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value)) if name in _MOMENTS else f"{value:.6g}"
+        )
+    if isinstance(value, list) and all(map(_is_object, value)):
+        return " ".join(map(_leaf, value)) or "none"
+    return _leaf(value) if _is_leaf(value) else json.dumps(value, ensure_ascii=False)
+
+
+def _short(text: str, width: int = 48) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+# -- the conversation -------------------------------------------------------------------------------
+
+
+class Conversation:
+    """One REPL: lines in, printed answers out.  `more(prompt)` gives a further line, or None at the end."""
+
+    def __init__(self, sender: Sender, more: Callable[[str], str | None], colours: bool = False):
+        self._sender = sender
+        self._more = more
+        self._colours = colours
+        self._known: dict[str, tuple[float, list[str]]] = {}
+        self.failure = 0  # the exit code of the first line that failed
+
+    def handle(self, text: str) -> bool:
+        """Do what one line asks; False to leave."""
+        try:
+            line = parse(text)
+            if line.kind == "quit":
+                return False
+            self._do(line)
+        except BatosError as error:
+            self.failure = self.failure or error.exit_code
+            for words in sentences(error):
+                self._say(words)
+            if error.hint:
+                self._say(f"hint: {error.hint}")
+        return True
+
+    def complete(self, text: str) -> tuple[str, list[str]]:
+        """The unfinished word at the end of `text`, and what it may become, asked of the live objects."""
+        word = re.search(r"[\w.]*$", text)[0]
+        path, dot, start = word.rpartition(".")
+        if dot:
+            names = self._understood(path)
+        elif spoken := re.match(r"\s*([\w.]+)\s+\w*$", text):
+            names = self._understood(spoken[1])
+        else:
+            names = self._understood("lobby", slots_only=True)
+            if word == text.lstrip():
+                names = [*names, "help", "missions", "quit"]
+        return start, sorted({name for name in names if name.startswith(start)})
+
+    def _do(self, line: Line) -> None:
+        if line.kind == "help":
+            print(HELP)
+        elif line.kind == "send":
+            self._send(line)
+        elif line.kind == "describe":
+            print(described(self._describe(line.to)))
+        elif line.kind == "source":
+            self._print_source(self._result(Message(line.to, "source", [line.selector], miss="error")))
+        elif line.kind == "missions":
+            print(readable(self._result(Message("kernel", "missions"))))
+        elif line.kind == "mission":
+            print(readable(self._result(Message("kernel", "mission", [line.to]))))
+        elif line.kind == "define":
+            self._define(line.to)
+
+    def _send(self, line: Line) -> None:
+        began = time.monotonic()
+        message = Message(line.to, line.selector, line.args, line.kw, id=uuid.uuid4().hex, miss=line.miss)
+        try:
+            reply = self._wait(message)
+        except NotUnderstood as error:
+            if line.miss == "error":
+                error.hint = (
+                    error.hint or f"{line.to}.{line.selector}() sends it as a message that may be learned"
+                )
+            raise
+        if line.selector == "source" and isinstance(reply.result, str):
+            self._print_source(reply.result)
+        elif reply.result is not None:
+            self._print(reply.result)
+        if reply.mission:
+            self._say(
+                f"learned {line.to}.{line.selector} in {time.monotonic() - began:.1f} s "
+                f"(mission {reply.mission}); {line.to}.{line.selector}?? shows it"
+            )
+        self._known.clear()  # slots and selectors may be others now
+
+    def _describe(self, path: str) -> Any:
+        try:
+            return self._result(Message(path, "describe"))
+        except NoSuchObject:
+            receiver, _, name = path.rpartition(".")
+            if not receiver:
+                raise
+            return self._result(Message(receiver, "versions", [name], miss="error"))
+
+    def _define(self, path: str) -> None:
+        lines = []
+        while line := self._more("... "):
+            lines.append(line)
+        self._print(self._result(Message(path, "define", ["\n".join(lines) + "\n"])))
+        self._known.clear()
+
+    def _result(self, message: Message) -> Any:
+        return self._wait(message).result
+
+    def _wait(self, message: Message) -> Reply:
+        """The reply, or the error it holds.  Meanwhile says what the mission is doing; Ctrl-C cancels."""
+        answer = _later(self._sender, message)
+        told = ""
+        try:
+            while True:
+                try:
+                    reply = answer.result(GLANCE)
+                    break
+                except TimeoutError:
+                    if answer.done():  # the sender's own, not our glance's
+                        raise
+                    told = self._say_what_is_thought(message, told)
+        except KeyboardInterrupt:
+            reply = self._cancel(message, answer)
+        if reply.error is not None:
+            raise reply.error
+        return reply
+
+    def _say_what_is_thought(self, message: Message, told: str) -> str:
+        reply = self._sender.call(Message("kernel", "missions", timeout=1.0))
+        for mission in reversed(reply.result or []):
+            state = mission.get("state", "")
+            if (mission.get("to"), mission.get("send")) == (message.to, message.send) and state not in ENDED:
+                now = f"mission {mission.get('id')} for {message.to}.{message.send}: {state}"
+                if now != told:
+                    self._say(now)
+                return now
+        return told
+
+    def _cancel(self, message: Message, answer: Future[Reply]) -> Reply:
+        try:
+            self._sender.call(Message("kernel", "cancel", [message.id], timeout=1.0))
+            return answer.result(1.0)
+        except (BatosError, TimeoutError, KeyboardInterrupt):
+            error = Cancelled("nobody waits for that message any more; the image may still finish it")
+            return Reply(message.id, error=error)
+
+    def _understood(self, path: str, slots_only: bool = False) -> list[str]:
+        """Names of slots and selectors an object answers to, at most `FRESH` seconds old."""
+        at, names = self._known.get(path, (0.0, []))
+        if time.monotonic() - at < FRESH and names:
+            return names
+        names = []
+        for question in ("slots",) if slots_only else ("slots", "selectors"):
+            try:
+                reply = self._sender.call(Message(path, question, timeout=1.0, miss="error"))
+            except BatosError:
+                continue
+            for group in (reply.result or {}).values():
+                names += [name for name in group if not name.startswith("_")]
+        self._known[path] = time.monotonic(), names
+        return names
+
+    def _print(self, value: Any) -> None:
+        flat = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, str) and "\n" in value:
+            print(value)
+        elif _is_object(value):
+            print(_leaf(value))
+        elif len(flat) <= WIDTH:
+            print(self._coloured(flat, "json"))
+        elif isinstance(value, list) and _is_rows(value):
+            print(_table(value, ""))
+        else:
+            print(self._coloured(json.dumps(value, ensure_ascii=False, indent=2), "json"))
+
+    def _print_source(self, source: str) -> None:
+        print(self._coloured(source.rstrip("\n"), "python"))
+
+    def _coloured(self, text: str, language: str) -> str:
+        if not self._colours:
+            return text
+        from pygments import highlight
+        from pygments.formatters import TerminalFormatter
+        from pygments.lexers import JsonLexer, PythonLexer
+
+        return highlight(
+            text, PythonLexer() if language == "python" else JsonLexer(), TerminalFormatter()
+        ).rstrip("\n")
+
+    @staticmethod
+    def _say(words: str) -> None:
+        print(words, file=sys.stderr, flush=True)
+
+
+def run(sender: Sender, history: Path | None = None, stop: threading.Event | None = None) -> int:
+    """Talk until Ctrl-D, `quit` or the end of input.  Answers 0; without a terminal, the exit code of the
+    first line that failed.
+
+    On the main thread SIGINT means "cancel this message" while it runs, whatever it meant before; once
+    `stop` is set it ends the conversation, also one that waits for a key.
+    """
+    with _interruptible():
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            _talk(sender, history, stop or threading.Event())
+            return 0
+        lines = iter(sys.stdin)
+        conversation = Conversation(sender, lambda _: next(lines, "").rstrip("\n"))
+        text = ""
+        for line in lines:
+            text += line
+            if not incomplete(text):
+                if not conversation.handle(text):
+                    break
+                text = ""
+        sys.stdout.flush()
+        return conversation.failure
+
+
+def _talk(sender: Sender, history: Path | None, stop: threading.Event) -> None:
+    """The terminal: editing, history, completion, colours."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.application import get_app
+    from prompt_toolkit.completion import Completer, Completion, ThreadedCompleter
+    from prompt_toolkit.document import Document
+    from prompt_toolkit.filters import Condition
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+    from prompt_toolkit.lexers import PygmentsLexer
+    from prompt_toolkit.patch_stdout import patch_stdout
+    from pygments.lexers import PythonLexer
+
+    class Live(Completer):
+        def get_completions(self, document: Document, event: Any) -> Iterator[Completion]:
+            start, names = conversation.complete(document.text_before_cursor)
+            for name in names:
+                yield Completion(name, start_position=-len(start))
+
+    def more(prompt: str) -> str | None:
+        return further.prompt(prompt)
+
+    conversation = Conversation(sender, more, colours=True)
+    further: PromptSession[str] = PromptSession(lexer=PygmentsLexer(PythonLexer))
+    session: PromptSession[str] = PromptSession(
+        history=FileHistory(str(history)) if _writable(history) else InMemoryHistory(),
+        completer=ThreadedCompleter(Live()),  # the image may take its time; typing goes on
+        complete_while_typing=False,  # a question per key press would keep the image busy for nothing
+        lexer=PygmentsLexer(PythonLexer),
+        multiline=Condition(lambda: incomplete(get_app().current_buffer.text)),
+    )
+    print("help says how; Ctrl-D leaves", file=sys.stderr)
+    while not stop.is_set():
+        try:
+            with patch_stdout():  # what the image logs meanwhile appears above the line
+                text = session.prompt("batos> ")
+            if not conversation.handle(text):
+                return
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+
+
+def _later(sender: Sender, message: Message) -> Future[Reply]:
+    """The reply, while this thread is free to look around; a daemon, so that leaving never waits for it."""
+    answer: Future[Reply] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(sender.call(message))
+        except BaseException as exc:
+            answer.set_exception(exc)
+
+    threading.Thread(target=ask, name="batos-repl-message", daemon=True).start()
+    return answer
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+def _writable(history: Path | None) -> bool:
+    try:
+        if history is not None:
+            history.touch(mode=0o600)  # what was typed is its owner's business
+            return True
+    except OSError:
+        pass
+    return False

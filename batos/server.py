@@ -1,0 +1,312 @@
+"""The door: one ROUTER in a thread of its own, a plain poll loop.  Only messages pass through it.
+
+It hands each `Message` to the kernel and each `Reply` back to whoever asked, and decides nothing
+about either.  A plain loop, not asyncio: it costs less than a bare asyncio echo, and asyncio stays
+with the mind.  Who may speak: everybody on the loopback interface or with access to an `ipc://`
+file is the owner, and nothing else is served.
+
+No client can disturb another: sends never block, what a client does not read waits in a queue of
+its own with an end, and a frame that is no message is answered and counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import logging
+import os
+import socket
+import stat
+import threading
+import time
+from collections import Counter, deque
+from concurrent.futures import CancelledError, Future
+from dataclasses import replace
+from typing import Protocol
+
+import zmq
+
+from batos import wire
+from batos.config import Settings
+from batos.errors import AlreadyAwake, BadRequest, BatosError, Busy, Cancelled, Internal, TooLarge
+from batos.message import Message, Reply
+
+log = logging.getLogger(__name__)
+
+# libzmq drops the connection above this, without a word; below it and above the stated limit the
+# sender is told `too_large`.
+SILENCE = 4
+RETRY = 0.02  # seconds between tries for a client that does not read: ROUTER cannot say when it will
+BATCH = 64  # frames read before replies are looked after again
+OVERFLOW = 10  # times the queue: what no longer runs is still told `busy` up to here, then dropped
+QUEUE_BYTES = 64 * 2**20  # kept for one client that does not read, however few replies that is
+
+
+class Kernel(Protocol):
+    def submit(self, message: Message) -> Future[Reply]:
+        """The answer to come; never blocks, never raises."""
+
+
+class _Backlog:
+    """Replies one client has not taken yet, oldest first."""
+
+    __slots__ = ("bytes", "frames")
+
+    def __init__(self) -> None:
+        self.frames: deque[list[bytes]] = deque()
+        self.bytes = 0
+
+
+class Server:
+    """Serves `kernel` at `settings.endpoint` between `start` and `stop`; safe to call from any thread."""
+
+    def __init__(self, kernel: Kernel, settings: Settings):
+        self._kernel = kernel
+        self._limit = settings.max_frame_bytes
+        self._queue = settings.client_queue
+        self._wanted = settings.endpoint
+        self.endpoint = settings.endpoint  # the bound one once started: a port `*` has become a number
+        self._count: Counter[str] = Counter()
+        self._waiting: dict[Future[Reply], tuple[list[bytes], wire.Request]] = {}
+        self._done: deque[Future[Reply]] = deque()
+        self._backlogs: dict[bytes, _Backlog] = {}
+        self._refusal: str | None = None
+        self._deadline: float | None = None
+        self._poked = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Bind and serve.  Raises `BadRequest` off loopback, `AlreadyAwake` where the endpoint is taken."""
+        _check_loopback(self._wanted)
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say who is gone or full instead of dropping
+        self._socket.setsockopt(zmq.MAXMSGSIZE, self._limit * SILENCE)
+        self._socket.setsockopt(zmq.SNDHWM, 64)  # what is over waits here, where it is counted
+        self._socket.setsockopt(zmq.IPV6, int("[" in self._wanted))
+        try:
+            self._bind()
+        except BaseException:
+            self._socket.close(0)
+            self._context.term()
+            raise
+        self._bell, self._pull = socket.socketpair()
+        for end in (self._bell, self._pull):
+            end.setblocking(False)
+        self._thread = threading.Thread(target=self._serve, name="batos-server", daemon=True)
+        self._thread.start()
+
+    def refuse(self, why: str) -> None:
+        """From now on every new message is answered `busy` with this sentence, and not run."""
+        self._refusal = why
+
+    def stop(self, grace: float = 2.0) -> None:
+        """Refuse, answer what is in flight (after `grace` seconds with `cancelled`), send it all, close."""
+        if self._thread is None:
+            return
+        self._refusal = self._refusal or "the image is going to sleep"
+        self._deadline = time.monotonic() + grace
+        self._wake(None)
+        self._thread.join()
+        self._thread = None
+        self._socket.close(linger=1000)  # ms, for what the network has not taken yet
+        self._context.term()
+        self._bell.close()
+        self._pull.close()
+
+    def stats(self) -> dict[str, int]:
+        """Counters since `start`, and the messages now in flight."""
+        names = ("frames", "replies", "bad_request", "too_large", "busy", "dropped")
+        return {name: self._count[name] for name in names} | {"in_flight": len(self._waiting)}
+
+    def _bind(self) -> None:
+        scheme, _, path = self._wanted.partition("://")
+        # libzmq unlinks an ipc file before it binds, though another live process may be answering there.
+        if scheme == "ipc" and _somebody_answers(path):
+            raise self._taken()
+        try:
+            self._socket.bind(self._wanted)
+        except zmq.ZMQError as exc:
+            if exc.errno == errno.EADDRINUSE:
+                raise self._taken() from exc
+            raise BadRequest(
+                f"cannot serve at {self._wanted}: {exc.strerror}",
+                hint="python -m batos --endpoint tcp://127.0.0.1:5555 awaken",
+            ) from exc
+        if scheme == "ipc" and not path.startswith("@"):
+            os.chmod(path, stat.S_IRUSR | stat.S_IWUSR)  # the file is the key: its owner alone
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def _taken(self) -> AlreadyAwake:
+        return AlreadyAwake(
+            f"another process serves at {self._wanted}",
+            hint="python -m batos --endpoint tcp://127.0.0.1:5556 awaken",
+        )
+
+    def _wake(self, done: Future[Reply] | None) -> None:
+        """Called by whichever thread finishes a message."""
+        if done is not None:
+            self._done.append(done)
+        if not self._poked:
+            self._poked = True
+            with contextlib.suppress(OSError):  # full: the bell rings already; closed: nobody waits
+                self._bell.send(b"\0")
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._pull, zmq.POLLIN)
+        while True:
+            try:
+                ready = dict(poller.poll(self._patience()))
+                if self._pull.fileno() in ready:
+                    self._pull.recv(4096)
+                    self._poked = False  # before `_done` is emptied: what comes later rings again
+                while self._done:
+                    self._answer(self._done.popleft())
+                if self._backlogs:
+                    self._send_backlogs()
+                if self._socket in ready:
+                    self._receive()
+                if self._deadline is not None and self._finished():
+                    return
+            except Exception:
+                log.exception("the server loop met a bug; it goes on")
+                time.sleep(RETRY)
+
+    def _patience(self) -> int | None:
+        """Milliseconds to sleep in the poll; None is until something happens."""
+        return int(RETRY * 1000) if self._backlogs or self._deadline is not None else None
+
+    def _finished(self) -> bool:
+        """Whether everybody is answered, or the grace is over and they have been told so."""
+        late = time.monotonic() >= self._deadline
+        if late:
+            for future, (envelope, request) in list(self._waiting.items()):
+                self._waiting.pop(future)
+                future.cancel()
+                error = Cancelled("the image went to sleep before this message was answered", retryable=True)
+                self._send(envelope, request, Reply(request.id, error=error))
+        return late or not (self._waiting or self._done or self._backlogs)
+
+    def _receive(self) -> None:
+        for _ in range(BATCH):
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._count["frames"] += 1
+            if len(frames) > wire.MAX_FRAMES:  # no reply without an envelope to trust
+                self._count["bad_request"] += 1
+                continue
+            envelope, rest = wire.split(frames)
+            request = wire.decode(rest, self._limit)
+            backlog = self._backlogs.get(envelope[0])
+            if request.error is not None:
+                self._send(envelope, request, Reply(request.id, error=request.error))
+            elif self._refusal is not None:
+                self._send(envelope, request, Reply(request.id, error=Busy(self._refusal)))
+            elif backlog is not None and len(backlog.frames) >= self._queue:
+                error = Busy(
+                    f"{len(backlog.frames)} answers wait for you to read them; read on, then send again"
+                )
+                self._send(envelope, request, Reply(request.id, error=error))
+            else:
+                future = self._submit(request.message)
+                self._waiting[future] = (envelope, request)
+                if future.done():
+                    self._answer(future)
+                else:
+                    future.add_done_callback(self._wake)
+
+    def _submit(self, message: Message) -> Future[Reply]:
+        try:
+            return self._kernel.submit(message)
+        except Exception as exc:  # a bug there must not cost the sender its answer
+            future: Future[Reply] = Future()
+            future.set_exception(exc)
+            return future
+
+    def _answer(self, future: Future[Reply]) -> None:
+        asked = self._waiting.pop(future, None)
+        if asked is None:
+            return
+        envelope, request = asked
+        try:
+            reply = future.result()
+        except CancelledError:
+            reply = Reply(request.id, error=Cancelled("the message was cancelled; nothing was done"))
+        except BatosError as error:
+            reply = Reply(request.id, error=error)
+        except BaseException as exc:
+            log.error("the kernel broke its promise and raised", exc_info=exc)
+            reply = Reply(request.id, error=Internal(f"a bug in batos: {type(exc).__name__}: {exc}"))
+        self._send(envelope, request, reply)
+
+    def _send(self, envelope: list[bytes], request: wire.Request, reply: Reply) -> None:
+        if reply.id != request.id:
+            reply = replace(reply, id=request.id)  # a number the client chose comes back as a number
+        if isinstance(reply.error, BadRequest | TooLarge | Busy):
+            self._count[reply.error.code] += 1
+        frames = [*envelope, wire.encode(reply, request.msgpack)]
+        who = envelope[0]
+        backlog = self._backlogs.get(who)
+        if backlog is None and self._try(frames):
+            return
+        if backlog is None:
+            backlog = self._backlogs[who] = _Backlog()
+        size = len(frames[-1])
+        full = len(backlog.frames) >= self._queue * OVERFLOW or backlog.bytes + size > QUEUE_BYTES
+        if backlog.frames and full:
+            self._count["dropped"] += 1
+            return
+        backlog.frames.append(frames)
+        backlog.bytes += size
+
+    def _send_backlogs(self) -> None:
+        for who, backlog in list(self._backlogs.items()):
+            while backlog.frames and self._try(backlog.frames[0]):
+                backlog.bytes -= len(backlog.frames.popleft()[-1])
+            if not backlog.frames:
+                del self._backlogs[who]
+
+    def _try(self, frames: list[bytes]) -> bool:
+        """Whether these frames need no further care: sent, or the client is gone."""
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as exc:
+            if exc.errno != errno.EHOSTUNREACH:
+                raise
+            self._count["dropped"] += 1
+            return True
+        self._count["replies"] += 1
+        return True
+
+
+def _check_loopback(endpoint: str) -> None:
+    scheme, _, rest = endpoint.partition("://")
+    host, _, port = rest.rpartition(":")
+    if scheme == "ipc" and rest:
+        return
+    if scheme == "tcp" and (port == "*" or (port.isdecimal() and int(port) < 65_536)):
+        if host in ("localhost", "lo"):
+            return
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(host.strip("[]")).is_loopback:
+                return
+    raise BadRequest(
+        f"cannot serve at {endpoint!r}: only loopback, such as tcp://127.0.0.1:5555, and ipc:// are served",
+        hint="python -m batos --endpoint tcp://127.0.0.1:5555 awaken",
+    )
+
+
+def _somebody_answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect("\0" + path[1:] if path.startswith("@") else path)
+        except OSError:
+            return False
+    return True
