@@ -1,0 +1,178 @@
+"""The grammars the embedded mind is decoded under: llguidance's Lark, one text per brief.
+
+They know the handles that exist, how many arguments the message has, the built-ins and the methods of
+ordinary values; so a draft can be wrong, but never point at a slot that is not there or call what is out of
+reach. The same brief shape gives the same text, which an engine compiles once.
+
+Forced text is not fast-forwarded (`no_forcing`): it would be cut into other tokens than in training, and a
+small model derails on that.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from batos.mind.dialect import ARGUMENTS, LOCALS, LinkedBrief
+
+Grammar = str
+
+HEAD = '%llguidance {"no_forcing": true}\n'
+CALLS = (
+    "abs all any bool dict divmod enumerate float format int len list max min pow range repr reversed "
+    "round set sorted "
+    "str sum tuple zip"
+).split()
+MODULES = (
+    "math.sqrt math.floor math.ceil math.factorial math.prod math.gcd math.pi math.log math.isqrt "
+    "statistics.median "
+    "statistics.stdev statistics.mean statistics.mode datetime.date.fromisoformat datetime.timedelta "
+    "datetime.datetime.fromisoformat re.sub re.findall re.split"
+).split()
+ATTRIBUTES = (
+    "append extend insert remove pop clear sort reverse index count copy add discard update union "
+    "intersection "
+    "difference get items keys values setdefault popitem fromkeys upper lower title capitalize "
+    "swapcase strip "
+    "lstrip rstrip split rsplit splitlines join replace startswith endswith find isdigit isalpha "
+    "isalnum isupper "
+    "islower isspace center ljust rjust zfill isoformat weekday days year month day casefold"
+).split()
+
+
+def _choice(words) -> str:
+    return " | ".join(f'"{word}"' for word in words)
+
+
+def _rule(name, words):
+    return f"{name}: {_choice(words)}\n" if words else ""
+
+
+@lru_cache(maxsize=512)
+def _plan(slots: tuple[str, ...], args: tuple[str | None, ...]) -> Grammar:
+    arguments = ' "," '.join(
+        rf'"\"" {"argument" if arg is None else chr(34) + arg + chr(34)} "\""' for arg in args
+    )
+    named = '(slot ("," slot)*)?' if slots else ""
+    return HEAD + (
+        "start: can | cannot\n"
+        r'cannot: "{\"can\":false,\"why\":\"" TEXT "\"}"'
+        "\n"
+        r'can: "{\"can\":true,\"kind\":\"" kind "\",\"slots\":[" '
+        + named
+        + r' "],\"args\":[" '
+        + arguments
+        + r' "],\"do\":\"" TEXT "\"" (",\"unless\":\"" TEXT "\"")? ",\"answer\":\"" TEXT "\"}"'
+        "\n"
+        + _rule("kind", ("read", "change", "ask"))
+        + (r'slot: "\"" handle "\""' "\n" + _rule("handle", slots) if slots else "")
+        + (_rule("argument", ARGUMENTS) if None in args else "")
+        + "TEXT: /[a-zA-Z][a-zA-Z0-9 ,_']{0,140}/\n"
+    )
+
+
+def plan_grammar(linked: LinkedBrief) -> Grammar:
+    return _plan(
+        tuple(slot.handle for slot in linked.slots),
+        tuple(param.handle if param.name else None for param in linked.params),
+    )
+
+
+@lru_cache(maxsize=512)
+def _method(slots: int, methods: int, params: int, fields: int) -> Grammar:
+    slot, method = [f"§{i}" for i in range(slots)], [f"¤{i}" for i in range(methods)]
+    param, key = [f"¢{i}" for i in range(params)], [f"£{i}" for i in range(fields)]
+    inside = [name for name, words in (("slot", slot), ("param", param), ("field", key)) if words]
+    text = " | ".join(["CHARS", *inside])
+    return HEAD + (
+        'start: statement ("\\n" statement)*\n'
+        "statement: simple | compound\n"
+        'compound: "if " expr ":" body ("\\nelif " expr ":" body)* ("\\nelse:" body)?'
+        ' | "for " names " in " expr ":" body | "while " expr ":" body\n'
+        'body: ("\\n    " inner)+\n'
+        'inner: simple | "if " expr ":" deep ("\\n    else:" deep)? | "for " names " in " expr ":" deep\n'
+        'deep: ("\\n        " deeper)+\n'
+        'deeper: simple | "if " expr ":" ("\\n            " simple)+\n'
+        'simple: "return" (" " expr)? | target (", " target)* " = " ("(" expr (", " expr)+ ")" | expr)\n'
+        '  | target AUGMENTED expr | call | "raise " error | "del " place | "continue" | "break" | "pass"\n'
+        "AUGMENTED: / (\\+|-|\\*|\\*\\*|\\/|\\/\\/|%|&|\\|)= /\n"
+        'error: ("ValueError" | "KeyError") "(" string ")"\n'
+        "target: own | local | place\n"
+        'place: (own | local) ("[" subscript "]")+\n'
+        'call: primary "(" arguments? ")"'
+        + (" | sent" if methods else "")
+        + "\n"
+        + ('own: "self." slot\n' if slots else 'own: "self.none"\n')
+        + 'expr: choice | "lambda " local ": " choice\n'
+        'choice: test (" if " test " else " choice)?\n'
+        'test: negation ((" and " | " or ") negation)*\n'
+        'negation: "not "* comparison\n'
+        "comparison: sum (COMPARE sum)*\n"
+        "COMPARE: / (<|>|<=|>=|==|!=|in|not in|is|is not) /\n"
+        "sum: factor (OPERATOR factor)*\n"
+        "OPERATOR: / (\\+|-|\\*|\\*\\*|\\/|\\/\\/|%|&|\\||\\^) /\n"
+        'factor: "-"? primary\n'
+        "primary: atom trailer*\n"
+        'trailer: "." ATTRIBUTE | "(" arguments? ")" | "[" subscript "]"\n'
+        'arguments: argument (", " argument)*\n'
+        'argument: (KEYWORD "=")? expr\n'
+        'subscript: expr | expr? ":" expr? (":" expr?)?\n'
+        'atom: own | local | NUMBER | string | CALL | MODULE | "True" | "False" | "None" | group | list | mapping'
+        + (" | param" if params else "")
+        + (" | sent" if methods else "")
+        + "\n"
+        + ('sent: "self." method "(" arguments? ")"\n' if methods else "")
+        + 'group: "(" expr (loop | (", " expr)+ | ",")? ")"\n'
+        'list: "[" (expr (loop | (", " expr)*))? "]"\n'
+        'mapping: "{" (expr (loop | (", " expr)*) | entry (loop | (", " entry)*))? "}"\n'
+        'entry: expr ": " expr | "**" expr\n'
+        'loop: (" for " names " in " test (" if " test)*)+\n'
+        'names: local (", " local)?\n'
+        'string: "\'" (' + text + ')* "\'" | "f\'" (' + text + ' | "{" expr "}")* "\'"\n'
+        'CHARS: /[a-zA-Z0-9 ,.;:!?_=+*\\/()"-]{1,60}/\n'
+        "NUMBER: /[0-9]{1,6}(\\.[0-9]{1,6})?/\n"
+        + _rule("local", LOCALS)
+        + f"CALL: {_choice(CALLS)}\n"
+        + f"MODULE: {_choice(MODULES)}\n"
+        + f"ATTRIBUTE: {_choice(ATTRIBUTES)}\n"
+        + 'KEYWORD: "key" | "reverse" | "default" | "days" | "start"\n'
+        + _rule("slot", slot)
+        + _rule("method", method)
+        + _rule("param", param)
+        + _rule("field", key)
+    )
+
+
+def method_grammar(linked: LinkedBrief) -> Grammar:
+    return _method(len(linked.slots), len(linked.methods), len(linked.params), len(linked.fields))
+
+
+@lru_cache(maxsize=1)
+def audit_grammar() -> Grammar:
+    return (
+        HEAD
+        + r"""start: "{\"asks\":\"" TEXT "\",\"sound\":" ("true" | "false") ",\"finding\":\"" TEXT "\"}"
+TEXT: /[a-zA-Z][a-zA-Z0-9 ,_']{0,140}/
+"""
+    )
+
+
+@lru_cache(maxsize=512)
+def _retell(handles: tuple[str, ...]) -> Grammar:
+    return HEAD + (
+        "start: (TEXT"
+        + (" | handle" if handles else "")
+        + "){1,24}\n"
+        + _rule("handle", handles)
+        + "TEXT: /[a-zA-Z0-9 ,_']{1,80}/\n"
+    )
+
+
+def retell_grammar(linked: LinkedBrief) -> Grammar:
+    return _retell(
+        tuple(
+            [slot.handle for slot in linked.slots]
+            + [method.handle for method in linked.methods]
+            + [param.handle for param in linked.params]
+            + [handle for handle, _, _ in linked.fields]
+        )
+    )
