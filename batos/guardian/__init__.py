@@ -1,0 +1,146 @@
+"""The guardian: what may enter the image.  Deterministic, without a model, one road for everybody.
+
+`judge` combines the restricted language (`policy`), the Persistence Covenant (`covenant`, `flow`,
+`aliases`) and its repair (`repair`) into one `Verdict`.  Trying methods out in the walled child is
+`rehearsal`'s business: it needs a process, a verdict does not.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Callable
+
+from batos.guardian import covenant, policy
+from batos.guardian.covenant import Study, nothing_known
+from batos.guardian.repair import repair
+from batos.guardian.verdict import Finding, Summary, Verdict
+
+__all__ = ["Finding", "Summary", "Verdict", "judge", "summaries_of"]
+
+REPAIRS = 3  # repairs settle at once; a text that still does not hold after these is refused
+
+
+def judge(
+    source: str, selector: str | None = None, summaries: Callable[[str], Summary | None] | None = None
+) -> Verdict:
+    """The verdict on the source of one method `def selector(self, ...)`.
+
+    `selector` is the name it must have, if any; `summaries` answers what the receiver's other methods
+    do (`summaries_of`), None for one that is not known.  Pure and deterministic; never raises for bad
+    code.  The text of a passing verdict is its `source`.
+    """
+    summaries = summaries or nothing_known
+    text = policy.normalised(source)
+    function, findings = policy.read(text)
+    name = function.name if function is not None else ""
+    if function is not None and selector is not None and name != selector:
+        findings.append(
+            Finding(
+                "selector", function.lineno, f"the method is called {name!r}, but {selector!r} was asked for"
+            )
+        )
+    if function is None or _refused(findings):
+        return _verdict("refused", function, source, (), findings)
+    found = covenant.study(function, summaries)
+    findings += found.findings
+    if found.refused:
+        return _verdict("refused", function, source, (), findings)
+    said: tuple[str, ...] = ()
+    for _ in range(REPAIRS):
+        if found.holds:
+            break
+        text, sentences = repair(text, found, lambda spread: _studied(spread, summaries))
+        said += sentences
+        function, again = policy.read(text)
+        if function is None or _refused(again):
+            return _verdict("refused", function, source, (), findings + again)
+        found = covenant.study(function, summaries)
+    if not found.holds or found.refused:
+        line, why = found.changes[0]
+        unproved = Finding("unproved", line, f"{why}, and no flag could be placed so that it is surely kept")
+        return _verdict("refused", function, source, (), [*findings, unproved])
+    policy.compile_method(text)
+    summary = Summary(bool(found.changes), True, covenant.changes_arguments(function, summaries))
+    return _verdict("repaired" if said else "accepted", function, text, said, findings, summary)
+
+
+def summaries_of(source_of: Callable[[str], str | None]) -> Callable[[str], Summary | None]:
+    """Summaries of an object's methods from their installed sources, followed to a fixpoint.
+
+    `source_of` answers the source of a selector seen from the object, None where there is none or it
+    is not Python text.  Methods that call one another are first taken to change nothing, then studied
+    again until nothing is added.
+    """
+    known: dict[str, Summary | None] = {}
+
+    def reach(selector: str) -> None:
+        if selector in known:
+            return
+        source = source_of(selector)
+        function = policy.read(source)[0] if source is not None else None
+        if function is None:
+            known[selector] = None
+            return
+        members = {selector: function}
+        known[selector] = Summary(False, True)
+        _collect(function, members)
+        while True:
+            before = {name: known[name] for name in members}
+            for name, member in members.items():
+                known[name] = covenant.summarise(member, known.get)
+            if before == {name: known[name] for name in members}:
+                return
+
+    def _collect(function: ast.FunctionDef, members: dict[str, ast.FunctionDef]) -> None:
+        receiver = covenant.receiver_name(function)
+        for node in ast.walk(function):
+            if not (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == receiver
+            ):
+                continue
+            if node.attr in known:
+                continue
+            source = source_of(node.attr)
+            called = policy.read(source)[0] if source is not None else None
+            known[node.attr] = None if called is None else Summary(False, True)
+            if called is not None:
+                members[node.attr] = called
+                _collect(called, members)
+
+    def summary(selector: str) -> Summary | None:
+        reach(selector)
+        return known[selector]
+
+    return summary
+
+
+def _studied(text: str, summaries: Callable[[str], Summary | None]) -> Study:
+    return covenant.study(policy.read(text)[0], summaries)
+
+
+def _refused(findings: list[Finding]) -> bool:
+    return any(not finding.warning for finding in findings)
+
+
+def _verdict(
+    outcome: str,
+    function: ast.FunctionDef | None,
+    source: str,
+    repairs: tuple[str, ...],
+    findings: list[Finding],
+    summary: Summary | None = None,
+) -> Verdict:
+    ordered = sorted(set(findings), key=lambda finding: (finding.warning, finding.line or 0, finding.rule))
+    return Verdict(
+        outcome,
+        function.name if function is not None else "",
+        policy.parameters(function) if function is not None else (),
+        source,
+        repairs,
+        tuple(ordered),
+        hashlib.sha256(source.encode(errors="surrogatepass")).hexdigest(),
+        summary,
+    )

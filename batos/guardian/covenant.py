@@ -1,0 +1,463 @@
+"""The Persistence Covenant: no change a method makes is ever forgotten.
+
+ZODB does not see a change inside a container or through an alias, and a change followed by an
+exception leaves a dirty object in memory.  So, with M the points that may change state reachable
+from the receiver, and the flag the line `self._p_changed = True`:
+
+    C1  every path from the entry to a point of M passes the flag first
+    C2  every normal exit after a point of M passes the flag after the last of them
+    C3  nothing else touches `_p_changed`
+
+`study` finds M (by `aliases`) over the graph (by `flow`) and proves or refutes C1 to C3; `repair`
+puts the flag first, again before each normal exit that follows a change, and as the last line where
+the function falls through.  Whoever calls `repair` studies its result again: nothing here trusts
+its own repair.  A change of another object is that object's business: it is refused unless sent.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from batos.guardian import aliases, flow
+from batos.guardian.aliases import Budget, Env, Reader, Summaries, TooLarge
+from batos.guardian.verdict import Finding, Summary
+
+FLAG = "_p_changed"
+ONLY_FORM = f"{FLAG} is only ever set by the line `self.{FLAG} = True`, and never read"
+BUDGET = 100_000  # expressions read for one method; an ordinary one takes some hundreds
+ROUNDS = 50  # environments only grow, so the fixpoint is near; this bound is never met in practice
+
+
+def nothing_known(selector: str) -> Summary | None:
+    """The summaries of an object nothing is known of: every send to itself counts as a change."""
+    return None
+
+
+def receiver_name(function: ast.FunctionDef) -> str | None:
+    """The first parameter, whatever it is called; None for a staticmethod or a function of none."""
+    if any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.decorator_list):
+        return None
+    parameters = (*function.args.posonlyargs, *function.args.args)
+    return parameters[0].arg if parameters else None
+
+
+def is_flag(node: ast.AST | None, receiver: str | None) -> bool:
+    """Is this the covenant line, in exactly its form: `self._p_changed = True`?"""
+    return (
+        isinstance(node, ast.Assign)
+        and len(node.targets) == 1
+        and isinstance(node.targets[0], ast.Attribute)
+        and node.targets[0].attr == FLAG
+        and isinstance(node.targets[0].value, ast.Name)
+        and node.targets[0].value.id == receiver
+        and receiver is not None
+        and isinstance(node.value, ast.Constant)
+        and node.value.value is True
+    )
+
+
+@dataclass(slots=True)
+class Study:
+    """What was found in one function.
+
+    changes     (line, why) of every reachable point of M
+    findings    refusals and warnings
+    unflagged   changes some path reaches before any flag (C1)
+    exits       what needs a flag before it: `ast.Return`s, and `finally` bodies (their `ast.Try`)
+    open_end    is the end of the body reached with a change not flagged since?
+    """
+
+    function: ast.FunctionDef
+    receiver: str | None
+    changes: list[tuple[int, str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    unflagged: list[int] = field(default_factory=list)
+    exits: list[ast.AST] = field(default_factory=list)
+    open_end: bool = False
+    changing: set[ast.AST] = field(default_factory=set)
+    answers: int = 0
+    changes_arguments: bool = False
+
+    @property
+    def refused(self) -> bool:
+        return any(not finding.warning for finding in self.findings)
+
+    @property
+    def holds(self) -> bool:
+        """C1 and C2."""
+        return not self.unflagged and not self.exits and not self.open_end
+
+
+def study(function: ast.FunctionDef, summaries: Summaries = nothing_known) -> Study:
+    """Analyse one method.  Never raises for a bad one: what may not stand is in `findings`."""
+    found = Study(function, receiver_name(function))
+    _rules(function, found)
+    if any(finding.rule in ("async", "generator") for finding in found.findings):
+        return found  # no ordinary flow to follow
+    env: Env = {argument.arg: 0 for argument in _arguments(function.args)}
+    if found.receiver is not None:
+        env[found.receiver] = aliases.SELF
+    try:
+        _Analysis(function, found, summaries).run(env)
+    except TooLarge:
+        found.findings.append(
+            Finding("too-large", function.lineno, "too many paths to judge; split the method")
+        )
+        return found
+    if not found.changes and _has_reachable_flag(found):
+        found.findings.append(
+            Finding(
+                "needless-flag",
+                function.lineno,
+                "the flag is set but nothing changes: a needless write",
+                True,
+            )
+        )
+    found.findings = sorted(set(found.findings), key=lambda finding: (finding.line or 0, finding.rule))
+    return found
+
+
+def summarise(function: ast.FunctionDef, summaries: Summaries = nothing_known) -> Summary:
+    """What callers of this method may assume."""
+    found = study(function, summaries)
+    return Summary(
+        bool(found.changes), found.holds and not found.refused, changes_arguments(function, summaries)
+    )
+
+
+def changes_arguments(function: ast.FunctionDef, summaries: Summaries) -> bool:
+    """May the method change what it is handed?  Studied again, as if its arguments were state."""
+    as_state = Study(function, receiver_name(function))
+    env = {argument.arg: aliases.PART for argument in _arguments(function.args)}
+    if as_state.receiver is not None:
+        env[as_state.receiver] = 0
+    try:
+        _Analysis(function, as_state, summaries).run(env)
+    except TooLarge:
+        return True
+    return bool(as_state.changes)
+
+
+def _arguments(arguments: ast.arguments) -> list[ast.arg]:
+    starred = [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *starred]
+
+
+def _has_reachable_flag(found: Study) -> bool:
+    return any(is_flag(node, found.receiver) for node in ast.walk(found.function))
+
+
+# -- rules that need no flow ----------------------------------------------------------------------
+
+
+def _rules(function: ast.FunctionDef, found: Study) -> None:
+    """C3, and what makes a method impossible to judge whatever its paths."""
+
+    def refuse(rule: str, node: ast.AST, message: str) -> None:
+        found.findings.append(Finding(rule, getattr(node, "lineno", None), message))
+
+    if isinstance(function, ast.AsyncFunctionDef):
+        refuse("async", function, "a method runs in one turn and cannot wait; write `def` without async")
+    for decorator in function.decorator_list:
+        if not (isinstance(decorator, ast.Name) and decorator.id == "staticmethod"):
+            refuse(
+                "decorator",
+                decorator,
+                "only @staticmethod may decorate a method; others change what is judged",
+            )
+    # `try: while True: self.popitem() ... except KeyError` ends, by the exception.
+    caught = {
+        inner
+        for node in ast.walk(function)
+        if isinstance(node, ast.Try) and node.handlers
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    flags = {node.targets[0] for node in ast.walk(function) if is_flag(node, found.receiver)}
+    for node in ast.walk(function):
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            refuse("generator", node, "a method answers once: collect the values in a list and return it")
+        elif (
+            isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef))
+            and node is not function
+        ):
+            refuse(
+                "async", node, "a method runs in one turn and cannot wait; write it without async and await"
+            )
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            refuse("global", node, "state belongs in slots of an object, not in names around the method")
+        elif isinstance(node, ast.Attribute) and node.attr == FLAG and node not in flags:
+            refuse("covenant-line", node, ONLY_FORM)
+        elif isinstance(node, (ast.Try, ast.TryStar)):
+            for leaving in _leaves(node.finalbody):
+                refuse(
+                    "finally-exit",
+                    leaving,
+                    "return, break and continue in `finally` would swallow an exception",
+                )
+        elif (
+            isinstance(node, ast.While)
+            and node not in caught
+            and flow.always_true(node.test)
+            and not _leaves([node], node)
+        ):
+            refuse("endless-loop", node, "this loop has no way out: no break, return or raise is in it")
+    if found.receiver is not None:
+        for node in _rebinds(function, found.receiver):
+            refuse(
+                "rebinds-self",
+                node,
+                f"{found.receiver!r} is the receiver and stays the receiver; use another name",
+            )
+
+
+def _leaves(body: list[ast.stmt], loop: ast.While | None = None) -> list[ast.stmt]:
+    """Statements in `body` that leave it (with `loop`: that leave this loop, by a raise too)."""
+    leaving: list[ast.stmt] = []
+
+    def walk(statements: list[ast.stmt], depth: int) -> None:
+        for each in statements:
+            if isinstance(each, ast.Return) or (loop is not None and isinstance(each, ast.Raise)):
+                leaving.append(each)
+            elif isinstance(each, ast.Break) and depth == (1 if loop is not None else 0):
+                leaving.append(each)
+            elif isinstance(each, ast.Continue) and loop is None and depth == 0:
+                leaving.append(each)
+            elif not isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                looping = isinstance(each, (ast.For, ast.While, ast.AsyncFor))
+                for name in ("body", "orelse", "finalbody"):
+                    walk(getattr(each, name, []), depth + (looping and name == "body"))
+                for inner in (*getattr(each, "handlers", []), *getattr(each, "cases", [])):
+                    walk(inner.body, depth)
+
+    walk(body, 0)
+    return leaving
+
+
+def _rebinds(function: ast.FunctionDef, receiver: str) -> list[ast.AST]:
+    """Every place that gives the receiver's name to something else."""
+    found: list[ast.AST] = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and node.id == receiver and not isinstance(node.ctx, ast.Load):
+            found.append(node)
+        elif isinstance(node, (ast.MatchAs, ast.MatchStar, ast.ExceptHandler)) and node.name == receiver:
+            found.append(node)
+        elif isinstance(node, ast.MatchMapping) and node.rest == receiver:
+            found.append(node)
+        elif isinstance(node, ast.alias) and (node.asname or node.name) == receiver:
+            found.append(node)
+        elif (
+            isinstance(node, (ast.FunctionDef, ast.ClassDef))
+            and node is not function
+            and node.name == receiver
+        ):
+            found.append(node)
+        elif isinstance(node, (ast.FunctionDef, ast.Lambda)) and node is not function:
+            found += [argument for argument in _arguments(node.args) if argument.arg == receiver]
+    return found
+
+
+# -- flow -----------------------------------------------------------------------------------------
+
+
+class _Analysis:
+    """Runs the alias reader over the graph of one function until nothing is added any more."""
+
+    def __init__(
+        self, function: ast.FunctionDef, found: Study, summaries: Summaries, outer: _Analysis | None = None
+    ):
+        self.function = function
+        self.selector = outer.selector if outer else function.name
+        self.found = found
+        self.summaries = summaries
+        self.graph = flow.Graph(function.body)
+        # The union of all environments: what a nested function sees, whenever it is called.
+        self.everywhere: Env = dict(outer.everywhere) if outer else {}
+        self.findings: list[Finding] = []
+        self.changing: dict[flow.Node, list[tuple[ast.AST, str]]] = {}
+        self.answers = 0
+        self.budget = outer.budget if outer else Budget(BUDGET)
+
+    def run(self, entry: Env) -> None:
+        before: dict[flow.Node, Env] = {}
+        for _ in range(ROUNDS):
+            grown = dict(self.everywhere)
+            self.findings, self.changing = [], {}
+            before = self.spread(entry)
+            if self.everywhere == grown:
+                break
+        self.found.findings += self.findings
+        self.found.answers |= self.answers
+        for node, changes in self.changing.items():
+            self.found.changing.add(node.tree)
+            self.found.changes += [(getattr(where, "lineno", 0), why) for where, why in changes]
+        self.found.changes = sorted(set(self.found.changes))
+        self.prove(before)
+
+    def spread(self, entry: Env) -> dict[flow.Node, Env]:
+        """Environments before each reachable node, at their least fixpoint."""
+        before: dict[flow.Node, Env] = {self.graph.entry: entry}
+        waiting = [self.graph.entry]
+        _join(self.everywhere, entry)
+        while waiting:
+            node = waiting.pop()
+            after = self.step(node, before[node])
+            _join(self.everywhere, after)
+            half_way = dict(before[node])
+            _join(half_way, after)
+            for targets, env in ((node.after, after), (node.on_error, half_way)):
+                for target in targets:
+                    if target not in before:
+                        before[target] = dict(env)
+                        waiting.append(target)
+                    elif _join(before[target], env):
+                        waiting.append(target)
+        return before
+
+    def step(self, node: flow.Node, env: Env) -> Env:
+        """The environment after a node; its changes are noted."""
+        tree = node.tree
+        if tree is None or is_flag(tree, self.found.receiver):
+            return env
+        reader = self.reader(dict(env))
+        if node.kind == "statement":
+            reader.statement(tree)
+        elif node.kind == "test":
+            reader.bits(tree.subject if isinstance(tree, ast.Match) else tree.test)
+        elif node.kind == "iterate":
+            reader.bind(tree.target, reader.iterate(tree.iter))
+        elif node.kind == "enter":
+            for item in tree.items:
+                bits = reader.bits(item.context_expr)
+                if bits & aliases.STATE:
+                    reader.change(item.context_expr, "entering this may change state of the object")
+                if item.optional_vars is not None:
+                    reader.bind(item.optional_vars, bits)
+        elif node.kind == "leave":
+            for item in tree.items:
+                if reader.bits(item.context_expr) & aliases.STATE:
+                    reader.change(item.context_expr, "leaving this may change state of the object")
+        elif node.kind == "case":
+            self.bind_pattern(reader, tree)
+        elif node.kind == "handler" and tree.name:
+            reader.env[tree.name] = 0
+        if reader.changes:
+            self.changing.setdefault(node, []).extend(reader.changes)
+        self.answers |= reader.answers
+        return reader.env
+
+    def reader(self, env: Env) -> Reader:
+        self.budget.spend()
+        reader = Reader(
+            self.found.receiver, self.selector, self.summaries, self.findings.append, self.nested, self.budget
+        )
+        reader.env = env
+        return reader
+
+    def bind_pattern(self, reader: Reader, case: ast.match_case) -> None:
+        """Names a pattern binds are the subject or parts of it: state, if any state is about."""
+        subject = aliases.PART if any(bits & aliases.STATE for bits in reader.env.values()) else 0
+        for node in ast.walk(case.pattern):
+            name = (
+                getattr(node, "rest", None)
+                if isinstance(node, ast.MatchMapping)
+                else getattr(node, "name", None)
+            )
+            if isinstance(name, str):
+                reader.env[name] = subject
+        reader.bits(case.guard)
+
+    def nested(self, node: ast.FunctionDef | ast.Lambda, env: Env) -> int:
+        """The bits of a function made inside: what calling it does, now or later."""
+        bits = aliases.UNKEEPABLE
+        names = [argument.arg for argument in _arguments(node.args)]
+        for argument_bits, effect in ((0, aliases.CHANGES), (aliases.PART, aliases.CHANGES_ARGUMENT)):
+            inside = {**self.everywhere, **env, **{name: argument_bits for name in names}}
+            changes, answers = self.effects(node, inside)
+            if changes:
+                bits |= effect
+            if answers & aliases.STATE:
+                bits |= aliases.ANSWERS_STATE
+        return bits
+
+    def effects(self, node: ast.FunctionDef | ast.Lambda, env: Env) -> tuple[bool, int]:
+        """(does it change state, bits of its answers) of a nested function in an environment."""
+        if isinstance(node, ast.Lambda):
+            reader = self.reader(env)
+            answers = reader.bits(node.body)
+            return bool(reader.changes), answers
+        # Recursion of a nested function: its own name means "a function"; its changes stand in its body.
+        env[node.name] = aliases.UNKEEPABLE
+        inner = Study(node, self.found.receiver)
+        analysis = _Analysis(node, inner, self.summaries, self)
+        analysis.run(env)
+        self.findings += [finding for finding in inner.findings if finding.rule != "escape"]
+        return bool(inner.changes), analysis.answers
+
+    # -- proof ---------------------------------------------------------------------------------
+
+    def prove(self, reachable: dict[flow.Node, Env]) -> None:
+        """C1 and C2 by a forward pass: was the flag surely set before, may a change be unflagged since?"""
+        state: dict[flow.Node, tuple[bool, bool]] = {self.graph.entry: (False, False)}
+        waiting = [self.graph.entry]
+
+        def reach(target: flow.Node, flagged: bool, dirty: bool) -> None:
+            old = state.get(target)
+            new = (flagged, dirty) if old is None else (old[0] and flagged, old[1] or dirty)
+            if new != old:
+                state[target] = new
+                waiting.append(target)
+
+        while waiting:
+            node = waiting.pop()
+            flagged, dirty = state[node]
+            if is_flag(node.tree, self.found.receiver):
+                for target in (*node.after, *node.on_error):
+                    reach(target, True, False)
+                continue
+            after = dirty or node in self.changing
+            for target in (*node.after, *node.on_error):
+                reach(target, flagged, after)
+        found = self.found
+        for node in self.changing:
+            if not state[node][0]:
+                found.unflagged.append(getattr(node.tree, "lineno", 0))
+        if state.get(self.graph.exit, (True, False))[1]:
+            for node, (_, dirty) in state.items():
+                if (
+                    node.kind == "statement"
+                    and isinstance(node.tree, ast.Return)
+                    and (dirty or node in self.changing)
+                ):
+                    found.exits.append(node.tree)
+            for tree in ast.walk(self.function):
+                if (
+                    isinstance(tree, (ast.Try, ast.TryStar))
+                    and tree.finalbody
+                    and self.changes_within(tree.finalbody)
+                ):
+                    found.exits.append(tree)
+        found.open_end = any(
+            state[node][1] or node in self.changing
+            for node in self.graph.falls_through
+            if node in state and not is_flag(node.tree, found.receiver)
+        )
+
+    def changes_within(self, body: list[ast.stmt]) -> bool:
+        """Is there a change in this `finally` body with no flag as its last line?"""
+        inside = {inner for statement in body for inner in ast.walk(statement)}
+        return not is_flag(body[-1], self.found.receiver) and any(
+            node.tree in inside for node in self.changing
+        )
+
+
+def _join(into: Env, env: Env) -> bool:
+    """Add `env` to `into`; did anything grow?"""
+    grown = False
+    for name, bits in env.items():
+        before = into.get(name, 0)
+        if name not in into or before | bits != before:
+            into[name] = before | bits
+            grown = True
+    return grown

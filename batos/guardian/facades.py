@@ -1,0 +1,424 @@
+"""The modules a method may use by name, as far as they compute and reach nothing else.
+
+Each facade lists what it hands on; what could run for ever or grow without bound inside one call is
+wrapped (`guards`).  No module here opens a file, imports, keeps state between messages, or tells one
+method about another.  `re` runs on the `regex` package, because its matching takes a time limit.
+"""
+
+from __future__ import annotations
+
+import _strptime  # noqa: F401  `datetime.strptime` imports it late, but behind the wall nothing imports
+import bisect
+import collections
+import copy
+import datetime
+import decimal
+import functools
+import heapq
+import itertools
+import json
+import math
+import random
+import statistics
+import string
+import textwrap
+from typing import Any
+
+import regex
+
+from batos.guardian import guards
+from batos.guardian.guards import MAX_BITS, MAX_ITEMS, Facade, Guarded, sized, ticking, too_big
+from batos.objects.containers import Dict, List, Set
+
+MATCH_SECONDS = 0.5  # of one search; a pattern that needs longer backtracks without end
+MAX_PATTERN = 1_000
+MAX_SEARCHED = 100_000  # characters one search may look at
+
+generator = random.Random()
+
+
+def facade(name: str, **handed: Any) -> Facade:
+    """An object with these attributes, which nothing can change."""
+    members = {
+        key: value
+        if isinstance(value, (type, Guarded, Facade)) or not callable(value)
+        else staticmethod(value)
+        for key, value in handed.items()
+    }
+    members |= {"__slots__": (), "__repr__": lambda self: f"<the module {name}, as methods see it>"}
+    return type(name, (Facade,), members)()
+
+
+def taken(module: Any, names: str) -> dict[str, Any]:
+    return {name: getattr(module, name) for name in names.split()}
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def _at_most(limit: int, function):
+    @functools.wraps(function)
+    def call(*numbers):
+        if any(isinstance(number, int) and number > limit for number in numbers[:1]):
+            raise too_big("a number")
+        return function(*numbers)
+
+    return call
+
+
+def _product(items, *, start=1):
+    result = start
+    for item in ticking(items):
+        result = guards.multiply(result, item)
+    return result
+
+
+def _multiple(*numbers):
+    result = 1
+    for number in numbers:
+        result = math.lcm(result, number)
+        if result.bit_length() > MAX_BITS:
+            raise too_big("a number")
+    return result
+
+
+_MATH = """
+    acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh degrees dist e erf erfc exp exp2 expm1
+    fabs floor fmod frexp fsum gamma gcd hypot inf isclose isfinite isinf isnan isqrt ldexp lgamma log log10
+    log1p log2 modf nan nextafter pi pow radians remainder sin sinh sqrt tan tanh tau trunc ulp
+"""
+MATH = facade(
+    "math",
+    **taken(math, _MATH),
+    factorial=_at_most(5_000, math.factorial),
+    comb=_at_most(10_000, math.comb),
+    perm=_at_most(5_000, math.perm),
+    prod=_product,
+    lcm=_multiple,
+)
+
+
+def _on_finite(function):
+    @functools.wraps(function)
+    def call(data, *more, **kw):
+        return function(list(ticking(data)), *more, **kw)
+
+    return call
+
+
+_STATISTICS = """
+    mean fmean geometric_mean harmonic_mean median median_low median_high median_grouped mode multimode pstdev
+    pvariance stdev variance quantiles
+"""
+STATISTICS = facade(
+    "statistics",
+    **{name: _on_finite(function) for name, function in taken(statistics, _STATISTICS).items()},
+    **taken(statistics, "correlation covariance linear_regression StatisticsError"),
+)
+_ROUNDING = (
+    "ROUND_CEILING ROUND_DOWN ROUND_FLOOR ROUND_HALF_DOWN ROUND_HALF_EVEN ROUND_HALF_UP ROUND_UP ROUND_05UP"
+)
+DECIMALS = facade(
+    "decimal",
+    Decimal=guards.DECIMAL,
+    **taken(decimal, _ROUNDING + " InvalidOperation DivisionByZero DecimalException"),
+)
+FRACTIONS = facade("fractions", Fraction=guards.FRACTION)
+DATETIME = facade(
+    "datetime",
+    **taken(datetime, "date datetime time timedelta timezone MINYEAR MAXYEAR"),
+    UTC=datetime.UTC,
+)
+
+
+def _choices(population, weights=None, *, cum_weights=None, k=1):
+    if k > MAX_ITEMS:
+        raise too_big("a list")
+    return generator.choices(list(population), weights, cum_weights=cum_weights, k=k)
+
+
+RANDOM = facade(
+    "random",
+    **taken(
+        generator,
+        "random uniform randint randrange choice shuffle triangular betavariate expovariate gammavariate "
+        "gauss lognormvariate normalvariate vonmisesvariate paretovariate weibullvariate",
+    ),
+    sample=lambda population, k, **kw: generator.sample(list(population), k, **kw),
+    choices=_choices,
+)
+
+# -- text ------------------------------------------------------------------------------------------
+
+
+def _bounded_search(function, *args, **kw):
+    """A function of `regex` under bounds of text and time."""
+    if sum(len(each) for each in (*args, *kw.values()) if isinstance(each, (str, bytes))) > MAX_SEARCHED:
+        raise too_big("a searched text")
+    try:
+        return function(*args, timeout=MATCH_SECONDS, **kw)
+    except TimeoutError:
+        raise ValueError("this pattern takes too long to match; write it without nested repeats") from None
+
+
+def _searching(function):
+    @functools.wraps(function)
+    def call(pattern, *rest, **kw):
+        if isinstance(pattern, Pattern):
+            pattern = pattern._pattern
+        elif isinstance(pattern, (str, bytes)) and len(pattern) > MAX_PATTERN:
+            raise too_big("a pattern")
+        return _bounded_search(function, pattern, *rest, **kw)
+
+    return call
+
+
+def _replacing(function):
+    search = _searching(function)
+
+    @functools.wraps(function)
+    def call(pattern, replacement, text, count=0, flags=0):
+        if isinstance(replacement, (str, bytes)) and len(replacement) * (len(text) + 1) > guards.MAX_TEXT:
+            raise too_big("a text")
+        return search(pattern, replacement, text, count=count, flags=flags)
+
+    return call
+
+
+class Pattern:
+    """A compiled pattern whose every use is bounded."""
+
+    __slots__ = ("_pattern",)
+    shown_attributes = frozenset(
+        "match fullmatch search findall finditer split sub subn pattern groups".split()
+    )
+
+    def __init__(self, pattern):
+        self._pattern = pattern
+
+    def match(self, text, *bounds):
+        return _bounded_search(self._pattern.match, text, *bounds)
+
+    def fullmatch(self, text, *bounds):
+        return _bounded_search(self._pattern.fullmatch, text, *bounds)
+
+    def search(self, text, *bounds):
+        return _bounded_search(self._pattern.search, text, *bounds)
+
+    def findall(self, text, *bounds):
+        return _bounded_search(self._pattern.findall, text, *bounds)
+
+    def finditer(self, text, *bounds):
+        return _bounded_search(self._pattern.finditer, text, *bounds)
+
+    def split(self, text, maxsplit=0):
+        return _bounded_search(self._pattern.split, text, maxsplit)
+
+    def sub(self, replacement, text, count=0):
+        return RE.sub(self._pattern, replacement, text, count)
+
+    def subn(self, replacement, text, count=0):
+        return RE.subn(self._pattern, replacement, text, count)
+
+    @property
+    def pattern(self):
+        return self._pattern.pattern
+
+    @property
+    def groups(self):
+        return self._pattern.groups
+
+
+def _compile(pattern, flags=0):
+    if isinstance(pattern, Pattern):
+        return pattern
+    if len(pattern) > MAX_PATTERN:
+        raise too_big("a pattern")
+    return Pattern(regex.compile(pattern, flags))
+
+
+guards.admit(regex.Match)
+RE = facade(
+    "re",
+    **{
+        name: _searching(getattr(regex, name))
+        for name in ("match", "fullmatch", "search", "findall", "finditer", "split")
+    },
+    sub=_replacing(regex.sub),
+    subn=_replacing(regex.subn),
+    compile=_compile,
+    escape=lambda text: regex.escape(text, special_only=True),
+    error=regex.error,
+    **taken(regex, "I IGNORECASE M MULTILINE S DOTALL X VERBOSE A ASCII"),
+)
+
+
+def _kinds_as_json(value):
+    if isinstance(value, List):
+        return list(value)
+    if isinstance(value, Dict):
+        return dict(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def _dumps(value, *, indent=None, sort_keys=False, ensure_ascii=True, separators=None, default=None):
+    def other(each):
+        return _kinds_as_json(each) if default is None or isinstance(each, (List, Dict)) else default(each)
+
+    if isinstance(indent, int) and indent > 100:
+        raise too_big("a text")
+    return json.dumps(
+        guards.shown(value),
+        indent=indent,
+        sort_keys=sort_keys,
+        ensure_ascii=ensure_ascii,
+        separators=separators,
+        default=other,
+    )
+
+
+JSON = facade("json", dumps=_dumps, loads=lambda text: json.loads(text), JSONDecodeError=json.JSONDecodeError)
+
+
+def _wrapping(function):
+    @functools.wraps(function)
+    def call(text, *rest, **kw):
+        if len(text) > MAX_SEARCHED:
+            raise too_big("a text")
+        return sized(function(text, *rest, **kw))
+
+    return call
+
+
+TEXTWRAP = facade(
+    "textwrap",
+    **{name: _wrapping(getattr(textwrap, name)) for name in ("dedent", "fill", "indent", "shorten", "wrap")},
+)
+STRING = facade(
+    "string",
+    **taken(
+        string,
+        "ascii_letters ascii_lowercase ascii_uppercase capwords digits hexdigits octdigits printable "
+        "punctuation whitespace",
+    ),
+)
+
+# -- containers ------------------------------------------------------------------------------------
+
+
+def _steps(function):
+    """An itertools function whose every step costs fuel, on the way in and on the way out."""
+
+    def call(*args, **kw):
+        return ticking(function(*args, **kw))
+
+    return call
+
+
+class _Chain(Facade):
+    __slots__ = ()
+
+    def __call__(self, *iterables):
+        return ticking(itertools.chain(*iterables))
+
+    def from_iterable(self, iterables):
+        return ticking(itertools.chain.from_iterable(iterables))
+
+
+def _product_of(*iterables, repeat=1):
+    pools = [list(ticking(each)) for each in iterables]
+    if repeat > 20 or len(pools) * repeat > 100:
+        raise too_big("a product")
+    return ticking(itertools.product(*pools, repeat=repeat))
+
+
+def _pools(function):
+    def call(items, *rest, **kw):
+        return ticking(function(list(ticking(items)), *rest, **kw))
+
+    return call
+
+
+_ITERTOOLS = """
+    accumulate compress count cycle dropwhile filterfalse islice pairwise repeat starmap takewhile zip_longest
+"""
+ITERTOOLS = facade(
+    "itertools",
+    **{name: _steps(getattr(itertools, name)) for name in _ITERTOOLS.split()},
+    **{
+        name: _pools(getattr(itertools, name))
+        for name in ("combinations", "combinations_with_replacement", "permutations")
+    },
+    chain=_Chain(),
+    product=_product_of,
+    groupby=lambda items, key=None: (
+        (each, list(group)) for each, group in itertools.groupby(ticking(items), key)
+    ),
+    tee=itertools.tee,
+)
+COLLECTIONS = facade("collections", **taken(collections, "Counter OrderedDict defaultdict deque"))
+
+
+def _on_heap(function):
+    """A heapq function that works on a list of the image: those in C insist on a plain one."""
+
+    @functools.wraps(function)
+    def call(heap, *rest):
+        if not isinstance(heap, List):
+            return function(heap, *rest)
+        plain = list(heap)
+        answer = function(plain, *rest)
+        heap[:] = plain
+        return answer
+
+    return call
+
+
+HEAPQ = facade(
+    "heapq",
+    **{
+        name: _on_heap(getattr(heapq, name))
+        for name in ("heapify", "heappush", "heappop", "heapreplace", "heappushpop")
+    },
+    nlargest=heapq.nlargest,
+    nsmallest=heapq.nsmallest,
+    merge=_steps(heapq.merge),
+)
+BISECT = facade("bisect", **taken(bisect, "bisect bisect_left bisect_right insort insort_left insort_right"))
+
+
+def _reduce(function, items, *initial):
+    return functools.reduce(function, ticking(items), *initial)
+
+
+FUNCTOOLS = facade("functools", reduce=_reduce, cmp_to_key=functools.cmp_to_key, partial=functools.partial)
+
+
+def _deep(value):
+    """Containers anew and plain, everything else as it is: a copy that is not state of anybody."""
+    if isinstance(value, (List, list)):
+        return [_deep(each) for each in value]
+    if isinstance(value, (Dict, dict)):
+        return {key: _deep(each) for key, each in value.items()}
+    if isinstance(value, (Set, set)):
+        return set(value)
+    return tuple(_deep(each) for each in value) if type(value) is tuple else value
+
+
+def _shallow(value):
+    return (
+        copy.copy(value)
+        if isinstance(value, (list, dict, set))
+        else value.copy()
+        if isinstance(value, (List, Dict, Set))
+        else value
+    )
+
+
+COPY = facade("copy", copy=_shallow, deepcopy=lambda value: _deep(guards.shown(value)))
+
+MODULES: dict[str, Facade] = {
+    "math": MATH, "statistics": STATISTICS, "decimal": DECIMALS, "fractions": FRACTIONS, "datetime": DATETIME,
+    "random": RANDOM, "re": RE, "json": JSON, "textwrap": TEXTWRAP, "string": STRING, "itertools": ITERTOOLS,
+    "collections": COLLECTIONS, "heapq": HEAPQ, "bisect": BISECT, "functools": FUNCTOOLS, "copy": COPY,
+}  # fmt: skip

@@ -1,0 +1,604 @@
+"""What compiled methods call instead of Python's own operators: attribute access, sends and growth.
+
+Every guard answers as the plain operation would, or raises a sentence.  Attribute access goes by an
+allow-list of types: what is not listed has no attributes.  Growth is bounded *before* the operation,
+because one call into C cannot be interrupted: a result beyond these bounds is a `ValueError`, which
+a method may catch like any other.
+"""
+
+from __future__ import annotations
+
+import codecs
+import collections
+import datetime
+import decimal
+import fractions
+import functools
+import inspect
+import operator
+import re
+import string
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from batos.errors import Refused
+from batos.objects import fuel, lookup
+from batos.objects.containers import Dict, List, Set, keep
+from batos.objects.uvm_object import UvmObject
+
+MAX_TEXT = 4_000_000  # characters or bytes in one value
+MAX_ITEMS = 5_000_000  # elements in one container, steps of one iterator
+MAX_BITS = 200_000  # of one whole number: 60,000 digits multiply in a millisecond
+MAX_DIGITS = 10_000  # exponent of a Decimal, width of a format field
+MAX_FIELDS = 100  # fields of one template
+CODECS = frozenset(
+    "utf-8 utf8 ascii latin-1 latin1 iso-8859-1 utf-16 utf-16-le utf-16-be utf-32 cp1252".split()
+)
+
+for _codec_name in CODECS:
+    codecs.lookup(_codec_name)  # found now: behind the wall nothing can be imported any more
+
+
+def too_big(what: str) -> ValueError:
+    return ValueError(f"{what} would grow beyond what one value may be")
+
+
+def ticking(items: Iterable) -> Iterator:
+    """The items, each for fuel, at most `MAX_ITEMS`: C code that consumes it can be ended."""
+    left = MAX_ITEMS
+    for item in items:
+        fuel.tick()
+        left -= 1
+        if left < 0:
+            raise too_big("an iteration")
+        yield item
+
+
+# -- classes whose making is bounded ---------------------------------------------------------------
+
+
+class Guarded:
+    """Stands for a class: called it makes one within bounds, `isinstance` sees the class itself."""
+
+    __slots__ = ("kind", "make")
+
+    def __init__(self, kind: type, make: Callable):
+        self.kind, self.make = kind, make
+
+    def __call__(self, *args, **kw):
+        return self.make(*args, **kw)
+
+    def __or__(self, other):
+        return Either((self, other))
+
+    def __ror__(self, other):
+        return Either((other, self))
+
+    def __repr__(self):
+        return repr(self.kind)
+
+
+class Either(tuple):
+    """`int | None` where `int` is a `Guarded`: what `isinstance` is asked for."""
+
+    __slots__ = ()
+
+    def __or__(self, other):
+        return Either((*self, other))
+
+
+def _int(value=0, *base, **named):
+    if type(value) in (str, bytes) and len(value) > MAX_BITS // 5:
+        raise too_big("a number")
+    return int(value, *base, **named)
+
+
+def _bytes(value=b"", *rest):
+    if isinstance(value, int) and value > MAX_TEXT:
+        raise too_big("bytes")
+    return bytes(ticking(value) if not isinstance(value, (int, str, bytes)) else value, *rest)
+
+
+def _decimal(value="0", *context):
+    made = decimal.Decimal(value, *context)
+    if made.is_finite() and abs(made.adjusted()) > MAX_DIGITS:
+        raise too_big("a Decimal")
+    return made
+
+
+def _fraction(numerator=0, denominator=None):
+    for part in (numerator, denominator):
+        if isinstance(part, str) and (len(part) > 1000 or re.search(r"[eE][-+]?\d{4,}", part)):
+            raise too_big("a Fraction")
+    return fractions.Fraction(numerator, denominator)
+
+
+def _range(*bounds):
+    made = range(*bounds)
+    if len(made) > MAX_ITEMS:
+        raise too_big("a range")
+    return made
+
+
+def _str(value="", *encoding):
+    if type(value) is int or type(value) is str:
+        return str(value)
+    if encoding:
+        _codec(*encoding[:1])
+        return str(value, *encoding)
+    return str(shown(value))
+
+
+INT = Guarded(int, _int)
+BYTES = Guarded(bytes, _bytes)
+STR = Guarded(str, _str)
+DECIMAL = Guarded(decimal.Decimal, _decimal)
+FRACTION = Guarded(fractions.Fraction, _fraction)
+RANGE = Guarded(range, _range)
+
+# `isinstance(x, list)` is asked of what a slot holds too.
+_FAMILY = {list: (list, List), dict: (dict, Dict), set: (set, Set)}
+
+
+def kinds(wanted: Any) -> Any:
+    """The classes `isinstance` is to look for where the method says `wanted`."""
+    if isinstance(wanted, tuple):
+        return tuple(kinds(each) for each in wanted)
+    if isinstance(wanted, Guarded):
+        return wanted.kind
+    if isinstance(wanted, types.UnionType):
+        return kinds(wanted.__args__)
+    if wanted is None:
+        return type(None)
+    return _FAMILY.get(wanted, wanted) if isinstance(wanted, type) else wanted
+
+
+def is_instance(value: Any, wanted: Any) -> bool:
+    return isinstance(value, kinds(wanted))
+
+
+# -- attributes ------------------------------------------------------------------------------------
+
+_VIEWS = tuple(type(each) for each in ({}.keys(), {}.values(), {}.items()))
+_VALUES = (
+    type(None), bool, int, float, complex, str, bytes, list, dict, set, frozenset, tuple, range, slice,
+    List, Dict, Set, datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
+    decimal.Decimal, fractions.Fraction, collections.Counter, collections.defaultdict,
+    collections.OrderedDict,
+    collections.deque, *_VIEWS,
+)  # fmt: skip
+# Of a class only what the class itself lists: `list.mro` belongs to its metaclass.
+_CLASSES: dict[type, frozenset[str]] = {
+    kind: frozenset(name for name in dir(kind) if not name.startswith("_"))
+    for kind in (
+        bool, int, float, complex, str, bytes, list, dict, set, frozenset, tuple, range,
+        datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
+        decimal.Decimal, fractions.Fraction, collections.Counter, collections.OrderedDict, collections.deque,
+    )
+}  # fmt: skip
+_SAFE_TYPES: dict[type, frozenset[str]] = {
+    kind: frozenset(name for name in dir(kind) if not name.startswith("_")) for kind in _VALUES
+}
+
+
+def admit(kind: type) -> None:
+    """Let the public attributes of instances of `kind` be read: for classes a facade hands out."""
+    _SAFE_TYPES[kind] = frozenset(name for name in dir(kind) if not name.startswith("_"))
+
+
+def get_attribute(obj: Any, name: str) -> Any:
+    """`obj.name`, not called."""
+    if isinstance(obj, UvmObject):
+        return getattr(obj, name)
+    allowed = _SAFE_TYPES.get(type(obj))
+    if allowed is not None:
+        if name in allowed:
+            if (type(obj), name) in _BOUNDED:
+                return functools.partial(_BOUNDED[type(obj), name], obj)
+            return getattr(obj, name)
+    elif isinstance(obj, Facade):
+        return getattr(obj, name)
+    elif isinstance(obj, Guarded) or (isinstance(obj, type) and obj in _CLASSES):
+        kind = obj.kind if isinstance(obj, Guarded) else obj
+        if name in _CLASSES.get(kind, ()):
+            value = getattr(kind, name)
+            return functools.partial(_class_send, kind, name) if callable(value) else value
+    elif isinstance(obj, BaseException) and name == "args":
+        return obj.args
+    elif name in getattr(type(obj), "shown_attributes", ()):
+        return getattr(obj, name)
+    raise AttributeError(f"a {type(obj).__name__} has no public {name!r}")
+
+
+def send(obj: Any, name: str, /, *args, **kw) -> Any:
+    """`obj.name(...)`: a message where `obj` is an object, an ordinary call where it is a value."""
+    known = _METHODS.get(type(obj))
+    if known is not None and name in known:
+        return known[name](obj, *args, **kw)
+    if isinstance(obj, UvmObject):
+        return lookup.send(obj, name, args, kw)
+    return get_attribute(obj, name)(*args, **kw)
+
+
+def send_plainly(obj: Any, name: str, /, *args) -> Any:
+    """`send` without keywords, which most calls are."""
+    known = _METHODS.get(type(obj))
+    if known is not None and name in known:
+        return known[name](obj, *args)
+    if isinstance(obj, UvmObject):
+        return lookup.send(obj, name, args)
+    return get_attribute(obj, name)(*args)
+
+
+def resend(receiver: UvmObject, name: str, /, *args, **kw) -> Any:
+    """`self.resend('name', ...)`: the parents' answer, with the receiver still the one who acts."""
+    if not isinstance(name, str) or name.startswith("_"):
+        raise TypeError("resend takes the name of a message first")
+    return lookup.resend(receiver, name, args, kw)
+
+
+def _class_send(kind: type, name: str, /, *args, **kw) -> Any:
+    """`list.append(self.l, 1)`, `dict.fromkeys(xs)`: a method taken from its class."""
+    if args and (
+        isinstance(args[0], kinds(kind)) and not isinstance(vars(kind).get(name), (classmethod, staticmethod))
+    ):
+        return send(args[0], name, *args[1:], **kw)
+    if (kind, name) == (int, "from_bytes") and len(args[0]) > MAX_BITS // 8:
+        raise too_big("a number")
+    return getattr(kind, name)(*args, **kw)
+
+
+def write(obj: Any) -> UvmObject:
+    """What may stand left of `.name = value`."""
+    if isinstance(obj, UvmObject):
+        return obj
+    raise TypeError(f"only an object has slots to assign; a {type(obj).__name__} has not")
+
+
+def checked_name(name: Any) -> str:
+    if type(name) is not str:
+        raise TypeError("the name of an attribute is a text")
+    if name.startswith("_") or not name.isidentifier():
+        raise AttributeError(f"{name!r} is not a public name")
+    return name
+
+
+_NOTHING = object()
+
+
+def get_attr(obj: Any, name: str, default: Any = _NOTHING) -> Any:
+    try:
+        return get_attribute(obj, checked_name(name))
+    except AttributeError:
+        if default is _NOTHING:
+            raise
+        return default
+
+
+def has_attr(obj: Any, name: str) -> bool:
+    try:
+        get_attribute(obj, checked_name(name))
+    except AttributeError:
+        return False
+    return True
+
+
+def set_attr(obj: Any, name: str, value: Any) -> None:
+    setattr(write(obj), checked_name(name), value)
+
+
+def del_attr(obj: Any, name: str) -> None:
+    delattr(write(obj), checked_name(name))
+
+
+def is_callable(obj: Any) -> bool:
+    return callable(obj) and not isinstance(obj, UvmObject)
+
+
+class Facade:
+    """A module as methods see it: chosen names, read only."""
+
+    __slots__ = ()
+
+
+# -- growth ----------------------------------------------------------------------------------------
+
+_NUMBERS = frozenset({int, float, bool, decimal.Decimal, complex})
+_TEXTS = (str, bytes)
+_SMALL = 1 << 62
+
+
+def _room(length: int, value: Any) -> None:
+    if length > (MAX_TEXT if isinstance(value, _TEXTS) else MAX_ITEMS):
+        raise too_big(f"a {type(value).__name__.lower()}")
+
+
+def add(a, b):
+    if type(a) is int:
+        return a + b
+    if type(a) not in _NUMBERS and hasattr(a, "__len__") and hasattr(b, "__len__"):
+        _room(len(a) + len(b), a)
+    return a + b
+
+
+def add_in_place(a, b):
+    if type(a) is int:
+        return a + b
+    if type(a) not in _NUMBERS:
+        if hasattr(a, "__len__"):
+            if hasattr(b, "__len__"):
+                _room(len(a) + len(b), a)
+            elif isinstance(a, (list, List, collections.deque)):
+                b = ticking(b)
+        return operator.iadd(a, b)
+    return a + b
+
+
+def _bits(value: Any) -> int:
+    if isinstance(value, int):
+        return value.bit_length()
+    if isinstance(value, fractions.Fraction):
+        return max(value.numerator.bit_length(), value.denominator.bit_length())
+    return 0
+
+
+def _may_multiply(a: Any, b: Any) -> None:
+    if isinstance(a, (int, fractions.Fraction)) and isinstance(b, (int, fractions.Fraction)):
+        if _bits(a) + _bits(b) > MAX_BITS:
+            raise too_big("a number")
+    elif isinstance(b, int) and hasattr(a, "__len__"):
+        _room(len(a) * b, a)
+    elif isinstance(a, int) and hasattr(b, "__len__"):
+        _room(a * len(b), b)
+
+
+def multiply(a, b):
+    if type(a) is int and type(b) is int and -_SMALL < a < _SMALL and -_SMALL < b < _SMALL:
+        return a * b
+    if type(a) is not float and type(b) is not float:
+        _may_multiply(a, b)
+    return a * b
+
+
+def multiply_in_place(a, b):
+    if type(a) is not float and type(b) is not float:
+        _may_multiply(a, b)
+    return operator.imul(a, b)
+
+
+def power(a, b, modulus=None):
+    if modulus is not None:
+        if max(_bits(a), _bits(b), _bits(modulus)) > 4096:
+            raise too_big("a power")
+        return pow(a, b, modulus)
+    if (
+        isinstance(b, int)
+        and isinstance(a, (int, fractions.Fraction))
+        and _bits(a) > 1
+        and _bits(a) * abs(b) > MAX_BITS
+    ):
+        raise too_big("a power")
+    return a**b
+
+
+def shift_left(a, b):
+    if isinstance(a, int) and isinstance(b, int) and _bits(a) + b > MAX_BITS:
+        raise too_big("a number")
+    return a << b
+
+
+_WIDE = re.compile(r"\d{5,}")
+
+
+def modulo(a, b):
+    """`a % b`: a remainder, or a text with its fields filled in."""
+    if type(a) is int:
+        return a % b
+    if not isinstance(a, _TEXTS):
+        return a % b
+    template = a if isinstance(a, str) else a.decode("latin-1")
+    if _WIDE.search(template) or template.count("%") > 2 * MAX_FIELDS:
+        raise too_big("a text")
+    if (
+        "*" in template
+        and isinstance(b, tuple)
+        and any(isinstance(each, int) and each > MAX_DIGITS for each in b)
+    ):
+        raise too_big("a text")
+    values = tuple(map(shown, b)) if isinstance(b, tuple) else shown(b)
+    return sized(a % values)
+
+
+IN_PLACE = {"+=": add_in_place, "*=": multiply_in_place, "**=": power, "<<=": shift_left, "%=": modulo}
+
+
+def grow(container):
+    """What may stand left of `[a:b] = value`: it may at most double."""
+    if hasattr(container, "__len__"):
+        _room(len(container) * 2, container)
+    return container
+
+
+def rounded(value, digits=None):
+    """`round`, which for whole numbers would raise ten to the places asked for."""
+    if isinstance(digits, int) and abs(digits) > MAX_DIGITS:
+        raise too_big("a number")
+    return round(value, digits)
+
+
+def sized(made):
+    """A display or text made of several others, within bounds."""
+    _room(len(made), made)
+    return made
+
+
+def shown(value: Any) -> Any:
+    """`value`, if its text stays within bounds: containers can name one another many times over."""
+    if type(value) in _NUMBERS or isinstance(value, _TEXTS):
+        return value
+    left, waiting = MAX_TEXT, [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, _TEXTS):
+            left -= len(each)
+        elif isinstance(each, (list, tuple, set, frozenset, List, Set, collections.deque)):
+            left -= 2 + len(each)
+            waiting.extend(each if left > 0 else ())
+        elif isinstance(each, (dict, Dict)):
+            left -= 2 + len(each)
+            waiting.extend((*each.keys(), *each.values()) if left > 0 else ())
+        else:
+            left -= 8
+        if left < 0:
+            raise too_big("a text")
+    return value
+
+
+def formatted(value: Any, conversion: str = "", spec: str = "") -> str:
+    """One field of an f-string or template."""
+    if _WIDE.search(spec):
+        raise too_big("a text")
+    shown(value)
+    if conversion:
+        value = {"r": repr, "s": str, "a": ascii}[conversion](value)
+    return format(value, spec)
+
+
+class _Template(string.Formatter):
+    """`str.format` without attribute paths: they lead from any value to the interpreter."""
+
+    def get_field(self, name, args, kw):
+        if "." in name:
+            raise ValueError("a field of a template names a value, not an attribute of one")
+        return super().get_field(name, args, kw)
+
+    def format_field(self, value, spec):
+        return formatted(value, "", spec)
+
+
+def _format(template: str, *args, **kw) -> str:
+    if template.count("{") > MAX_FIELDS:
+        raise too_big("a text")
+    return sized(_Template().vformat(template, args, kw))
+
+
+def _codec(name: str = "utf-8", *errors: str) -> None:
+    if name.lower().replace("_", "-") not in CODECS:
+        raise LookupError(f"unknown encoding: {name}")
+
+
+def _bounded(kind: type, name: str, check: Callable) -> Callable:
+    def call(obj, *args, **kw):
+        check(obj, *args, **kw)
+        return getattr(kind, name)(obj, *args, **kw)
+
+    return call
+
+
+def _width(text, width, *fill):
+    _room(width, text)
+
+
+def _replacing(text, old, new, count=-1):
+    _room(len(text) + (text.count(old) if count < 0 else min(count, len(text) + 1)) * len(new), text)
+
+
+def _translating(text, table, *rest):
+    if isinstance(table, (dict, Dict)):
+        longest = max((len(each) for each in table.values() if isinstance(each, str)), default=1)
+        _room(len(text) * longest, text)
+
+
+def _expanding(text, tabsize=8):
+    _room(len(text) + text.count("\t" if isinstance(text, str) else b"\t") * tabsize, text)
+
+
+def _join(separator, items):
+    parts = list(items)
+    _room(sum(map(len, parts)) + len(separator) * len(parts), separator)
+    return separator.join(parts)
+
+
+def _extend(target, items):
+    if hasattr(items, "__len__"):
+        _room(len(target) + len(items), target)
+    else:
+        items = ticking(items)
+    target.extend(items)
+
+
+def _to_bytes(number, length=1, byteorder="big", **kw):
+    if length > MAX_TEXT:
+        raise too_big("bytes")
+    return number.to_bytes(length, byteorder, **kw)
+
+
+_BOUNDED: dict[tuple[type, str], Callable] = {
+    (str, "format"): _format,
+    (str, "format_map"): lambda template, mapping: _format(template, **mapping),
+    (str, "join"): _join,
+    (bytes, "join"): _join,
+    (int, "to_bytes"): _to_bytes,
+    (list, "extend"): _extend,
+    (List, "extend"): _extend,
+    (collections.Counter, "elements"): lambda counter: ticking(counter.elements()),
+    (str, "encode"): _bounded(str, "encode", lambda text, *how, **kw: _codec(*how, **kw)),
+    (bytes, "decode"): _bounded(bytes, "decode", lambda text, *how, **kw: _codec(*how, **kw)),
+    **{
+        (kind, name): _bounded(kind, name, check)
+        for kind in _TEXTS
+        for name, check in (
+            ("ljust", _width), ("rjust", _width), ("center", _width), ("zfill", _width),
+            ("replace", _replacing), ("translate", _translating), ("expandtabs", _expanding),
+        )
+    },
+}  # fmt: skip
+
+
+def total(items, start=0):
+    """`sum`, which adds containers as slowly as it must and no slower."""
+    if type(start) in (int, float):
+        return sum(items, start)
+    result = start
+    for item in ticking(items):
+        result = add(result, item)
+    return result
+
+
+_ATOMS = frozenset({int, str, float, bool, type(None)})
+
+
+def kept(value: Any) -> Any:
+    """The value as it will rest in a slot, so that the name it is bound to *is* what is stored.
+
+    What cannot be kept stays as it is here; the slot refuses it with its own sentence.
+    """
+    if type(value) in _ATOMS:
+        return value
+    try:
+        return keep(value)
+    except Refused:
+        return value
+
+
+class _Family(type):
+    def __instancecheck__(cls, value):
+        return isinstance(value, kinds(cls.stands_for))
+
+
+def family(kind: type) -> type:
+    """A class for `case list():` that knows the persistent kinds too."""
+    return _Family(kind.__name__, (), {"stands_for": kind})
+
+
+def _methods(kind: type) -> dict[str, Callable]:
+    """name -> what to call with a value of exactly this type first."""
+    found = {name: getattr(kind, name) for name in _SAFE_TYPES[kind] if callable(getattr(kind, name))}
+    static = {
+        name for name in found if isinstance(inspect.getattr_static(kind, name), (classmethod, staticmethod))
+    }
+    return {name: _BOUNDED.get((kind, name), method) for name, method in found.items() if name not in static}
+
+
+_METHODS: dict[type, dict[str, Callable]] = {kind: _methods(kind) for kind in _SAFE_TYPES}

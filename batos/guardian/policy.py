@@ -1,0 +1,858 @@
+"""The restricted language of methods, and the only place in batos that compiles and executes text.
+
+A subclass of RestrictedPython's transformer: syntax is an allow-list, names that start with ``_`` are
+batos' own, attribute access and growth go through `guards`, modules are `facades`.  Where we are more
+generous than RestrictedPython the rewriting is what makes it sound: augmented assignment becomes
+load, guarded operation, store, each operand evaluated once; annotations are dropped unread; `match`
+is admitted without attribute patterns; the covenant line in exactly its form.
+
+`x.name(...)` becomes a send; loops, comprehensions and entries spend fuel; a value that may come to
+rest in a slot is made persistent where it is bound, so that a local name and the slot are the same
+container ever after (`_resting_names`).
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from RestrictedPython.transformer import INSPECT_ATTRIBUTES, RestrictingNodeTransformer, copy_locations
+
+from batos.errors import Refused
+from batos.guardian import covenant, facades, guards
+from batos.guardian.aliases import MUTATORS
+from batos.guardian.verdict import Finding
+from batos.objects import fuel
+
+MAX_SOURCE = 32_768  # characters; a method longer than this is a program
+MAX_NODES = 6_000
+MAX_NESTING = 60  # of the syntax tree; deeper only confuses analysis and stack
+
+_MISSING = object()
+
+_EXCEPTIONS = (
+    Exception, ArithmeticError, AssertionError, AttributeError, IndexError, KeyError, LookupError, NameError,
+    NotImplementedError, OverflowError, PermissionError, RecursionError, RuntimeError, StopIteration,
+    TimeoutError,
+    TypeError, UnicodeError, ValueError, ZeroDivisionError,
+)  # fmt: skip
+
+BUILTINS: dict[str, Any] = {
+    **{kind.__name__: kind for kind in _EXCEPTIONS},
+    "abs": abs, "all": all, "any": any, "bin": bin, "bool": bool, "bytes": guards.BYTES,
+    "callable": guards.is_callable,
+    "chr": chr, "complex": complex, "delattr": guards.del_attr, "dict": dict, "divmod": divmod,
+    "enumerate": enumerate,
+    "filter": filter, "float": float, "format": lambda value, spec="": guards.formatted(value, "", spec),
+    "frozenset": frozenset, "getattr": guards.get_attr, "hasattr": guards.has_attr, "hex": hex,
+    "int": guards.INT,
+    "isinstance": guards.is_instance, "iter": lambda items: iter(items), "len": len, "list": list, "map": map,
+    "max": max, "min": min, "next": next, "oct": oct, "ord": ord, "pow": guards.power, "range": guards.RANGE,
+    "repr": lambda value: repr(guards.shown(value)), "reversed": reversed, "round": round, "set": set,
+    "setattr": guards.set_attr, "slice": slice, "sorted": sorted, "str": guards.STR, "sum": guards.total,
+    "tuple": tuple, "zip": zip,
+}  # fmt: skip
+
+_HOOKS: dict[str, Any] = {
+    "_getattr_": guards.get_attribute, "_send_": guards.send, "_send_plainly_": guards.send_plainly,
+    "_resend_": guards.resend, "_write_": guards.write,
+    "_tick_": fuel.tick, "_kind_": guards.kept, "_add_": guards.add, "_mul_": guards.multiply,
+    "_pow_": guards.power, "_shl_": guards.shift_left, "_mod_": guards.modulo, "_iadd_": guards.add_in_place,
+    "_imul_": guards.multiply_in_place, "_grow_": guards.grow, "_sized_": guards.sized,
+    "_shown_": guards.shown,
+    "_format_": guards.formatted, "_missing_": _MISSING, "_slice_": slice, "_type_": type, "_int_": int,
+    "_make_int_": guards.INT.make, "_make_str_": guards.STR.make, "_make_range_": guards.RANGE.make,
+    "_case_list_": guards.family(list), "_case_dict_": guards.family(dict), "_case_set_": guards.family(set),
+    "_case_int_": int, "_case_str_": str, "_case_bytes_": bytes,
+}  # fmt: skip
+
+_GLOBALS: dict[str, Any] = {"__builtins__": {}, **BUILTINS, **facades.MODULES, **_HOOKS}
+
+_REMEDIES = {
+    "super": "write `self.resend('name', ...)` to run the parents' method",
+    "print": "answer what you want to show with `return`",
+    "input": "take it as an argument",
+    "open": "methods reach no files; `remember` puts documents into the image",
+    "exec": "text becomes behaviour only through `define`",
+    "eval": "text becomes behaviour only through `define`",
+    "compile": "text becomes behaviour only through `define`",
+    "__import__": "the modules at hand stand ready by name: " + ", ".join(facades.MODULES),
+    "type": "ask with `isinstance(value, kind)`",
+    "object": "make a new object with `self.clone()`",
+    "vars": "read slots by name, or send `self.slots()`",
+    "dir": "send `self.slots()` or `self.selectors()`",
+    "globals": "state belongs in slots",
+    "locals": "state belongs in slots",
+    "id": "objects are compared with `is`",
+    "hash": "keep the value itself as the key",
+    "operator": "write the operation itself, or a lambda",
+    "BaseException": "catch Exception; what is beyond it is the end of the turn",
+    "True_": "write True",
+}
+
+
+def seed(number: int) -> None:
+    """Seed what `random` answers: a rehearsal must be the same twice."""
+    facades.generator.seed(number)
+
+
+def normalised(source: str) -> str:
+    """The text as it is judged: line ends of one kind, no common indentation, no empty lines around."""
+    if not isinstance(source, str):
+        return ""
+    text = source.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    if text[:1] in (" ", "\t"):
+        text = textwrap.dedent(text)
+    return text.rstrip() + "\n" if text.strip() else ""
+
+
+def read(source: str) -> tuple[ast.FunctionDef | None, list[Finding]]:
+    """(the method's tree, findings of the policy) of a normalised text; the tree is None if it has no shape.
+
+    Identifiers are NFKC-normalised by the parser, so a look-alike of `self` is `self` here.
+    """
+    function, finding = _parsed(source)
+    if finding is not None:
+        return None, [finding]
+    transformer = _Method(function)
+    transformer.visit(_parsed(source)[0])  # a tree of its own: visiting rewrites
+    return function, transformer.findings
+
+
+def parameters(function: ast.FunctionDef) -> tuple[str, ...]:
+    """Parameter names without the receiver, starred as written."""
+    given = function.args
+    plain = [each.arg for each in (*given.posonlyargs, *given.args)]
+    if covenant.receiver_name(function) is not None:
+        plain = plain[1:]
+    starred = [f"*{given.vararg.arg}"] if given.vararg else []
+    named = [each.arg for each in given.kwonlyargs]
+    return (*plain, *starred, *named, *([f"**{given.kwarg.arg}"] if given.kwarg else []))
+
+
+def compile_method(source: str) -> Callable[..., Any]:
+    """The function `f(self, *args, **kw)` of a method's source.
+
+    Raises `Refused` with line and rule for what the policy does not admit.  Every call compiles anew;
+    `batos.objects.method` keeps what was compiled.
+    """
+    text = normalised(source)
+    function, finding = _parsed(text)
+    findings = [finding] if finding is not None else []
+    if function is not None:
+        static = any(
+            isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.decorator_list
+        )
+        transformer = _Method(function)
+        function = transformer.visit(function)
+        findings = [each for each in transformer.findings if not each.warning]
+    if findings:
+        raise Refused(str(findings[0]), line=findings[0].line, rule=findings[0].rule)
+    if static:  # callable with a receiver like any other method, which it does not see
+        function.args.posonlyargs.insert(0, ast.arg("_receiver_"))
+        function.args.posonlyargs += function.args.args
+        function.args.args = []
+    module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
+    made: dict[str, Any] = {}
+    exec(compile(module, f"<method {function.name}>", "exec", dont_inherit=True), _GLOBALS, made)
+    return made[function.name]
+
+
+def _parsed(source: str) -> tuple[ast.FunctionDef | None, Finding | None]:
+    """The one function definition of a text, or the finding why there is none."""
+    if len(source) > MAX_SOURCE:
+        return None, Finding("too-large", None, f"a method may have {MAX_SOURCE:,} characters; split it")
+    try:
+        module = ast.parse(source)
+    except SyntaxError as exc:
+        return None, Finding(
+            "syntax", exc.lineno or 1, f"{exc.msg}" + (f": {exc.text.strip()}" if exc.text else "")
+        )
+    except ValueError as exc:
+        return None, Finding("syntax", 1, str(exc))
+    except (RecursionError, MemoryError):
+        return None, Finding("too-large", None, "this is nested too deeply to be read; split it")
+    for statement in module.body:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            return None, _import(statement)
+        if isinstance(statement, ast.AsyncFunctionDef):
+            return None, Finding(
+                "async", statement.lineno, "a method runs in one turn and cannot wait; write `def`"
+            )
+    if len(module.body) != 1 or not isinstance(module.body[0], ast.FunctionDef):
+        line = next((each.lineno for each in module.body if not isinstance(each, ast.FunctionDef)), None)
+        if line is None and len(module.body) > 1:
+            line = module.body[1].lineno
+        return None, Finding(
+            "shape", line or 1, "a method is one `def selector(self, ...)` and nothing around it"
+        )
+    function = module.body[0]
+    waiting, nodes = [(function, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        nodes += 1
+        if depth > MAX_NESTING or nodes > MAX_NODES:
+            return None, Finding(
+                "too-large", getattr(node, "lineno", None), "too much in one method; split it"
+            )
+        waiting.extend((child, depth + 1) for child in ast.iter_child_nodes(node))
+    return function, None
+
+
+def _import(node: ast.AST) -> Finding:
+    return Finding(
+        "import", node.lineno,
+        "import is not part of the language of methods; these modules stand ready by name: "
+        + ", ".join(facades.MODULES),
+    )  # fmt: skip
+
+
+# -- what the transformer asks of a whole function ---------------------------------------------------
+
+
+def _bound_names(function: ast.AST) -> set[str]:
+    """Every name the text binds anywhere."""
+    bound: set[str] = set()
+    for node in ast.walk(function):
+        if node is function:
+            continue  # a method does not see itself by its bare name
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, (ast.FunctionDef, ast.MatchAs, ast.MatchStar, ast.ExceptHandler)) and node.name:
+            bound.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            bound.add(node.rest)
+    return bound
+
+
+def _bindings(function: ast.FunctionDef) -> Iterator[tuple[list[ast.expr], ast.expr]]:
+    """(targets, value) of everything that binds; what is iterated counts as the value of its targets."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            yield node.targets, node.value
+        elif isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+            yield [node.target], node.value
+        elif isinstance(node, (ast.For, ast.comprehension)):
+            yield [node.target], node.iter
+
+
+def _resting_names(function: ast.FunctionDef) -> frozenset[str]:
+    """Local names whose value may come to rest in a slot, or be bound to what rests there.
+
+    The least set with: names in a value stored under an attribute, in what may be state (a name bound,
+    at any distance, from a parameter), or handed to a send; and names bound together with a name of
+    the set, either way.  It ignores order and branches: making a value persistent too early costs a
+    little and loses nothing.
+    """
+    bindings = [
+        (
+            {each.id for target in targets for each in ast.walk(target) if _stored(each)},
+            _carriers(value),
+            targets,
+        )
+        for targets, value in _bindings(function)
+    ]
+    stateful = {
+        each.arg
+        for node in ast.walk(function)
+        if isinstance(node, ast.arguments)
+        for each in ast.walk(node)
+        if isinstance(each, ast.arg)
+    }
+    groups: list[set[str]] = []
+    for bound, named, _ in bindings:
+        groups.append(bound | named)
+    while more := {name for bound, named, _ in bindings if named & stateful for name in bound} - stateful:
+        stateful |= more
+    resting: set[str] = set()
+
+    def store(into: ast.expr, names: set[str]) -> None:
+        """Values of `names` go into the container or object `into`."""
+        root = _root(into)
+        if isinstance(into, ast.Name) and into.id not in stateful:
+            groups.append(names | {into.id})
+        else:
+            resting.update(names)
+            if root is not None:  # `box[0]['x'] = rows`: what the container holds may be in a slot as well
+                groups.append(names | {root})
+
+    for bound, named, targets in bindings:
+        for each in (each for target in targets for each in ast.walk(target)):
+            if isinstance(each, ast.Attribute) and not isinstance(each.ctx, ast.Load):
+                resting |= named | bound
+            elif isinstance(each, ast.Subscript) and not isinstance(each.ctx, ast.Load):
+                store(each.value, named | bound)
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            handed = {
+                name for each in (*node.args, *(k.value for k in node.keywords)) for name in _carriers(each)
+            }
+            base = node.func.value
+            if node.func.attr in MUTATORS:
+                store(base, handed)
+            elif not (isinstance(base, ast.Name) and base.id in facades.MODULES):
+                resting |= handed
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in BUILTINS:
+            groups.append({name for each in node.args for name in _carriers(each)} | {node.func.id})
+    grown = True
+    while grown:
+        grown = False
+        for group in groups:
+            if group & resting and not group <= resting:
+                resting |= group
+                grown = True
+    return frozenset(resting - {covenant.receiver_name(function)})
+
+
+_PLAIN_METHODS = {
+    ast.List: "append insert pop remove sort reverse count index clear copy",
+    ast.Dict: "get keys values items pop popitem setdefault clear copy update",
+    ast.Set: "add discard remove pop clear copy",
+}
+_PLAIN_METHODS |= {
+    ast.ListComp: _PLAIN_METHODS[ast.List], ast.DictComp: _PLAIN_METHODS[ast.Dict],
+    ast.SetComp: _PLAIN_METHODS[ast.Set],
+}  # fmt: skip
+
+
+def _plain_locals(function: ast.FunctionDef, resting: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Names that are only ever bound to a display of one kind, and their methods that need no guard."""
+    kinds: dict[str, set[str]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            kinds.setdefault(node.targets[0].id, set()).add(_PLAIN_METHODS.get(type(node.value), ""))
+    once = {
+        each
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and len(node.targets) == 1
+        for each in node.targets
+    }
+    others = {node.id for node in ast.walk(function) if _stored(node) and node not in once}
+    others |= _bound_names(function) - {each.id for each in once if isinstance(each, ast.Name)}
+    others |= {each.arg for each in ast.walk(function) if isinstance(each, ast.arg)}
+    return {
+        name: frozenset(methods.pop().split())
+        for name, methods in kinds.items()
+        if len(methods) == 1 and name not in resting and name not in others
+    }
+
+
+def _stored(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+_SCALAR_CALLS = frozenset("len int float str bool abs round sum isinstance ord chr any all hash repr".split())
+
+
+def _carriers(node: ast.AST) -> set[str]:
+    """Names whose value may be, or be inside, the value of an expression."""
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, (ast.Compare, ast.JoinedStr, ast.Constant, ast.UnaryOp)):
+        return set()
+    if isinstance(node, ast.BinOp) and not isinstance(node.op, (ast.Add, ast.BitOr, ast.Mult)):
+        return set()
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _SCALAR_CALLS:
+        return set()
+    children: set[str] = set()
+    for child in ast.iter_child_nodes(node):
+        children |= _carriers(child)
+    return children
+
+
+def _root(node: ast.AST) -> str | None:
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _name(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load())
+
+
+def _call(hook: str, *args: ast.expr) -> ast.Call:
+    return ast.Call(_name(hook), list(args), [])
+
+
+_GROWING = {ast.Add: "_add_", ast.Mult: "_mul_", ast.Pow: "_pow_", ast.LShift: "_shl_", ast.Mod: "_mod_"}
+_GROWING_IN_PLACE = {**_GROWING, ast.Add: "_iadd_", ast.Mult: "_imul_"}
+
+
+class _Method(RestrictingNodeTransformer):
+    """Checks and rewrites the tree of one method; what it objects to is in `findings`."""
+
+    def __init__(self, function: ast.FunctionDef):
+        super().__init__()
+        self.findings: list[Finding] = []
+        self.bound = _bound_names(function)
+        self.receiver = covenant.receiver_name(function)
+        self.resting = _resting_names(function)
+        self.plain = _plain_locals(function, self.resting)
+        self.depth = 0
+
+    # -- objections ------------------------------------------------------------------------------
+
+    def refuse(self, rule: str, node: ast.AST, message: str) -> None:
+        self.findings.append(Finding(rule, getattr(node, "lineno", None), message))
+
+    def error(self, node: ast.AST, info: str) -> None:
+        self.refuse("policy", node, info[:1].lower() + info[1:])
+
+    def not_allowed(self, node: ast.AST) -> None:
+        rule, message = {
+            ast.Import: ("import", ""),
+            ast.ImportFrom: ("import", ""),
+            ast.ClassDef: ("class", "methods make no classes; make a new object with `self.clone()`"),
+            ast.AsyncFunctionDef: ("async", "a method runs in one turn and cannot wait; write `def`"),
+            ast.Await: ("async", "a method runs in one turn and cannot wait"),
+            ast.AsyncFor: ("async", "a method runs in one turn and cannot wait; write `for`"),
+            ast.AsyncWith: ("async", "a method runs in one turn and cannot wait"),
+            ast.Global: ("global", "state belongs in slots of an object, not in names around the method"),
+            ast.Nonlocal: ("global", "change a list or a slot instead of a name of the enclosing function"),
+            ast.Yield: ("generator", "a method answers once: collect the values in a list and return it"),
+            ast.YieldFrom: ("generator", "a method answers once: collect the values in a list and return it"),
+        }.get(type(node), ("policy", f"{type(node).__name__} is not part of the language of methods"))
+        if rule == "import":
+            self.findings.append(_import(node))
+        else:
+            self.refuse(rule, node, message)
+
+    visit_Import = visit_ImportFrom = visit_ClassDef = visit_Global = visit_Yield = visit_YieldFrom = (
+        not_allowed
+    )
+    visit_MatMult = not_allowed
+
+    def check_name(self, node: ast.AST, name: str | None, allow_magic_methods: bool = False) -> None:
+        if name is None or name == "_":
+            return
+        if name.startswith("__"):
+            self.refuse("dunder", node, f"{name!r}: names with two underscores belong to the interpreter")
+        elif name.startswith("_"):
+            self.refuse("private-name", node, f"{name!r}: names that start with '_' belong to batos")
+
+    def check_attribute(self, node: ast.AST, name: str) -> None:
+        if name == covenant.FLAG:
+            self.refuse("covenant-line", node, covenant.ONLY_FORM)
+            return
+        self.check_name(node, name if name != "_" else "__")
+        if name in INSPECT_ATTRIBUTES:
+            self.refuse("frame", node, f"{name!r} leads into the interpreter")
+
+    # -- names and attributes --------------------------------------------------------------------
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        self.check_name(node, node.id)
+        if isinstance(node.ctx, ast.Load) and node.id not in self.bound and node.id != "_":
+            if node.id not in BUILTINS and node.id not in facades.MODULES and not node.id.startswith("_"):
+                self.refuse("unknown-name", node, self.unknown(node.id))
+        return node
+
+    def unknown(self, name: str) -> str:
+        remedy = _REMEDIES.get(name)
+        if remedy is None:
+            home = next((module for module, handed in facades.MODULES.items() if hasattr(handed, name)), None)
+            known = [*self.bound, *BUILTINS, *facades.MODULES]
+            near = difflib.get_close_matches(name, known, n=1)
+            if home is not None:
+                remedy = f"write {home}.{name}"
+            elif near:
+                remedy = f"did you mean {near[0]!r}?"
+            elif self.receiver is not None:
+                remedy = f"write {self.receiver}.{name} if it is a slot, or take it as an argument"
+            else:
+                remedy = "take it as an argument"
+        return f"there is no name {name!r} in a method; {remedy}"
+
+    def is_receiver(self, node: ast.AST) -> bool:
+        return isinstance(node, ast.Name) and node.id == self.receiver
+
+    def facade_of(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Name) and node.id in facades.MODULES and node.id not in self.bound:
+            return facades.MODULES[node.id]
+        return None
+
+    def check_facade(self, node: ast.Attribute, handed: Any) -> None:
+        if not hasattr(handed, node.attr) and not node.attr.startswith("_"):
+            names = [name for name in dir(handed) if not name.startswith("_")]
+            near = difflib.get_close_matches(node.attr, names, n=1)
+            remedy = f"; did you mean {near[0]!r}?" if near else ""
+            self.refuse("unknown-name", node, f"methods have no {node.value.id}.{node.attr}{remedy}")
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.check_attribute(node, node.attr)
+        handed = self.facade_of(node.value)
+        if handed is not None and isinstance(node.ctx, ast.Load):
+            self.check_facade(node, handed)
+            return node
+        plain = self.is_receiver(node.value)  # the receiver is an object: its own rules hold
+        node.value = self.visit(node.value)
+        if isinstance(node.ctx, ast.Load):
+            return (
+                node if plain else self.placed(_call("_getattr_", node.value, ast.Constant(node.attr)), node)
+            )
+        if not plain:
+            node.value = self.placed(_call("_write_", node.value), node)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        node = self.node_contents_visit(node)
+        if not isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Slice):
+            node.value = self.placed(_call("_grow_", node.value), node)
+        return node
+
+    def placed(self, new: ast.AST, old: ast.AST) -> Any:
+        copy_locations(new, old)
+        return new
+
+    # -- calls -----------------------------------------------------------------------------------
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        func = node.func
+        if not isinstance(func, ast.Attribute) or self.facade_of(func.value) is not None:
+            node = self.node_contents_visit(node)
+            if isinstance(func, ast.Name) and func.id not in self.bound and f"_make_{func.id}_" in _HOOKS:
+                node.func = self.placed(_name(f"_make_{func.id}_"), node)  # without the class's own detour
+            return node
+        self.check_attribute(func, func.attr)
+        if isinstance(func.value, ast.Name) and func.attr in self.plain.get(func.value.id, ()):
+            node.args = [self.visit(each) for each in node.args]
+            node.keywords = [self.visit(each) for each in node.keywords]
+            return node
+        args = [self.visit(each) for each in node.args]
+        keywords = [self.visit(each) for each in node.keywords]
+        if self.is_receiver(func.value) and func.attr == "resend":
+            return self.placed(ast.Call(_name("_resend_"), [_name(self.receiver), *args], keywords), node)
+        value = self.visit(func.value)
+        hook = "_send_" if keywords else "_send_plainly_"
+        return self.placed(ast.Call(_name(hook), [value, ast.Constant(func.attr), *args], keywords), node)
+
+    # -- operators -------------------------------------------------------------------------------
+
+    def grows(self, op: ast.operator, left: ast.expr, right: ast.expr) -> bool:
+        """May the operation make something much larger than its operands?"""
+        if type(op) not in _GROWING:
+            return False
+        numbers = [
+            isinstance(each, ast.Constant) and isinstance(each.value, (int, float)) for each in (left, right)
+        ]
+        if isinstance(op, ast.Add):
+            return not any(numbers)  # a number is added to numbers only
+        if isinstance(op, ast.Mod):
+            return not numbers[0]
+        floats = any(
+            isinstance(each, ast.Constant) and isinstance(each.value, float) for each in (left, right)
+        )
+        if isinstance(op, ast.Mult):
+            return not floats
+        small = isinstance(right, ast.Constant) and right.value in (2, 3) and isinstance(left, ast.Constant)
+        return not (floats or small)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        growing = self.grows(node.op, node.left, node.right)
+        node = self.node_contents_visit(node)
+        return self.placed(_call(_GROWING[type(node.op)], node.left, node.right), node) if growing else node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        growing = self.grows(node.op, node.target, node.value)
+        node.target.ctx = ast.Store()
+        self.visit(node.op)
+        value = self.visit(node.value)
+        before: list[ast.stmt] = []
+
+        def once(expression: ast.expr) -> ast.expr:
+            """The expression, evaluated here and used twice."""
+            if isinstance(expression, (ast.Name, ast.Constant)):
+                return expression
+            name = self.gen_tmp_name()
+            before.append(ast.Assign([ast.Name(name, ast.Store())], expression))
+            return _name(name)
+
+        target = node.target
+        if isinstance(target, ast.Name):
+            self.visit(target)
+            load, store = _name(target.id), target
+        elif isinstance(target, ast.Attribute):
+            self.check_attribute(target, target.attr)
+            if self.is_receiver(target.value):
+                load, store = ast.Attribute(target.value, target.attr, ast.Load()), target
+            else:
+                base = once(self.visit(target.value))
+                load = _call("_getattr_", base, ast.Constant(target.attr))
+                store = ast.Attribute(_call("_write_", base), target.attr, ast.Store())
+        else:
+            base = once(self.visit(target.value))
+            key = target.slice
+            if isinstance(key, ast.Slice):
+                parts = [
+                    self.visit(part) if part is not None else ast.Constant(None)
+                    for part in (key.lower, key.upper, key.step)
+                ]
+                key = once(_call("_slice_", *parts))
+                base = _call("_grow_", base)
+            else:
+                key = once(self.visit(key))
+            load = ast.Subscript(base, key, ast.Load())
+            store = ast.Subscript(base, key, ast.Store())
+        if growing:
+            statement: ast.stmt = ast.Assign([store], _call(_GROWING_IN_PLACE[type(node.op)], load, value))
+        elif isinstance(target, ast.Name):
+            statement = ast.AugAssign(store, node.op, value)
+        else:
+            # Python would load, operate in place and store the same target; written out, each part once.
+            name = self.gen_tmp_name()
+            before.append(ast.Assign([ast.Name(name, ast.Store())], load))
+            before.append(ast.AugAssign(ast.Name(name, ast.Store()), node.op, value))
+            statement = ast.Assign([store], _name(name))
+        return [self.placed(each, node) for each in (*before, statement)]
+
+    # -- texts and displays ----------------------------------------------------------------------
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        fields = sum(isinstance(each, ast.FormattedValue) for each in node.values)
+        if fields > guards.MAX_FIELDS:
+            self.refuse("too-large", node, f"a text may have {guards.MAX_FIELDS} fields")
+        node = self.node_contents_visit(node)
+        return self.placed(_call("_sized_", node), node) if fields > 1 else node
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
+        value = self.visit(node.value)
+        if node.format_spec is None:
+            node.value = self.placed(_call("_shown_", value), node)
+            return node
+        spec = node.format_spec
+        spec.values = [self.visit(each) for each in spec.values]
+        conversion = ast.Constant("" if node.conversion < 0 else chr(node.conversion))
+        shown = self.placed(_call("_format_", value, conversion, spec), node)
+        return ast.copy_location(ast.FormattedValue(shown, -1, None), node)
+
+    def display(self, node: Any) -> ast.AST:
+        starred = sum(isinstance(each, ast.Starred) for each in node.elts)
+        loaded = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+        node = self.node_contents_visit(node)
+        return self.placed(_call("_sized_", node), node) if starred > 1 and loaded else node
+
+    visit_List = visit_Tuple = visit_Set = display
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+        self.check_function_argument_names(node)
+        node = self.node_contents_visit(node)
+        node.body = self.placed(ast.BoolOp(ast.Or(), [_call("_tick_"), node.body]), node.body)
+        return node
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
+        if node.is_async:
+            self.refuse("async", node.iter, "a method runs in one turn and cannot wait")
+        node = self.node_contents_visit(node)
+        node.ifs.insert(0, self.placed(ast.UnaryOp(ast.Not(), _call("_tick_")), node.iter))
+        return node
+
+    # -- statements ------------------------------------------------------------------------------
+
+    def statement_list(self, statements: list[ast.stmt]) -> list[ast.stmt]:
+        made: list[ast.stmt] = []
+        for each in statements:
+            visited = self.visit(each)
+            made += visited if isinstance(visited, list) else [visited] if visited is not None else []
+        return made
+
+    def tick(self, where: ast.AST) -> ast.stmt:
+        return self.placed(ast.Expr(_call("_tick_")), where)
+
+    def keeping(self, names: set[str], where: ast.AST) -> list[ast.stmt]:
+        """Statements that bind resting names again to what can rest."""
+        return [
+            self.placed(ast.Assign([ast.Name(name, ast.Store())], _call("_kind_", _name(name))), where)
+            for name in sorted(names & self.resting)
+        ]
+
+    def targets(self, target: ast.AST) -> set[str]:
+        return {each.id for each in ast.walk(target) if _stored(each)}
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        if covenant.is_flag(node, self.receiver):
+            return node
+        names = {name for target in node.targets for name in self.targets(target)}
+        plain = all(isinstance(target, ast.Name) for target in node.targets)
+        stores = any(isinstance(target, (ast.Attribute, ast.Subscript)) for target in node.targets)
+        whole = (plain and names & self.resting) or (stores and len(node.targets) > 1)
+        node.targets = [self.visit(target) for target in node.targets]
+        node.value = self.visit(node.value)
+        if whole:
+            node.value = self.placed(_call("_kind_", node.value), node.value)
+            return node
+        return [node, *self.keeping(names, node)]
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
+        return self.visit(ast.copy_location(ast.Assign([node.target], node.value), node))
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.AST:
+        resting = node.target.id in self.resting
+        node = self.node_contents_visit(node)
+        if resting:
+            node.value = self.placed(_call("_kind_", node.value), node.value)
+        return node
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        names = self.targets(node.target)
+        node.target = self.visit(node.target)
+        node.iter = self.visit(node.iter)
+        node.body = [self.tick(node), *self.keeping(names, node), *self.statement_list(node.body)]
+        node.orelse = self.statement_list(node.orelse)
+        return node
+
+    def visit_While(self, node: ast.While) -> ast.AST:
+        node.test = self.visit(node.test)
+        node.body = [self.tick(node), *self.statement_list(node.body)]
+        node.orelse = self.statement_list(node.orelse)
+        return node
+
+    def visit_With(self, node: ast.With) -> ast.AST:
+        return self.node_contents_visit(node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
+        self.check_name(node, node.name)
+        if node.type is None:
+            node.type = self.placed(_name("Exception"), node)  # the end of fuel is not the method's to catch
+        else:
+            node.type = self.visit(node.type)
+        node.body = self.statement_list(node.body)
+        return node
+
+    def visit_TryStar(self, node: ast.AST) -> None:
+        self.refuse("policy", node, "`except*` is not part of the language of methods; write `except`")
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        inner = self.depth > 0
+        allowed = not inner and node.name.startswith("_") and not node.name.startswith("__")
+        if not allowed:  # `_process_synthesis_` and its like may be defined, though never sent
+            self.check_name(node, node.name)
+        self.check_function_argument_names(node)
+        self.depth += 1
+        node.returns = None
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
+        decorators = [
+            each
+            for each in node.decorator_list
+            if not (isinstance(each, ast.Name) and each.id == "staticmethod")
+        ]
+        for decorator in decorators:
+            self.refuse("decorator", decorator, "only @staticmethod may decorate a method")
+        node.decorator_list = []
+        made = self.fresh_defaults(node) if not inner else []
+        node.args = self.visit(node.args)
+        names = {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
+        body = self.statement_list(node.body)
+        self.depth -= 1
+        node.body = [self.tick(node), *made, *self.keeping(names - {self.receiver}, node), *body]
+        return node
+
+    def fresh_defaults(self, node: ast.FunctionDef) -> list[ast.stmt]:
+        """Defaults that are not constants are made at each call: a shared one would be hidden state."""
+        made: list[ast.stmt] = []
+        positional = [*node.args.posonlyargs, *node.args.args]
+        pairs = [
+            (node.args.defaults, index, positional[len(positional) - len(node.args.defaults) + index])
+            for index in range(len(node.args.defaults))
+        ]
+        pairs += [
+            (node.args.kw_defaults, index, argument) for index, argument in enumerate(node.args.kwonlyargs)
+        ]
+        for defaults, index, argument in pairs:
+            default = defaults[index]
+            if default is None or isinstance(default, ast.Constant):
+                continue
+            value = self.visit(default)
+            defaults[index] = self.placed(_name("_missing_"), default)
+            test = ast.Compare(_name(argument.arg), [ast.Is()], [_name("_missing_")])
+            made.append(
+                self.placed(
+                    ast.If(test, [ast.Assign([ast.Name(argument.arg, ast.Store())], value)], []), default
+                )
+            )
+        return made
+
+    def visit_arguments(self, node: ast.arguments) -> ast.AST:
+        node.defaults = [self.default(each) for each in node.defaults]
+        node.kw_defaults = [each and self.default(each) for each in node.kw_defaults]
+        return node
+
+    def default(self, node: ast.expr) -> ast.expr:
+        return node if isinstance(node, ast.Name) and node.id == "_missing_" else self.visit(node)
+
+    # -- match: RestrictedPython knows none of it --------------------------------------------------
+
+    def visit_Match(self, node: ast.Match) -> ast.AST:
+        node.subject = self.visit(node.subject)
+        for case in node.cases:
+            names = {
+                name
+                for each in ast.walk(case.pattern)
+                for name in (getattr(each, "name", None), getattr(each, "rest", None))
+            }
+            case.pattern = self.visit(case.pattern)
+            case.guard = case.guard and self.visit(case.guard)
+            case.body = [
+                *self.keeping({name for name in names if name}, case.pattern),
+                *self.statement_list(case.body),
+            ]
+        return node
+
+    def visit_MatchValue(self, node: ast.MatchValue) -> ast.AST:
+        if not isinstance(node.value, (ast.Constant, ast.UnaryOp)):
+            self.refuse("match-pattern", node, "a case compares with constants; use `if` for a named value")
+        return node
+
+    def visit_MatchSingleton(self, node: ast.MatchSingleton) -> ast.AST:
+        return node
+
+    def visit_MatchSequence(self, node: ast.MatchSequence) -> ast.AST:
+        return self.node_contents_visit(node)
+
+    visit_MatchOr = visit_MatchSequence
+
+    def visit_MatchStar(self, node: Any) -> ast.AST:
+        self.check_name(node, node.name)
+        return self.node_contents_visit(node)
+
+    visit_MatchAs = visit_MatchStar
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> ast.AST:
+        self.check_name(node, node.rest)
+        if not all(isinstance(key, ast.Constant) for key in node.keys):
+            self.refuse("match-pattern", node, "the keys of a case are constants")
+        node.patterns = [self.visit(each) for each in node.patterns]
+        return node
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> ast.AST:
+        """`case int(n):`  No attributes are read: a pattern would read them unguarded."""
+        kind = node.cls.id if isinstance(node.cls, ast.Name) else None
+        whole = (
+            len(node.patterns) == 1
+            and isinstance(node.patterns[0], ast.MatchAs)
+            and node.patterns[0].pattern is None
+        )
+        if node.kwd_attrs or (node.patterns and not whole) or kind not in (
+            "int", "float", "str", "bool", "bytes", "list", "dict", "set", "tuple", "frozenset", "complex",
+        ):  # fmt: skip
+            self.refuse(
+                "match-pattern",
+                node,
+                "a case may ask for a kind of value, `case int():` or `case int(n):`, no more",
+            )
+            return node
+        name = node.patterns[0].name if node.patterns else None
+        self.check_name(node, name)
+        hook = f"_case_{kind}_"
+        plain = ast.MatchClass(_name(hook if hook in _HOOKS else kind), [], [], [])
+        made = ast.MatchAs(plain, name) if name else plain
+        ast.copy_location(plain, node)
+        return ast.fix_missing_locations(ast.copy_location(made, node))

@@ -1,0 +1,185 @@
+"""One draft tried on copies of its object: what happens inside the wall.
+
+Works on plain data only (`batos.objects.snapshot`), without storage, sockets or files.  Every call gets
+a circle of its own, so nothing carries over from one call to the next.  An outcome is
+
+    {"result": plain} or {"error": type name, "message": str, "rule"?: str} or {"unknown": why}
+    "changes": {slot: after}     own data slots that changed, by value, in the form of `plain.encode`;
+                                 those of other objects of the circle as "name.slot"
+    "flagged": bool              did the database learn of a change of the receiver?
+
+Unknown votes for nothing: it stands for a miss inside, the end of fuel, an object outside the circle,
+an answer that cannot be told.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from batos.errors import BatosError
+from batos.guardian.policy import compile_method, seed
+from batos.objects import fuel, traits  # noqa: F401  traits bring the words every object understands
+from batos.objects.containers import keep
+from batos.objects.lookup import Activation, Missed, activated, send
+from batos.objects.method import PRIMITIVES, Method, use_compiler
+from batos.objects.plain import NotPlain, encode, plain
+from batos.objects.snapshot import OutsideCircle, from_data
+from batos.objects.uvm_object import UvmObject
+
+MAX_ANSWER = 65_536  # characters of one outcome as JSON
+SEED = 8  # of `random`, the same for every call of every draft
+
+FORGOTTEN = {"$forgotten": None}  # what a slot that is gone is after
+
+
+class Beyond(BaseException):
+    """A primitive that needs the running system."""
+
+
+class _Jar:
+    """As much of a connection as makes the flag observable."""
+
+    def register(self, obj):
+        pass
+
+    def setstate(self, obj):
+        pass
+
+    def root(self):
+        return {}
+
+    def add(self, obj):
+        pass
+
+
+def outcomes(trial: dict[str, Any], draft: str) -> Iterator[dict[str, Any]]:
+    """The outcomes of one draft, call by call."""
+    use_compiler(compile_method)
+    circle = trial["circle"]
+    for obj in circle["objects"]:
+        for name in obj["primitives"].values():
+            PRIMITIVES.setdefault(name, _beyond)
+    seconds = float(trial["seconds"])
+    for call in trial["calls"]:
+        yield _bounded(outcome(circle, trial["selector"], draft, call, seconds))
+
+
+def _beyond(*args: Any, **kw: Any) -> Any:
+    raise Beyond
+
+
+def _bounded(told: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if len(json.dumps(told)) <= MAX_ANSWER:
+            return told
+    except (ValueError, TypeError, RecursionError) as exc:
+        return {"unknown": f"what it answered cannot be told: {exc}", "changes": {}, "flagged": False}
+    return {"unknown": "it answered or changed more than a rehearsal tells", "changes": {}, "flagged": False}
+
+
+def outcome(
+    circle: dict[str, Any], selector: str, draft: str, call: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """What one call of one draft comes to, on a fresh copy of the circle."""
+    objects = [dict(each) for each in circle["objects"]]
+    receiver_data = objects[circle["receiver"]]
+    receiver_data["slots"] = {**receiver_data["slots"], **(call.get("slots") or {})}
+    fresh = {**circle, "objects": objects, "args": call.get("args") or [], "kw": call.get("kw") or {}}
+    receiver, args, kw = from_data(fresh)
+    method = Method(selector)
+    method.add_version(draft, "rehearsal", "accepted")
+    receiver._install(method)
+    names = _names(receiver)
+    receiver._p_jar, receiver._p_oid = _Jar(), b"\0" * 8
+    receiver._p_changed = False
+    before = _state(names)
+    seed(SEED)
+    with activated(Activation(who="rehearsal")):
+        told = _sent(
+            receiver,
+            selector,
+            [keep(each) for each in args],
+            {name: keep(each) for name, each in kw.items()},
+            seconds,
+        )
+    flagged = bool(receiver._p_changed)
+    after = _state(names)
+    told["changes"] = {
+        key: after.get(key, FORGOTTEN) for key in {**before, **after} if before.get(key) != after.get(key)
+    }
+    told["flagged"] = flagged
+    return told
+
+
+def _sent(
+    receiver: UvmObject, selector: str, args: list[Any], kw: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    try:
+        with fuel.spend(time.monotonic() + seconds):
+            return {
+                "result": plain(
+                    send(receiver, selector, tuple(args), kw), lambda obj: obj.__dict__.get("_name")
+                )
+            }
+    except Missed as missed:
+        return {"unknown": f"{missed.selector!r} is not understood there"}
+    except fuel.OutOfFuel:
+        return {"unknown": "out of fuel"}
+    except (OutsideCircle, Beyond):
+        return {"unknown": "it needs what a rehearsal does not hold"}
+    except NotPlain as exc:
+        return {"unknown": str(exc)}
+    except MemoryError:
+        return {"unknown": "out of memory"}
+    except BatosError as exc:
+        if exc.rule == "outside":
+            return {"unknown": str(exc)}
+        told = {"error": type(exc).__name__, "message": str(exc)[:1000]}
+        return told | {"rule": exc.rule} if exc.rule else told
+    except Exception as exc:
+        return {"error": type(exc).__name__, "message": str(exc)[:1000]}
+
+
+def _names(receiver: UvmObject) -> dict[int, tuple[str, UvmObject]]:
+    """id -> (prefix of its slots in `changes`, object) of all objects the receiver reaches."""
+    named: dict[int, tuple[str, UvmObject]] = {id(receiver): ("", receiver)}
+    waiting = [receiver]
+    while waiting:
+        obj = waiting.pop(0)
+
+        def ref(each: Any) -> None:
+            if isinstance(each, UvmObject) and id(each) not in named and type(each) is UvmObject:
+                named[id(each)] = (f"{each.__dict__.get('_name') or f'object{len(named)}'}.", each)
+                waiting.append(each)
+
+        for value in obj._slots.values():
+            encode(value, ref)
+    return named
+
+
+def _state(names: dict[int, tuple[str, UvmObject]]) -> dict[str, Any]:
+    """Every data slot of these objects as data; an object in a slot by its place, not its address."""
+
+    def ref(each: Any, depth: int = 0) -> dict[str, Any]:
+        if id(each) in names:
+            return {"$obj": names[id(each)][0]}
+        if type(each) is not UvmObject or depth > 3:
+            return {"$outside": None}
+        return {
+            "$new": {
+                name: encode(value, lambda inner: ref(inner, depth + 1))
+                for name, value in each._slots.items()
+            }
+        }
+
+    told: dict[str, Any] = {}
+    for prefix, obj in names.values():
+        for name, value in obj._slots.items():
+            try:
+                told[prefix + name] = encode(value, ref)
+            except (NotPlain, RecursionError):
+                told[prefix + name] = {"$outside": None}
+    return told
