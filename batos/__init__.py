@@ -8,7 +8,7 @@ __all__ = ["AsyncClient", "Client", "Image", "UvmObject", "__version__"]
 _HOMES = {
     "AsyncClient": "batos.client",
     "Client": "batos.client",
-    "Image": "batos.image",
+    "Image": "batos.app",
     "UvmObject": "batos.objects",
 }
 
