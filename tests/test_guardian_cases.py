@@ -9,6 +9,7 @@ is left that the database would not be told of.
 from __future__ import annotations
 
 import heapq
+import json
 import math
 import random
 import sys
@@ -19,6 +20,9 @@ from hypothesis import strategies as st
 from persistent import Persistent
 
 from batos.guardian import Summary, judge, summaries_of
+from batos.guardian.policy import compile_method
+from batos.objects import UvmObject
+from batos.objects.plain import plain
 
 FLAG = "self._p_changed = True"
 
@@ -423,7 +427,7 @@ SIMPLE = st.sampled_from(
         "self.s.add(v)", "self.d.pop('nope')", "pass", "self.l = list(self.l)", "(w := self.h).append(1)", "y.append(v)",
         "for r in x: r.update(a=v)", "self.g.setdefault('q', []).append(v)", FLAG, "b = self.g['x'] = []", "b.append(v)",
         "f = x.append", "f(v)", "f = lambda q: self.l.append(q)", "e = max(self.rows, key=lambda r: r['a'])", "e['a'] = 9",
-        "del self.rows[0]['a']", "self.l[:] = x", "[x.append(i) for i in self.l]",
+        "del self.rows[0]['a']", "self.l[:] = x", "[x.append(i) for i in [7, 8]]",
     ]
 )  # fmt: skip
 LEAVING = st.sampled_from(
@@ -482,3 +486,53 @@ def test_no_generated_method_that_passes_forgets_a_change(parts):
     assert judge(verdict.source, "m").outcome == A, verdict.source
     for value in (0, 2):
         assert forgotten(verdict.source, (value,)) == [], verdict.source
+
+
+def in_plain_python(source: str, value: int) -> tuple[str, dict]:
+    """(answer or error, state) of the method on plain lists and dicts."""
+    obj = born(source)
+    return told(lambda: obj.m(value)), {name: vars(obj)[name] for name in SLOTS if name in vars(obj)}
+
+
+def in_batos(source: str, value: int) -> tuple[str, dict]:
+    """The same through the restricted compile, on an object of the image."""
+    obj = UvmObject(**{name: value for name, value in vars(born(source)).items() if name in SLOTS})
+    function = compile_method(source)
+    return told(lambda: function(obj, value)), dict(obj._slots)
+
+
+def told(call) -> str:
+    try:
+        return json.dumps(plain(call()), sort_keys=True)
+    except Exception:
+        return "an error"  # which one may differ: a slot refuses what a plain container would choke on
+
+
+SLOTS = ("n", "l", "h", "s", "d", "g", "rows")
+ALIASING = st.sampled_from(
+    [
+        "x = self.l", "x = []", "x = [0]", "x = y", "y = x", "y = [x]", "y = {'k': x}", "x.append(v)", "x.append(y)", "x = {}",
+        "self.l = x", "self.g['q'] = x", "self.l.append(x)", "self.d['k'] = [x]", "self.g.setdefault('q', x)", "x = self.g.get('q', y)",
+        "z = self.h = x", "z = x, y", "a, b = x, y", "a.append(9)", "b.append(8)", "z[0].append(7)", "x += [5]", "self.h += [x]",
+        "x = x + [1]", "y = x[:]", "self.rows[0]['a'] = x", "for i in self.rows: i['z'] = y", "y['t'] = x", "self.h = list(x)",
+        "self.l = self.h", "self.h.append(4)", "self.rows = [{'a': x}, {'a': y}]", "z = max(self.rows, key=lambda r: len(r))",
+        "z['w'] = x", "self.l.extend([x, [1]])", "self.l[0:1] = [x]", "x = (w := [3])", "w.append(2)", "self.d['w'] = w",
+        "def f(p): p.append(6); self.g['f'] = p", "f(x)", "f([])", "e = [x for _ in range(2)]", "self.l = e", "e[0].append(1)",
+        "x = sorted(self.h)", "x = dict(self.g)", "self.g = x", "x['n'] = [1]", "x['n'].append(2)", "self.s.add(v)", "y = self.s",
+        "match x:\n        case [q, *r]: r.append(q); self.l = r; r.append(q)",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ALIASING, min_size=2, max_size=9))
+def test_names_and_slots_share_containers_as_in_plain_python(lines):
+    source = "def m(self, v=1):\n" + "\n".join(indented(["x = y = z = a = b = w = e = [0]", *lines])) + "\n"
+    verdict = judge(source, "m")
+    if not verdict.passed:
+        return
+    for value in (0, 2):
+        expected, state_there = in_plain_python(verdict.source, value)
+        answer, state_here = in_batos(verdict.source, value)
+        assert answer == expected, verdict.source
+        assert told(state_here.copy) == told(state_there.copy), verdict.source

@@ -130,6 +130,9 @@ ESCAPES = {
     "hook by for": "for _tick_ in [1]:\n    pass",
     "hook by walrus": "return (_tick_ := 1)",
     "hook by def": "def _tick_():\n    pass",
+    "private keyword": "return v.clone(_p_jar=None)",
+    "private keyword of a function": "return dict(_tick_=1)",
+    "private name in a star": "return v.clone(**{'_p_jar': None})",
     "hook by comprehension": "return [_tick_ for _tick_ in [1]]",
     "look-alike dunder": "return self.__\uff43lass__",
     "look-alike import": "return __\uff49mport__('os')",
@@ -289,6 +292,11 @@ BOMBS = {
     "hex number": "return int('f' * 10 ** 6, 16)",
     "regex": "return re.match(r'(a|aa)+$', 'a' * 60 + 'b')",
     "regex compiled": "return re.compile(r'(a|aa)+$').match('a' * 60 + 'b')",
+    "round": "return round(1, -10 ** 9)",
+    "elements": "return sum(1 for _ in collections.Counter(a=10 ** 12).elements())",
+    "quantiles": "return statistics.quantiles([1, 2, 3], n=10 ** 9)",
+    "replacement": "return re.sub('a', lambda m: 'b' * 10 ** 6, 'a' * 10 ** 5)",
+    "json indent": "return json.dumps([[1] * 1000], indent=' ' * 10 ** 6)",
     "text of many names": "x = []\nfor i in range(40):\n    x = [x, x]\nreturn str(x)",
     "json of many names": "x = []\nfor i in range(40):\n    x = [x, x]\nreturn json.dumps(x)",
     "sum of lists": "return len(sum([[0] * 10 ** 5] * 10 ** 4, []))",
@@ -299,10 +307,10 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_ends_by_itself(name):
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises((ValueError, OverflowError, fuel.OutOfFuel, RecursionError, BatosError)):
         run(BOMBS[name], seconds=0.3)
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
 
 
 # -- refusals in words -------------------------------------------------------------------------------
@@ -381,6 +389,11 @@ ORDINARY = [
     ("return '{0[0]:>4}'.format(self.l)", "   3"),
     ("return isinstance(self.l, list) and isinstance(self.d, dict) and isinstance(self.s, (set, str))", True),
     ("return isinstance(1, int) and isinstance('', str) and not isinstance(1.0, int) and isinstance(True, bool)", True),
+    ("return isinstance(1, int | str) and isinstance(None, int | str | None) and isinstance([], list | dict)", True),
+    ("return isinstance(1.5, float | int) and not isinstance('', float | int) and isinstance(self.d, list | dict)", True),
+    ("return datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc).isoformat()", "2024-01-01T00:00:00+00:00"),
+    ("return sorted(['b', 'A'], key=str.lower)", ["A", "b"]),
+    ("return re.sub(r'\\d+', lambda m: str(int(m.group()) * 2), 'a1b22')", "a2b44"),
     ("return list(map(int, ['1', '2']))", [1, 2]),
     ("return [str(1), int('7'), float('1.5'), bool(0), list('ab'), tuple([1]), dict(a=1), set([1])]", ["1", 7, 1.5, False, ["a", "b"], (1,), {"a": 1}, {1}]),
     ("x = 0\nwhile x < 10:\n    x += 3\nelse:\n    x += 100\nreturn x", 112),

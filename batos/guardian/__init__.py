@@ -61,8 +61,7 @@ def judge(
         unproved = Finding("unproved", line, f"{why}, and no flag could be placed so that it is surely kept")
         return _verdict("refused", function, source, (), [*findings, unproved])
     policy.compile_method(text)
-    summary = Summary(bool(found.changes), True, covenant.changes_arguments(function, summaries))
-    return _verdict("repaired" if said else "accepted", function, text, said, findings, summary)
+    return _verdict("repaired" if said else "accepted", function, text, said, findings)
 
 
 def summaries_of(source_of: Callable[[str], str | None]) -> Callable[[str], Summary | None]:
@@ -131,7 +130,6 @@ def _verdict(
     source: str,
     repairs: tuple[str, ...],
     findings: list[Finding],
-    summary: Summary | None = None,
 ) -> Verdict:
     ordered = sorted(set(findings), key=lambda finding: (finding.warning, finding.line or 0, finding.rule))
     return Verdict(
@@ -142,5 +140,4 @@ def _verdict(
         repairs,
         tuple(ordered),
         hashlib.sha256(source.encode(errors="surrogatepass")).hexdigest(),
-        summary,
     )

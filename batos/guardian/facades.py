@@ -101,6 +101,8 @@ MATH = facade(
 def _on_finite(function):
     @functools.wraps(function)
     def call(data, *more, **kw):
+        if kw.get("n", 0) > MAX_ITEMS:
+            raise too_big("a list")
         return function(list(ticking(data)), *more, **kw)
 
     return call
@@ -173,13 +175,31 @@ def _searching(function):
     return call
 
 
+def _counted(replacement):
+    """A function that makes replacements, as long as all of them together stay within bounds."""
+    made = 0
+
+    def call(match):
+        nonlocal made
+        text = replacement(match)
+        made += len(text)
+        if made > guards.MAX_TEXT:
+            raise too_big("a text")
+        return text
+
+    return call
+
+
 def _replacing(function):
     search = _searching(function)
 
     @functools.wraps(function)
     def call(pattern, replacement, text, count=0, flags=0):
-        if isinstance(replacement, (str, bytes)) and len(replacement) * (len(text) + 1) > guards.MAX_TEXT:
-            raise too_big("a text")
+        if isinstance(replacement, (str, bytes)):
+            if len(replacement) * (len(text) + 1) > guards.MAX_TEXT:
+                raise too_big("a text")
+        else:
+            replacement = _counted(replacement)
         return search(pattern, replacement, text, count=count, flags=flags)
 
     return call
@@ -265,7 +285,7 @@ def _dumps(value, *, indent=None, sort_keys=False, ensure_ascii=True, separators
     def other(each):
         return _kinds_as_json(each) if default is None or isinstance(each, (List, Dict)) else default(each)
 
-    if isinstance(indent, int) and indent > 100:
+    if (len(indent) if isinstance(indent, str) else indent or 0) > 100:
         raise too_big("a text")
     return json.dumps(
         guards.shown(value),

@@ -51,7 +51,8 @@ BUILTINS: dict[str, Any] = {
     "int": guards.INT,
     "isinstance": guards.is_instance, "iter": lambda items: iter(items), "len": len, "list": list, "map": map,
     "max": max, "min": min, "next": next, "oct": oct, "ord": ord, "pow": guards.power, "range": guards.RANGE,
-    "repr": lambda value: repr(guards.shown(value)), "reversed": reversed, "round": round, "set": set,
+    "repr": lambda value: repr(guards.shown(value)), "reversed": reversed, "round": guards.rounded,
+    "set": set,
     "setattr": guards.set_attr, "slice": slice, "sorted": sorted, "str": guards.STR, "sum": guards.total,
     "tuple": tuple, "zip": zip,
 }  # fmt: skip
@@ -90,7 +91,6 @@ _REMEDIES = {
     "hash": "keep the value itself as the key",
     "operator": "write the operation itself, or a lambda",
     "BaseException": "catch Exception; what is beyond it is the end of the turn",
-    "True_": "write True",
 }
 
 
@@ -425,7 +425,7 @@ class _Method(RestrictingNodeTransformer):
     visit_Import = visit_ImportFrom = visit_ClassDef = visit_Global = visit_Yield = visit_YieldFrom = (
         not_allowed
     )
-    visit_MatMult = not_allowed
+    visit_MatMult = visit_TemplateStr = visit_Interpolation = not_allowed
 
     def check_name(self, node: ast.AST, name: str | None, allow_magic_methods: bool = False) -> None:
         if name is None or name == "_":
@@ -530,6 +530,10 @@ class _Method(RestrictingNodeTransformer):
         value = self.visit(func.value)
         hook = "_send_" if keywords else "_send_plainly_"
         return self.placed(ast.Call(_name(hook), [value, ast.Constant(func.attr), *args], keywords), node)
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        self.check_name(node, node.arg)
+        return self.node_contents_visit(node)
 
     # -- operators -------------------------------------------------------------------------------
 
@@ -734,6 +738,8 @@ class _Method(RestrictingNodeTransformer):
         if not allowed:  # `_process_synthesis_` and its like may be defined, though never sent
             self.check_name(node, node.name)
         self.check_function_argument_names(node)
+        if getattr(node, "type_params", None):
+            self.refuse("policy", node, "type parameters are not part of the language of methods")
         self.depth += 1
         node.returns = None
         for argument in ast.walk(node.args):

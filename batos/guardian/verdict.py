@@ -47,7 +47,6 @@ class Verdict:
     repairs     one sentence per repair
     findings    what was refused, and warnings
     digest      sha256 of `source`, the key of every cache of compiled code
-    summary     what callers of this method may assume; None where refused
     """
 
     outcome: str
@@ -57,7 +56,6 @@ class Verdict:
     repairs: tuple[str, ...]
     findings: tuple[Finding, ...]
     digest: str
-    summary: Summary | None = None
 
     @property
     def passed(self) -> bool:
@@ -87,4 +85,7 @@ class Verdict:
         """The error for whoever asked; meaningful only where the verdict did not pass."""
         first, *more = self.refusals
         also = f" (and {len(more)} more: " + "; ".join(map(str, more[:3])) + ")" if more else ""
-        return Refused(f"{first}{also}", line=first.line, rule=first.rule)
+        where = "the text" if first.line is None else f"line {first.line}"
+        return Refused(
+            f"{first}{also}", line=first.line, rule=first.rule, hint=f"change {where} and `define` it again"
+        )

@@ -181,10 +181,9 @@ _IRREGULAR = {
     "oxen": "ox",
 }
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?\Z")
-_NAME = re.compile(r"[A-Za-z]\w*\Z", re.ASCII)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+\d*|\d+|_+|[^\W_]+")
 _HANDLE = re.compile("[§¤¢£][0-9]|¤")
-_BUILTINS = frozenset(dir(builtins))
+_HIDEABLE = frozenset(dir(builtins)) | {"math", "statistics", "datetime", "re"}
 
 
 @dataclass(frozen=True)
@@ -366,7 +365,7 @@ def link(brief: Mapping) -> LinkedBrief:
     state = {
         name: value
         for name, value in (brief.get("slots") or {}).items()
-        if isinstance(name, str) and _NAME.match(name)
+        if isinstance(name, str) and name.isidentifier() and not name.startswith("_")
     }
     args, kw = tuple(brief.get("args") or ()), dict(brief.get("kw") or {})
     if len(args) + len(kw) > PARAMS_SHOWN:
@@ -455,7 +454,7 @@ def _keys(slot, value, free):
             and not set("'\\{}§¤¢£<") & set(key)
         ]
     if slot.kind.startswith("dict "):
-        keys = [key for key in list(value)[:200] if isinstance(key, str) and _NAME.match(key)]
+        keys = [key for key in list(value)[:200] if isinstance(key, str) and key.isidentifier()]
         named = [
             key for key in keys if any(_agree([word], [part]) for word in free for part in words_of(key))
         ]
@@ -621,7 +620,7 @@ def parse_method(text: str, linked: LinkedBrief, plan: Mapping | None = None) ->
         raise ValueError(f"the method points at {missing[0]}, which is not there")
     body = text.strip("\n")
     for name in names:
-        if name in _BUILTINS and re.search(rf"\b{name}\(", body):
+        if name in _HIDEABLE and re.search(rf"(?<![\w.]){name}[(.]", body):
             raise ValueError(f"the parameter {name!r} hides the built-in that the method needs")
         if name in LOCALS:
             body = re.sub(rf"(?<![\w'.]){name}\b", f"{name}_", body)
@@ -697,7 +696,7 @@ def body_text(source: str, linked: LinkedBrief) -> str:
     params = [arg.arg for arg in function.args.args[1:]]
     module = ast.fix_missing_locations(_Delexicalise(linked, params).visit(ast.Module(function.body, [])))
     text = ast.unparse(module)
-    return re.sub(r"H_([smpf])(\d?)", lambda match: "§¤¢£"["smpf".index(match[1])] + match[2], text)
+    return re.sub(r"\bH_([smpf])(\d?)\b", lambda match: "§¤¢£"["smpf".index(match[1])] + match[2], text)
 
 
 def _names_back(text, linked):
@@ -713,7 +712,7 @@ def _names_back(text, linked):
 
 def parse_audit(text: str) -> dict:
     """`{"sound": bool, "finding": sentence}`; ValueError if it is neither. The auditor first writes what
-    the message asks for, which makes its judgement better and is left out here."""
+    the message asks for and what the method does, to compare the two; that is left out here."""
     try:
         audit = json.loads(text)
     except ValueError as exc:

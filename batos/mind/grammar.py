@@ -116,7 +116,8 @@ def _method(slots: int, methods: int, params: int, fields: int) -> Grammar:
         'arguments: argument (", " argument)*\n'
         'argument: (KEYWORD "=")? expr\n'
         'subscript: expr | expr? ":" expr? (":" expr?)?\n'
-        'atom: own | local | NUMBER | string | CALL | MODULE | "True" | "False" | "None" | group | list | mapping'
+        'atom: own | local | NUMBER | string | CALL | MODULE | "True" | "False" | "None"\n'
+        "  | group | list | mapping"
         + (" | param" if params else "")
         + (" | sent" if methods else "")
         + "\n"
@@ -150,7 +151,8 @@ def method_grammar(linked: LinkedBrief) -> Grammar:
 def audit_grammar() -> Grammar:
     return (
         HEAD
-        + r"""start: "{\"asks\":\"" TEXT "\",\"sound\":" ("true" | "false") ",\"finding\":\"" TEXT "\"}"
+        + r"""start: "{\"asks\":\"" TEXT "\",\"does\":\"" TEXT "\",\"sound\":" sound ",\"finding\":\"" TEXT "\"}"
+sound: "true" | "false"
 TEXT: /[a-zA-Z][a-zA-Z0-9 ,_']{0,140}/
 """
     )

