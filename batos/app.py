@@ -305,8 +305,9 @@ def awaken(settings: Settings, talk: Callable[..., Any] | None = None, json_line
         _write_whole(told, {"endpoint": server.endpoint, "pid": os.getpid(), "since": _now()})
         _say_awake(system, server.endpoint, json_line)
         threading.Thread(target=system.load, name="loading", daemon=True).start()
-        heartbeat = Heartbeat(Clock(), system.image, system.audit, settings)
-        heartbeat.start()
+        if settings.heartbeat:
+            heartbeat = Heartbeat(Clock(), system.image, system.audit, settings)
+            heartbeat.start()
         if talk is not None:
             talk(system.kernel, history=settings.image / "repl_history", stop=stop)
         else:

@@ -519,6 +519,8 @@ ALIASING = st.sampled_from(
         "z['w'] = x", "self.l.extend([x, [1]])", "self.l[0:1] = [x]", "x = (w := [3])", "w.append(2)", "self.d['w'] = w",
         "def f(p): p.append(6); self.g['f'] = p", "f(x)", "f([])", "e = [x for _ in range(2)]", "self.l = e", "e[0].append(1)",
         "x = sorted(self.h)", "x = dict(self.g)", "self.g = x", "x['n'] = [1]", "x['n'].append(2)", "self.s.add(v)", "y = self.s",
+        "setattr(self, 'g', x)", "list.append(self.h, x)", "list(map(self.l.append, [x, y]))", "x = (lambda q: q)(y)",
+        "def k(): return x", "y = k()", "self.l = k()",
         "match x:\n        case [q, *r]: r.append(q); self.l = r; r.append(q)",
     ]
 )  # fmt: skip
@@ -527,7 +529,7 @@ ALIASING = st.sampled_from(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ALIASING, min_size=2, max_size=9))
 def test_names_and_slots_share_containers_as_in_plain_python(lines):
-    source = "def m(self, v=1):\n" + "\n".join(indented(["x = y = z = a = b = w = e = [0]", *lines])) + "\n"
+    source = "def m(self, v=1):\n" + "\n".join(indented(["x = y = z = a = b = w = e = [0]", "f = k = len", *lines])) + "\n"
     verdict = judge(source, "m")
     if not verdict.passed:
         return

@@ -266,6 +266,15 @@ def test_plain_data_is_as_the_contract_says():
             plain(value)
 
 
+def test_a_small_structure_that_says_billions_of_values_is_refused_at_once():
+    bomb = [1]
+    for _ in range(40):
+        bomb = [bomb, bomb]
+    for tell in (plain, lambda value: encode(value, None)):
+        with pytest.raises(NotPlain, match="more than"):
+            tell(bomb)
+
+
 def test_encoding_is_lossless():
     value = {"a": (1, [2.5, {"x"}]), 3: datetime.date(2026, 1, 2), "nan": float("inf"), "raw": b"\0", "$odd": 1}
     told = json.loads(json.dumps(encode(value, None)))

@@ -192,6 +192,30 @@ def test_a_draft_that_never_ends_does_not_disturb_the_others(stage):
     assert rows[0][0]["unknown"] == "out of fuel" and rows[1][0]["result"] == 70
 
 
+DEEP = [
+    "x = iter([1])\nfor _ in range(100000):\n    x = map(str, x)\nreturn next(x)",
+    "x = iter([1])\nfor _ in range(100000):\n    x = (y for y in x)\nreturn next(x)",
+    "x = iter([1])\nfor _ in range(100000):\n    x = zip(x)\nreturn sum(1 for _ in x)",
+    "x = iter([1])\nfor _ in range(100000):\n    x = enumerate(filter(None, x))\nreturn list(x)",
+    "x = iter([1])\nfor _ in range(100000):\n    x = itertools.chain(x)\nreturn list(x)",
+    "x = iter([1])\nfor _ in range(100000):\n    x = itertools.tee(x)[0]\nreturn list(x)",
+    "x = 1\nfor _ in range(200000):\n    x = slice(x)",
+    "x = 1\nfor _ in range(200000):\n    x = collections.deque([x])",
+    "x = 1\nfor _ in range(200000):\n    x = collections.defaultdict(None, {1: x})",
+    "x, key = 1, functools.cmp_to_key(lambda a, b: 0)\nfor _ in range(200000):\n    x = key(x)",
+    "x = []\nfor _ in range(200000):\n    x = [x]\nself.log = x",
+    "x = {}\nfor _ in range(200000):\n    x = {1: x}\nreturn str(x)",
+    "x = []\ny = []\nfor _ in range(100000):\n    x, y = [x], [y]\nreturn x == y",
+]
+
+
+@linux
+@pytest.mark.parametrize("body", DEEP)
+def test_no_depth_of_nesting_ends_the_process(stage, body):
+    told = one(stage, body, seconds=3)
+    assert "signal" not in told.get("unknown", "") and "broke off" not in told.get("unknown", ""), told
+
+
 def test_random_is_the_same_in_every_call_of_every_draft(stage):
     source = draft("return [random.random(), random.choice(self.log), str({'b', 'a'})]")
     rows = run(stage, source, source, selector="m", calls=[{"slots": None, "args": [], "kw": {}}] * 2)

@@ -374,9 +374,24 @@ ITERTOOLS = facade(
     groupby=lambda items, key=None: (
         (each, list(group)) for each, group in itertools.groupby(ticking(items), key)
     ),
-    tee=itertools.tee,
+    tee=lambda items, n=2: tuple(guards.Lazy(each) for each in itertools.tee(ticking(items), min(n, 1_000))),
 )
-COLLECTIONS = facade("collections", **taken(collections, "Counter OrderedDict defaultdict deque"))
+
+
+class _Deque(collections.deque):
+    # The class in C lets go of a deque in a deque in a deque by recursion, beyond the stack; this does not.
+    __slots__ = ()
+
+
+class _DefaultDict(collections.defaultdict):
+    __slots__ = ()
+
+
+_Deque.__name__, _DefaultDict.__name__ = "deque", "defaultdict"
+guards.admit(_Deque), guards.admit(_DefaultDict)
+COLLECTIONS = facade(
+    "collections", **taken(collections, "Counter OrderedDict"), deque=_Deque, defaultdict=_DefaultDict
+)
 
 
 def _on_heap(function):
@@ -411,7 +426,20 @@ def _reduce(function, items, *initial):
     return functools.reduce(function, ticking(items), *initial)
 
 
-FUNCTOOLS = facade("functools", reduce=_reduce, cmp_to_key=functools.cmp_to_key, partial=functools.partial)
+def _key_of(compare):
+    class Key:
+        __slots__ = ("_value",)
+
+        def __init__(self, value):
+            self._value = value
+
+        def __lt__(self, other):
+            return compare(self._value, other._value) < 0
+
+    return Key
+
+
+FUNCTOOLS = facade("functools", reduce=_reduce, cmp_to_key=_key_of, partial=functools.partial)
 
 
 def _deep(value):

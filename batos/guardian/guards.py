@@ -55,6 +55,29 @@ def ticking(items: Iterable) -> Iterator:
         yield item
 
 
+class Lazy:
+    """An iterator written in C, or a generator, with a step in Python between.
+
+    Iterators over iterators over iterators call one another in C without asking how deep they are; a
+    chain long enough ends the process.  Through this they meet the recursion limit.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Iterator):
+        self._items = items
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._items)
+
+
+def lazy(function: Callable) -> Callable:
+    return lambda *args, **kw: Lazy(function(*args, **kw))
+
+
 # -- classes whose making is bounded ---------------------------------------------------------------
 
 
@@ -121,6 +144,12 @@ def _range(*bounds):
     return made
 
 
+def _slice(*bounds):
+    if not all(isinstance(bound, (int, type(None))) for bound in bounds):
+        raise TypeError("the bounds of a slice are whole numbers")
+    return slice(*bounds)
+
+
 def _str(value="", *encoding):
     if type(value) is int or type(value) is str:
         return str(value)
@@ -136,6 +165,7 @@ STR = Guarded(str, _str)
 DECIMAL = Guarded(decimal.Decimal, _decimal)
 FRACTION = Guarded(fractions.Fraction, _fraction)
 RANGE = Guarded(range, _range)
+SLICE = Guarded(slice, _slice)
 
 # `isinstance(x, list)` is asked of what a slot holds too.
 _FAMILY = {list: (list, List), dict: (dict, Dict), set: (set, Set)}

@@ -8,7 +8,7 @@ is admitted without attribute patterns; the covenant line in exactly its form.
 
 `x.name(...)` becomes a send; loops, comprehensions and entries spend fuel; a value that may come to
 rest in a slot is made persistent where it is bound, so that a local name and the slot are the same
-container ever after (`_resting_names`).
+container ever after (`resting`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from __future__ import annotations
 import ast
 import difflib
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES, RestrictingNodeTransformer, copy_locations
 
 from batos.errors import Refused
 from batos.guardian import covenant, facades, guards
-from batos.guardian.aliases import MUTATORS
+from batos.guardian.resting import bound_names, captured, plain_locals, resting_names, stored
 from batos.guardian.verdict import Finding
 from batos.objects import fuel
 
@@ -34,40 +34,37 @@ MAX_NESTING = 60  # of the syntax tree; deeper only confuses analysis and stack
 _MISSING = object()
 
 _EXCEPTIONS = (
-    Exception, ArithmeticError, AssertionError, AttributeError, IndexError, KeyError, LookupError, NameError,
-    NotImplementedError, OverflowError, PermissionError, RecursionError, RuntimeError, StopIteration,
-    TimeoutError,
-    TypeError, UnicodeError, ValueError, ZeroDivisionError,
+    Exception, ArithmeticError, AssertionError, AttributeError, IndexError, KeyError, LookupError,
+    NameError, NotImplementedError, OverflowError, PermissionError, RecursionError, RuntimeError,
+    StopIteration, TimeoutError, TypeError, UnicodeError, ValueError, ZeroDivisionError,
 )  # fmt: skip
 
 BUILTINS: dict[str, Any] = {
     **{kind.__name__: kind for kind in _EXCEPTIONS},
     "abs": abs, "all": all, "any": any, "bin": bin, "bool": bool, "bytes": guards.BYTES,
-    "callable": guards.is_callable,
-    "chr": chr, "complex": complex, "delattr": guards.del_attr, "dict": dict, "divmod": divmod,
-    "enumerate": enumerate,
-    "filter": filter, "float": float, "format": lambda value, spec="": guards.formatted(value, "", spec),
+    "callable": guards.is_callable, "chr": chr, "complex": complex, "delattr": guards.del_attr,
+    "dict": dict, "divmod": divmod, "enumerate": guards.lazy(enumerate), "filter": guards.lazy(filter),
+    "float": float, "format": lambda value, spec="": guards.formatted(value, "", spec),
     "frozenset": frozenset, "getattr": guards.get_attr, "hasattr": guards.has_attr, "hex": hex,
-    "int": guards.INT,
-    "isinstance": guards.is_instance, "iter": lambda items: iter(items), "len": len, "list": list, "map": map,
-    "max": max, "min": min, "next": next, "oct": oct, "ord": ord, "pow": guards.power, "range": guards.RANGE,
-    "repr": lambda value: repr(guards.shown(value)), "reversed": reversed, "round": guards.rounded,
-    "set": set,
-    "setattr": guards.set_attr, "slice": slice, "sorted": sorted, "str": guards.STR, "sum": guards.total,
-    "tuple": tuple, "zip": zip,
+    "int": guards.INT, "isinstance": guards.is_instance, "iter": lambda items: guards.Lazy(iter(items)),
+    "len": len, "list": list, "map": guards.lazy(map), "max": max, "min": min, "next": next, "oct": oct,
+    "ord": ord, "pow": guards.power, "range": guards.RANGE, "repr": lambda value: repr(guards.shown(value)),
+    "reversed": guards.lazy(reversed), "round": guards.rounded, "set": set, "setattr": guards.set_attr,
+    "slice": guards.SLICE, "sorted": sorted, "str": guards.STR, "sum": guards.total, "tuple": tuple,
+    "zip": guards.lazy(zip),
 }  # fmt: skip
 
 _HOOKS: dict[str, Any] = {
     "_getattr_": guards.get_attribute, "_send_": guards.send, "_send_plainly_": guards.send_plainly,
-    "_resend_": guards.resend, "_write_": guards.write,
-    "_tick_": fuel.tick, "_kind_": guards.kept, "_add_": guards.add, "_mul_": guards.multiply,
-    "_pow_": guards.power, "_shl_": guards.shift_left, "_mod_": guards.modulo, "_iadd_": guards.add_in_place,
-    "_imul_": guards.multiply_in_place, "_grow_": guards.grow, "_sized_": guards.sized,
-    "_shown_": guards.shown,
-    "_format_": guards.formatted, "_missing_": _MISSING, "_slice_": slice, "_type_": type, "_int_": int,
+    "_resend_": guards.resend, "_write_": guards.write, "_tick_": fuel.tick, "_kind_": guards.kept,
+    "_add_": guards.add, "_mul_": guards.multiply, "_pow_": guards.power, "_shl_": guards.shift_left,
+    "_mod_": guards.modulo, "_iadd_": guards.add_in_place, "_imul_": guards.multiply_in_place,
+    "_grow_": guards.grow, "_sized_": guards.sized, "_shown_": guards.shown, "_format_": guards.formatted,
+    "_missing_": _MISSING, "_slice_": slice, "_lazy_": guards.Lazy, "_now_enumerate_": enumerate,
+    "_now_filter_": filter, "_now_map_": map, "_now_reversed_": reversed, "_now_zip_": zip,
     "_make_int_": guards.INT.make, "_make_str_": guards.STR.make, "_make_range_": guards.RANGE.make,
-    "_case_list_": guards.family(list), "_case_dict_": guards.family(dict), "_case_set_": guards.family(set),
-    "_case_int_": int, "_case_str_": str, "_case_bytes_": bytes,
+    "_case_list_": guards.family(list), "_case_dict_": guards.family(dict),
+    "_case_set_": guards.family(set), "_case_int_": int, "_case_str_": str, "_case_bytes_": bytes,
 }  # fmt: skip
 
 _GLOBALS: dict[str, Any] = {"__builtins__": {}, **BUILTINS, **facades.MODULES, **_HOOKS}
@@ -213,164 +210,6 @@ def _import(node: ast.AST) -> Finding:
 # -- what the transformer asks of a whole function ---------------------------------------------------
 
 
-def _bound_names(function: ast.AST) -> set[str]:
-    """Every name the text binds anywhere."""
-    bound: set[str] = set()
-    for node in ast.walk(function):
-        if node is function:
-            continue  # a method does not see itself by its bare name
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            bound.add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, (ast.FunctionDef, ast.MatchAs, ast.MatchStar, ast.ExceptHandler)) and node.name:
-            bound.add(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            bound.add(node.rest)
-    return bound
-
-
-def _bindings(function: ast.FunctionDef) -> Iterator[tuple[list[ast.expr], ast.expr]]:
-    """(targets, value) of everything that binds; what is iterated counts as the value of its targets."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign):
-            yield node.targets, node.value
-        elif isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
-            yield [node.target], node.value
-        elif isinstance(node, (ast.For, ast.comprehension)):
-            yield [node.target], node.iter
-
-
-def _resting_names(function: ast.FunctionDef) -> frozenset[str]:
-    """Local names whose value may come to rest in a slot, or be bound to what rests there.
-
-    The least set with: names in a value stored under an attribute, in what may be state (a name bound,
-    at any distance, from a parameter), or handed to a send; and names bound together with a name of
-    the set, either way.  It ignores order and branches: making a value persistent too early costs a
-    little and loses nothing.
-    """
-    bindings = [
-        (
-            {each.id for target in targets for each in ast.walk(target) if _stored(each)},
-            _carriers(value),
-            targets,
-        )
-        for targets, value in _bindings(function)
-    ]
-    stateful = {
-        each.arg
-        for node in ast.walk(function)
-        if isinstance(node, ast.arguments)
-        for each in ast.walk(node)
-        if isinstance(each, ast.arg)
-    }
-    groups: list[set[str]] = []
-    for bound, named, _ in bindings:
-        groups.append(bound | named)
-    while more := {name for bound, named, _ in bindings if named & stateful for name in bound} - stateful:
-        stateful |= more
-    resting: set[str] = set()
-
-    def store(into: ast.expr, names: set[str]) -> None:
-        """Values of `names` go into the container or object `into`."""
-        root = _root(into)
-        if isinstance(into, ast.Name) and into.id not in stateful:
-            groups.append(names | {into.id})
-        else:
-            resting.update(names)
-            if root is not None:  # `box[0]['x'] = rows`: what the container holds may be in a slot as well
-                groups.append(names | {root})
-
-    for bound, named, targets in bindings:
-        for each in (each for target in targets for each in ast.walk(target)):
-            if isinstance(each, ast.Attribute) and not isinstance(each.ctx, ast.Load):
-                resting |= named | bound
-            elif isinstance(each, ast.Subscript) and not isinstance(each.ctx, ast.Load):
-                store(each.value, named | bound)
-    for node in ast.walk(function):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            handed = {
-                name for each in (*node.args, *(k.value for k in node.keywords)) for name in _carriers(each)
-            }
-            base = node.func.value
-            if node.func.attr in MUTATORS:
-                store(base, handed)
-            elif not (isinstance(base, ast.Name) and base.id in facades.MODULES):
-                resting |= handed
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in BUILTINS:
-            groups.append({name for each in node.args for name in _carriers(each)} | {node.func.id})
-    grown = True
-    while grown:
-        grown = False
-        for group in groups:
-            if group & resting and not group <= resting:
-                resting |= group
-                grown = True
-    return frozenset(resting - {covenant.receiver_name(function)})
-
-
-_PLAIN_METHODS = {
-    ast.List: "append insert pop remove sort reverse count index clear copy",
-    ast.Dict: "get keys values items pop popitem setdefault clear copy update",
-    ast.Set: "add discard remove pop clear copy",
-}
-_PLAIN_METHODS |= {
-    ast.ListComp: _PLAIN_METHODS[ast.List], ast.DictComp: _PLAIN_METHODS[ast.Dict],
-    ast.SetComp: _PLAIN_METHODS[ast.Set],
-}  # fmt: skip
-
-
-def _plain_locals(function: ast.FunctionDef, resting: frozenset[str]) -> dict[str, frozenset[str]]:
-    """Names that are only ever bound to a display of one kind, and their methods that need no guard."""
-    kinds: dict[str, set[str]] = {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            kinds.setdefault(node.targets[0].id, set()).add(_PLAIN_METHODS.get(type(node.value), ""))
-    once = {
-        each
-        for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and len(node.targets) == 1
-        for each in node.targets
-    }
-    others = {node.id for node in ast.walk(function) if _stored(node) and node not in once}
-    others |= _bound_names(function) - {each.id for each in once if isinstance(each, ast.Name)}
-    others |= {each.arg for each in ast.walk(function) if isinstance(each, ast.arg)}
-    return {
-        name: frozenset(methods.pop().split())
-        for name, methods in kinds.items()
-        if len(methods) == 1 and name not in resting and name not in others
-    }
-
-
-def _stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-
-
-_SCALAR_CALLS = frozenset("len int float str bool abs round sum isinstance ord chr any all hash repr".split())
-
-
-def _carriers(node: ast.AST) -> set[str]:
-    """Names whose value may be, or be inside, the value of an expression."""
-    if isinstance(node, ast.Name):
-        return {node.id}
-    if isinstance(node, (ast.Compare, ast.JoinedStr, ast.Constant, ast.UnaryOp)):
-        return set()
-    if isinstance(node, ast.BinOp) and not isinstance(node.op, (ast.Add, ast.BitOr, ast.Mult)):
-        return set()
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _SCALAR_CALLS:
-        return set()
-    children: set[str] = set()
-    for child in ast.iter_child_nodes(node):
-        children |= _carriers(child)
-    return children
-
-
-def _root(node: ast.AST) -> str | None:
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None
-
-
 def _name(name: str) -> ast.Name:
     return ast.Name(name, ast.Load())
 
@@ -379,6 +218,7 @@ def _call(hook: str, *args: ast.expr) -> ast.Call:
     return ast.Call(_name(hook), list(args), [])
 
 
+_CONSUMERS = frozenset("list dict set tuple frozenset sorted sum min max any all".split())
 _GROWING = {ast.Add: "_add_", ast.Mult: "_mul_", ast.Pow: "_pow_", ast.LShift: "_shl_", ast.Mod: "_mod_"}
 _GROWING_IN_PLACE = {**_GROWING, ast.Add: "_iadd_", ast.Mult: "_imul_"}
 
@@ -389,10 +229,11 @@ class _Method(RestrictingNodeTransformer):
     def __init__(self, function: ast.FunctionDef):
         super().__init__()
         self.findings: list[Finding] = []
-        self.bound = _bound_names(function)
+        self.bound = bound_names(function)
         self.receiver = covenant.receiver_name(function)
-        self.resting = _resting_names(function)
-        self.plain = _plain_locals(function, self.resting)
+        self.resting = resting_names(function)
+        self.plain = plain_locals(function, self.resting)
+        self.consumed: set[ast.AST] = set()
         self.depth = 0
 
     # -- objections ------------------------------------------------------------------------------
@@ -511,8 +352,33 @@ class _Method(RestrictingNodeTransformer):
 
     # -- calls -----------------------------------------------------------------------------------
 
+    def at_once(self, node: ast.expr) -> None:
+        """This iterator is consumed where it stands: nothing can be built on it, so it needs no `Lazy`."""
+        if isinstance(node, ast.GeneratorExp):
+            self.consumed.add(node)
+        elif (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in self.bound
+        ):
+            if f"_now_{node.func.id}_" in _HOOKS:
+                self.consumed.add(node)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
+        kept = node not in self.consumed
+        node = self.node_contents_visit(node)
+        return self.placed(_call("_lazy_", node), node) if kept else node
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         func = node.func
+        if node in self.consumed:
+            node = self.node_contents_visit(node)
+            node.func = self.placed(_name(f"_now_{func.id}_"), node)
+            return node
+        if isinstance(func, ast.Name) and func.id in _CONSUMERS and func.id not in self.bound:
+            for each in node.args:
+                self.at_once(each)
+        elif isinstance(func, ast.Attribute) and func.attr in ("join", "extend", "update"):
+            for each in node.args:
+                self.at_once(each)
         if not isinstance(func, ast.Attribute) or self.facade_of(func.value) is not None:
             node = self.node_contents_visit(node)
             if isinstance(func, ast.Name) and func.id not in self.bound and f"_make_{func.id}_" in _HOOKS:
@@ -675,7 +541,7 @@ class _Method(RestrictingNodeTransformer):
         ]
 
     def targets(self, target: ast.AST) -> set[str]:
-        return {each.id for each in ast.walk(target) if _stored(each)}
+        return {each.id for each in ast.walk(target) if stored(each)}
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         if covenant.is_flag(node, self.receiver):
@@ -706,6 +572,7 @@ class _Method(RestrictingNodeTransformer):
     def visit_For(self, node: ast.For) -> ast.AST:
         names = self.targets(node.target)
         node.target = self.visit(node.target)
+        self.at_once(node.iter)
         node.iter = self.visit(node.iter)
         node.body = [self.tick(node), *self.keeping(names, node), *self.statement_list(node.body)]
         node.orelse = self.statement_list(node.orelse)
@@ -799,17 +666,10 @@ class _Method(RestrictingNodeTransformer):
     def visit_Match(self, node: ast.Match) -> ast.AST:
         node.subject = self.visit(node.subject)
         for case in node.cases:
-            names = {
-                name
-                for each in ast.walk(case.pattern)
-                for name in (getattr(each, "name", None), getattr(each, "rest", None))
-            }
+            names = captured(case.pattern)
             case.pattern = self.visit(case.pattern)
             case.guard = case.guard and self.visit(case.guard)
-            case.body = [
-                *self.keeping({name for name in names if name}, case.pattern),
-                *self.statement_list(case.body),
-            ]
+            case.body = [*self.keeping(names, case.pattern), *self.statement_list(case.body)]
         return node
 
     def visit_MatchValue(self, node: ast.MatchValue) -> ast.AST:

@@ -219,11 +219,15 @@ class LivingImage:
             try:
                 with activated(Activation(who=who, judge=self._judge)):
                     yield root
-                self._commit([(why, who, None)])
             except BaseException:
                 self._manager.abort()
-                self.aborts += 1
                 raise
+            try:
+                self._commit([(why, who, None)])
+            except Exception as exc:
+                self._manager.abort()
+                self.aborts += 1
+                raise _told(exc) from exc
 
     def run(self, why: str, function: Callable[[Root], Any], who: str = "user") -> Any:
         """`function(root)` in a turn on the image thread; answers its value once it is committed."""

@@ -1,9 +1,11 @@
 """Fuel: what a running method may spend before its turn is ended.
 
-Compiled methods call `tick` at every entry and every turn of a loop; once in a thousand ticks the
-clock is read.  Each thread that runs methods (the image thread, a mission's, the walled child) has a
-limit of its own, set with `spend`.  `OutOfFuel` is a `BaseException`: a method's own `except
-Exception` must not swallow its end.
+Compiled methods call `tick` at every entry and every turn of a loop; once in a *sip* of ticks the
+clock is read.  The sip follows what a tick costs: a thousand where a turn of the loop takes a
+microsecond, one where it takes a long C call, so that a limit is overrun by some milliseconds and
+not by a thousand long calls.  Each thread that runs methods (the image thread, a mission's, the
+walled child) has a limit of its own, set with `spend`.  `OutOfFuel` is a `BaseException`: a method's
+own `except Exception` must not swallow its end.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-SIP = 1024
+FIRST_SIP, LONGEST_SIP = 16, 1024
+QUICK, SLOW = 0.001, 0.02  # seconds a sip should take
 
 
 class OutOfFuel(BaseException):
@@ -31,22 +34,33 @@ class _Tank:
     """Counts ticks of all threads together: it only says when to look at the clock, and a plain attribute
     costs a quarter of a thread's own."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "looked", "sip")
 
 
 _tank = _Tank()
-_tank.left = SIP
+_tank.left = _tank.sip = FIRST_SIP
+_tank.looked = 0.0
 _running = threading.local()
 
 
 def tick() -> None:
-    """Spend one unit; raises `OutOfFuel` past the limit (looked at once in `SIP` ticks)."""
+    """Spend one unit; raises `OutOfFuel` past the limit (looked at once in a sip)."""
     _tank.left -= 1
     if _tank.left < 0:
-        _tank.left = SIP
-        limit = getattr(_running, "limit", None)
-        if limit is not None and time.monotonic() > limit.at:
-            raise OutOfFuel
+        _look()
+
+
+def _look() -> None:
+    now = time.monotonic()
+    took, _tank.looked = now - _tank.looked, now
+    if took < QUICK:
+        _tank.sip = min(_tank.sip * 2, LONGEST_SIP)
+    elif took > SLOW:
+        _tank.sip = max(1, _tank.sip // 8)
+    _tank.left = _tank.sip
+    limit = getattr(_running, "limit", None)
+    if limit is not None and now > limit.at:
+        raise OutOfFuel
 
 
 @contextmanager
@@ -54,6 +68,8 @@ def spend(limit: Limit | float | None):
     """Run methods of this thread until `limit` (None: without end)."""
     before = getattr(_running, "limit", None)
     _running.limit = Limit(limit) if isinstance(limit, (int, float)) else limit
+    _tank.left = _tank.sip = FIRST_SIP
+    _tank.looked = time.monotonic()
     try:
         yield
     finally:

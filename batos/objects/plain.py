@@ -23,6 +23,7 @@ from persistent.mapping import PersistentMapping
 from batos.objects.containers import Set
 
 MAX_DEPTH = 64
+MAX_NODES = 1_000_000  # values told at once; a small structure that names its parts again and again can say billions
 
 
 class NotPlain(ValueError):
@@ -34,44 +35,99 @@ def oid_text(obj: Persistent) -> str | None:
     return f"0x{int.from_bytes(obj._p_oid, 'big'):x}" if obj._p_oid else None
 
 
-def plain(value: Any, path_of: Callable[[Any], str | None] = lambda obj: None, depth: int = 0) -> Any:
+def plain(value: Any, path_of: Callable[[Any], str | None] = lambda obj: None) -> Any:
     """`value` as plain data: list, dict with text keys, text, numbers, true, false, null.
 
     Sets come sorted, bytes as base64, dates and times as ISO text, Decimal and Fraction as text, an
-    object as ``{"oid", "path"}``.  Raises `NotPlain` for NaN, infinities, functions, and data nested
-    deeper than `MAX_DEPTH` (a container that contains itself).
+    object as ``{"oid", "path"}``.  Raises `NotPlain` for NaN, infinities, functions, data nested deeper
+    than `MAX_DEPTH` (a container that contains itself) and more than `MAX_NODES` values.
     """
-    if value is None or isinstance(value, (bool, int, str)):
-        return value if type(value) in (type(None), bool, int, str) else _base(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise NotPlain(f"{value} is not a number that can be told")
-        return float(value)
-    if depth > MAX_DEPTH:
-        raise NotPlain(f"the value is nested deeper than {MAX_DEPTH}, or contains itself")
-    if isinstance(value, (list, tuple, PersistentList)):
-        return [plain(each, path_of, depth + 1) for each in value]
-    if isinstance(value, (dict, PersistentMapping)):
-        return {_key_text(key): plain(each, path_of, depth + 1) for key, each in value.items()}
-    if isinstance(value, (set, frozenset, Set)):
-        items = [plain(each, path_of, depth + 1) for each in value]
-        try:
-            return sorted(items)
-        except TypeError:
-            return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    if isinstance(value, (decimal.Decimal, fractions.Fraction)):
-        return str(value)
-    if isinstance(value, (type({}.keys()), type({}.values()), type({}.items()), range)):
-        return [plain(each, path_of, depth + 1) for each in value]
-    if isinstance(value, Persistent):
-        return {"oid": oid_text(value), "path": path_of(value)}
-    raise NotPlain(f"a {type(value).__name__} is not plain data")
+    return _Teller(path_of).plain(value, 0)
+
+
+class _Teller:
+    """One telling: how many values it may still say."""
+
+    def __init__(self, path_of: Callable[[Any], str | None] = lambda obj: None, ref: Callable | None = None):
+        self.path_of = path_of
+        self.ref = ref
+        self.left = MAX_NODES
+
+    def enter(self, value: Any, depth: int) -> None:
+        self.left -= len(value) if hasattr(value, "__len__") else 1
+        if depth > MAX_DEPTH:
+            raise NotPlain(f"the value is nested deeper than {MAX_DEPTH}, or contains itself")
+        if self.left < 0:
+            raise NotPlain(f"the value holds more than {MAX_NODES} values")
+
+    def plain(self, value: Any, depth: int) -> Any:
+        if value is None or isinstance(value, (bool, int, str)):
+            return value if type(value) in (type(None), bool, int, str) else _base(value)
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise NotPlain(f"{value} is not a number that can be told")
+            return float(value)
+        self.enter(value, depth)
+        if isinstance(value, (list, tuple, PersistentList, *_VIEWS)):
+            return [self.plain(each, depth + 1) for each in value]
+        if isinstance(value, (dict, PersistentMapping)):
+            return {_key_text(key): self.plain(each, depth + 1) for key, each in value.items()}
+        if isinstance(value, (set, frozenset, Set)):
+            items = [self.plain(each, depth + 1) for each in value]
+            try:
+                return sorted(items)
+            except TypeError:
+                return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+        if isinstance(value, bytes):
+            return base64.b64encode(value).decode()
+        if isinstance(value, (datetime.date, datetime.time)):
+            return value.isoformat()
+        if isinstance(value, datetime.timedelta):
+            return value.total_seconds()
+        if isinstance(value, (decimal.Decimal, fractions.Fraction)):
+            return str(value)
+        if isinstance(value, Persistent):
+            return {"oid": oid_text(value), "path": self.path_of(value)}
+        raise NotPlain(f"a {type(value).__name__} is not plain data")
+
+    def encode(self, value: Any, depth: int) -> Any:
+        if value is None or type(value) in (bool, int, str):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else {"$float": str(value)}
+        self.enter(value, depth)
+        if isinstance(value, (list, PersistentList)):
+            return [self.encode(each, depth + 1) for each in value]
+        if isinstance(value, tuple):
+            return {"$tuple": [self.encode(each, depth + 1) for each in value]}
+        if isinstance(value, (dict, PersistentMapping)):
+            if all(isinstance(key, str) and not key.startswith("$") for key in value):
+                return {key: self.encode(each, depth + 1) for key, each in value.items()}
+            pairs = [[self.encode(key, depth + 1), self.encode(each, depth + 1)] for key, each in value.items()]
+            return {"$dict": pairs}
+        if isinstance(value, (set, frozenset, Set)):
+            items = [self.encode(each, depth + 1) for each in value]
+            return {"$set": sorted(items, key=lambda item: json.dumps(item, sort_keys=True))}
+        for kind, tag, tell in _TELL:
+            if isinstance(value, kind):
+                return {tag: tell(value)}
+        if isinstance(value, Persistent):
+            return self.ref(value)
+        raise NotPlain(f"a {type(value).__name__} cannot be told as data")
+
+
+_VIEWS = (type({}.keys()), type({}.values()), type({}.items()), range)
+
+# In this order: a datetime is a date too.
+_TELL = (
+    (datetime.datetime, "$datetime", datetime.datetime.isoformat),
+    (datetime.date, "$date", datetime.date.isoformat),
+    (datetime.time, "$time", datetime.time.isoformat),
+    (datetime.timedelta, "$seconds", datetime.timedelta.total_seconds),
+    (decimal.Decimal, "$decimal", str),
+    (fractions.Fraction, "$fraction", str),
+    (bytes, "$bytes", lambda value: base64.b64encode(value).decode()),
+)
 
 
 def _base(value: Any) -> Any:
@@ -101,39 +157,11 @@ _TAGGED = {
 
 
 def encode(value: Any, ref: Callable[[Persistent], Any]) -> Any:
-    """`value` as JSON data with tags, objects as `ref(obj)` says; the inverse of `decode`."""
-    if value is None or type(value) in (bool, int, str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"$float": str(value)}
-    if isinstance(value, (list, PersistentList)):
-        return [encode(each, ref) for each in value]
-    if isinstance(value, tuple):
-        return {"$tuple": [encode(each, ref) for each in value]}
-    if isinstance(value, (dict, PersistentMapping)):
-        if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {key: encode(each, ref) for key, each in value.items()}
-        return {"$dict": [[encode(key, ref), encode(each, ref)] for key, each in value.items()]}
-    if isinstance(value, (set, frozenset, Set)):
-        items = [encode(each, ref) for each in value]
-        return {"$set": sorted(items, key=lambda item: json.dumps(item, sort_keys=True))}
-    if isinstance(value, datetime.datetime):
-        return {"$datetime": value.isoformat()}
-    if isinstance(value, datetime.date):
-        return {"$date": value.isoformat()}
-    if isinstance(value, datetime.time):
-        return {"$time": value.isoformat()}
-    if isinstance(value, datetime.timedelta):
-        return {"$seconds": value.total_seconds()}
-    if isinstance(value, decimal.Decimal):
-        return {"$decimal": str(value)}
-    if isinstance(value, fractions.Fraction):
-        return {"$fraction": str(value)}
-    if isinstance(value, bytes):
-        return {"$bytes": base64.b64encode(value).decode()}
-    if isinstance(value, Persistent):
-        return ref(value)
-    raise NotPlain(f"a {type(value).__name__} cannot be told as data")
+    """`value` as JSON data with tags, objects as `ref(obj)` says; the inverse of `decode`.
+
+    Raises `NotPlain` as `plain` does, but for NaN and infinities.
+    """
+    return _Teller(ref=ref).encode(value, 0)
 
 
 def decode(data: Any, deref: Callable[[dict[str, Any]], Any]) -> Any:

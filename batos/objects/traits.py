@@ -145,7 +145,7 @@ def forget(self, name):
         self._p_changed = True
         return source_text
     delattr(self, name)
-    if isinstance(value, UvmObject) and value.__dict__.get("_name") == name and self is lobby_of(self):
+    if isinstance(value, UvmObject) and self is lobby_of(self) and repr(value) == name:
         value._name = None
     return value
 

@@ -175,10 +175,14 @@ class UvmObject(Persistent):
         return sorted({name for _, name, _ in lookup.visible(self)})
 
     def __repr__(self):
-        name = self.__dict__.get("_name") if self._p_state is not None and self._p_changed is not None else None
-        oid = self._p_oid
-        number = f"0x{int.from_bytes(oid, 'big'):x}" if oid else "not kept yet"
-        return name or f"<object {number}>"
+        try:
+            self._p_activate()
+        except Exception:  # noqa: BLE001 - an object that cannot be loaded still has a face, for the error about it
+            return f"<object {self._number()} that cannot be loaded>"
+        return self.__dict__.get("_name") or f"<object {self._number()}>"
+
+    def _number(self) -> str:
+        return f"0x{int.from_bytes(self._p_oid, 'big'):x}" if self._p_oid else "not kept yet"
 
 
 def _copy_of(method: Method) -> Method:

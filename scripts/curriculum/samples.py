@@ -49,8 +49,8 @@ FINDINGS = {
     "meaning": "the message has no clear meaning",
 }
 GENERIC = {
-    "int": "it amount value number some points units",
-    "float": "it amount value number some",
+    "int": "it amount value number some money money points units",
+    "float": "it amount value number some money",
     "text": "it text",
     "list": "item element entry it items elements list",
     "dict": "entry key it entries",
@@ -229,7 +229,7 @@ def weight(op: Operation) -> float:
     if op.calls:
         return base
     if op.known:
-        return 1.6 * base
+        return 0.8 * base
     return base * (3.0 if any(PROTECTED.fullmatch(wording) for wording in op.wordings) else 1.0)
 
 
@@ -363,7 +363,7 @@ def _draw(rng, operation, wording, unseen, shape, pairs, plain):
         kinds[letter], names[letter] = kind, name
         if kind == "list record":
             record = _record(rng, fields, unseen)
-            state[name] = _value(kind, rng, record)
+            state[name] = _value(kind, rng, rng.sample(record, len(record)))
         elif "keyof" in fields:
             word = kind.split(" ")[1]
             keys = list(dict.fromkeys(nouns.noun(rng, unseen, 0.7) for _ in range(rng.randint(1, 4))))
@@ -464,8 +464,9 @@ def _draw(rng, operation, wording, unseen, shape, pairs, plain):
         "examples": [],
     }
     linked = link(brief)
-    expected = set() if bare or op.calls else {name for letter, name in names.items() if letter in "XYZ"}
-    if not op.known and {slot.name for slot in linked.slots if slot.linked} != expected:
+    unnamed = bare or op.calls or op.known
+    expected = set() if unnamed else {name for letter, name in names.items() if letter in "XYZ"}
+    if {slot.name for slot in linked.slots if slot.linked} != expected:
         return None
     handles = {slot.name: slot.handle for slot in linked.slots}
     fields_of = {key: handle for handle, key, _ in linked.fields}
@@ -574,7 +575,7 @@ def _draw_refusal(rng, unseen):
     brief = copy.copy(base.brief)
     brief["selectors"] = dict(brief["selectors"])
     state, op = brief["slots"], base.operation
-    why = rng.choices(("meaning", "outside", "kind", "slot", "arguments", "choice"), (4, 3.5, 5, 2, 2, 1))[0]
+    why = rng.choices(("meaning", "outside", "kind", "slot", "arguments", "choice"), (5.5, 4.5, 5, 2, 2, 1))[0]
     target = next((slot.name for slot in base.linked.slots if slot.linked), None)
     if target is None:
         return None
@@ -619,6 +620,8 @@ def _draw_refusal(rng, unseen):
         }
     elif why == "slot":
         gone = target
+        if any(gone in words.split() for words in GENERIC.values()):
+            return None
         brief["slots"] = {name: value for name, value in state.items() if name != gone}
         if rng.random() < 0.3:
             brief["slots"][_slot_name("int", rng, unseen)] = 3
@@ -1007,7 +1010,7 @@ def lessons(rng: random.Random, mix: dict[str, float]):
     tasks, weights = list(mix), list(mix.values())
     while True:
         task = rng.choices(tasks, weights)[0]
-        share = 0.15 if task == "brick" else 0.05 if task == "alfred" else 0.0
+        share = 0.2 if task == "brick" else 0.05 if task == "alfred" else 0.0
         sample = draw_refusal(rng) if rng.random() < share else draw(rng)
         make = {"brick": lesson_plan_and_method, "alfred": lesson_audit, "robin": lesson_retell}[task]
         lesson = make(sample, rng)

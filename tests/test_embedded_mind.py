@@ -1,0 +1,116 @@
+"""The shipped mind: small, without a trace of the machine it was made on, and right about everyday messages."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from batos.mind import dialect
+from batos.mind.grammar import audit_grammar, method_grammar, plan_grammar, retell_grammar
+from scripts.curriculum.samples import Thing, compiled
+
+EMBEDDED = Path(dialect.__file__).parent / "embedded"
+ACCOUNT = {"owner": "Ada", "balance": 100}
+SHOP = {"stock": {"apple": 3, "pear": 5}, "guests": ["Ada", "Bo"], "savings": 50, "till": 20}
+MESSAGES = [
+    (ACCOUNT, "withdraw_balance", [30], 70),
+    (ACCOUNT, "withdraw_balance", [500], ValueError),
+    (ACCOUNT, "is_balance_above", [50], True),
+    (ACCOUNT, "upper_owner", [], "ADA"),
+    ({"zwirbel": 40}, "discounted_zwirbel", [10], 36),
+    ({"gnorfs": [3, 9, 4]}, "largest_gnorf", [], 9),
+    ({"gnorfs": [3, 9, 4]}, "gnorfs_above", [3], [9, 4]),
+    ({"plimsoll": "the cat sat"}, "words_in_plimsoll", [], 3),
+    (SHOP, "best_in_stock", [], "pear"),
+    (SHOP, "tally_in_stock", ["apple"], 4),
+    (SHOP, "add_guest", ["Cy"], 3),
+    (SHOP, "remove_guest", ["Zed"], ValueError),
+    (SHOP, "move_savings_to_till", [10], 30),
+]
+
+
+def test_the_files_are_small_and_name_no_machine():
+    files = [path for path in EMBEDDED.rglob("*") if path.is_file() and path.suffix != ".py"]
+    assert sum(path.stat().st_size for path in files) < 40e6
+    for path in files:
+        head = path.read_bytes()[:100_000].decode("utf-8", "replace")
+        assert not re.search(r"/(home|root|tmp|work|usr)/", head), path
+    for name in ("BRICK", "ALFRED", "ROBIN"):
+        config = json.loads((EMBEDDED / "experts" / name / "adapter_config.json").read_text())
+        assert config["base_model_name_or_path"] == "batos-embedded-1" and config["r"] <= 16
+
+
+@pytest.fixture(scope="module")
+def engine():
+    from batos.mind.engine import open_engine
+
+    return open_engine(EMBEDDED / "base", EMBEDDED / "experts")
+
+
+def said(engine, prompts, expert, grammars, most):
+    from batos.mind.engine import Limits
+
+    return [draft.text for draft in engine.generate(prompts, expert, grammars, Limits(max_tokens=most))]
+
+
+@pytest.fixture(scope="module")
+def written(engine):
+    """The methods the mind writes for MESSAGES, one greedy draft each."""
+    linked = [
+        dialect.link({"selector": name, "args": args, "slots": slots}) for slots, name, args, _ in MESSAGES
+    ]
+    texts = said(
+        engine,
+        [dialect.plan_prompt(one) for one in linked],
+        "BRICK",
+        [plan_grammar(one) for one in linked],
+        140,
+    )
+    plans = [dialect.parse_plan(text, one) for text, one in zip(texts, linked, strict=True)]
+    assert all(plan["can"] for plan in plans), plans
+    prompts = [dialect.method_prompt(one, plan) for one, plan in zip(linked, plans, strict=True)]
+    bodies = said(engine, prompts, "BRICK", [method_grammar(one) for one in linked], 220)
+    return linked, [dialect.parse_method(*each) for each in zip(bodies, linked, plans, strict=True)]
+
+
+def test_brick_writes_methods_for_nouns_it_never_saw(written):
+    for (slots, _, args, expected), source in zip(MESSAGES, written[1], strict=True):
+        thing = Thing(copy.deepcopy(slots))
+        if isinstance(expected, type):
+            with pytest.raises((ValueError, LookupError)):
+                compiled(source)(thing, *args)
+            assert {name: getattr(thing, name) for name in slots} == slots
+        else:
+            assert compiled(source)(thing, *args) == expected, source
+
+
+def test_what_is_out_of_reach_is_refused_with_a_reason(engine):
+    linked = [
+        dialect.link({"selector": selector, "slots": ACCOUNT})
+        for selector in ("frobnicate_balance", "translate_owner_to_french", "email_owner")
+    ]
+    texts = said(
+        engine,
+        [dialect.plan_prompt(one) for one in linked],
+        "BRICK",
+        [plan_grammar(one) for one in linked],
+        60,
+    )
+    for text, one in zip(texts, linked, strict=True):
+        plan = dialect.parse_plan(text, one)
+        assert not plan["can"] and plan["why"]
+
+
+def test_alfred_and_robin_speak_about_a_finished_method(engine, written):
+    linked, sources = written[0][0], written[1][0]
+    audit, told = said(
+        engine,
+        [dialect.audit_prompt(linked, sources), dialect.retell_prompt(linked, sources)],
+        ["ALFRED", "ROBIN"],
+        [audit_grammar(), retell_grammar(linked)],
+        140,
+    )
+    assert dialect.parse_audit(audit)["sound"] is True
+    assert "balance" in dialect.parse_retell(told, linked, sources)
