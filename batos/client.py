@@ -140,7 +140,9 @@ class Client(_Told):
     def __init__(self, endpoint: str = "tcp://127.0.0.1:5555", patience: float = 1.5):
         self.endpoint = endpoint
         self._patience = patience
-        self._context = zmq.Context()
+        # One context a process, never ended: a client of its own that nobody closed would, when it is collected,
+        # wait for ever in the end of its context.
+        self._context = zmq.Context.instance()
         self._idle: list[_Line] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -306,7 +308,7 @@ class AsyncClient(_Told):
 
         import zmq.asyncio
 
-        socket, monitor = _connect(zmq.asyncio.Context(), self.endpoint)
+        socket, monitor = _connect(zmq.asyncio.Context.shadow(zmq.Context.instance()), self.endpoint)
         try:
             event = await asyncio.wait_for(_next_event(monitor), self._patience)
             if event != _AWAKE:

@@ -155,6 +155,27 @@ def test_probes_of_python_itself_send_nothing(client, image):
     assert not image.heard
 
 
+def test_a_client_that_nobody_closed_is_collected_without_waiting(server):
+    """Python ends its garbage in any thread at any moment; the end of a context waits for its sockets."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORGOTTEN, server.endpoint], capture_output=True, text=True, timeout=20
+    )
+    assert done.stdout.split() == ["5", "collected"], done.stderr
+
+
+FORGOTTEN = """
+import gc, sys
+from batos import Client
+
+client = Client(sys.argv[1])
+print(client.send("account", "deposit", 5))
+client.loop = client  # as an exception that names its frame does
+del client
+gc.collect()
+print("collected")
+"""
+
+
 def test_nobody_at_the_endpoint_is_said_at_once(free_endpoint):
     began = time.monotonic()
     with pytest.raises(NobodyAwake, match=free_endpoint) as caught, Client(free_endpoint) as client:
