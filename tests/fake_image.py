@@ -14,9 +14,12 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
+import pytest
+
 from batos import errors
 from batos.config import Settings
 from batos.message import Message, Reply
+from batos.server import Server
 from batos.wire import describe
 
 DEPOSIT = "def deposit(self, amount):\n    self.balance = self.balance + amount\n    return self.balance\n"
@@ -190,3 +193,20 @@ class FakeImage:
             raise ValueError("an amount is a number")
         slots["balance"] += amount
         return slots["balance"]
+
+
+@pytest.fixture
+def image():
+    """A fake image; a test module takes this and `server` in by importing them."""
+    fake = FakeImage()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def server(image):
+    """A real door on the fake image, at a free port."""
+    served = Server(image, Settings(endpoint="tcp://127.0.0.1:*"))
+    served.start()
+    yield served
+    served.stop(grace=0.1)

@@ -20,24 +20,7 @@ from fake_image import DEPOSIT, FakeImage
 from batos import cli as command_line
 from batos import errors
 from batos.cli import VERBS, main
-from batos.config import Settings
 from batos.errors import AlreadyAwake, NobodyAwake
-from batos.server import Server
-
-
-@pytest.fixture
-def image():
-    fake = FakeImage()
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
-def server(image):
-    served = Server(image, Settings(endpoint="tcp://127.0.0.1:*"))
-    served.start()
-    yield served
-    served.stop(grace=0.1)
 
 
 @pytest.fixture

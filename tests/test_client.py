@@ -15,7 +15,7 @@ import time
 
 import pytest
 import zmq
-from fake_image import FakeImage
+from fake_image import image, server  # noqa: F401 - fixtures
 
 from batos import AsyncClient, Client
 from batos.client import Ref
@@ -32,21 +32,6 @@ from batos.errors import (
 )  # fmt: skip
 from batos.message import Message
 from batos.server import Server
-
-
-@pytest.fixture
-def image():
-    fake = FakeImage()
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
-def server(image):
-    served = Server(image, Settings(endpoint="tcp://127.0.0.1:*"))
-    served.start()
-    yield served
-    served.stop(grace=0.1)
 
 
 @pytest.fixture

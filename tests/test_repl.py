@@ -15,29 +15,12 @@ import sys
 import time
 
 import pytest
-from fake_image import FakeImage
+from fake_image import FakeImage, image, server  # noqa: F401 - fixtures
 
-from batos.config import Settings
 from batos.errors import BadRequest
 from batos.repl import Conversation, Line, incomplete, parse, readable, run
-from batos.server import Server
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-@pytest.fixture
-def image():
-    fake = FakeImage()
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
-def server(image):
-    served = Server(image, Settings(endpoint="tcp://127.0.0.1:*"))
-    served.start()
-    yield served
-    served.stop(grace=0.1)
 
 
 @pytest.fixture
@@ -321,7 +304,7 @@ def test_a_stop_from_elsewhere_ends_a_conversation_that_waits_for_a_key(tmp_path
     story = f"""if True:
         import os, signal, sys, threading, time
         sys.path.insert(0, {os.path.dirname(__file__)!r})
-        from fake_image import FakeImage
+        from fake_image import FakeImage, image, server  # noqa: F401 - fixtures
         from batos.repl import run
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import zmq
-from fake_image import FakeImage
+from fake_image import image  # noqa: F401 - fixtures
 
 from batos import Client
 from batos.config import Settings
@@ -23,13 +23,6 @@ from batos.message import Reply
 from batos.server import Server
 
 LIMIT = 100_000
-
-
-@pytest.fixture
-def image():
-    fake = FakeImage()
-    yield fake
-    fake.close()
 
 
 @pytest.fixture

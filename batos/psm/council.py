@@ -23,7 +23,8 @@ class Cluster:
 
     outcomes: list[dict[str, Any]]
     drafts: list[int] = field(default_factory=list)
-    weight: float = 0.0
+    votes: float = 0.0
+    weight: float = 0.0  # the votes, less where the audit found something
     objections: list[str] = field(default_factory=list)
 
 
@@ -35,10 +36,10 @@ def behaviour(outcome: dict[str, Any]) -> str:
     return json.dumps([kind, outcome.get("changes") or {}], sort_keys=True, default=repr)
 
 
-def clusters(outcomes: list[list[dict[str, Any]]], weights: list[float]) -> list[Cluster]:
+def clusters(outcomes: list[list[dict[str, Any]]], votes: list[float]) -> list[Cluster]:
     """Group drafts by behaviour, heaviest cluster first; a draft whose first trial is unknown votes for nothing.
 
-    outcomes[d][t] is what draft d did in trial t.  An unknown later trial agrees with anything.
+    outcomes[d][t] is what draft d did in trial t, votes[d] how many voices wrote it.  An unknown later trial agrees with anything.
     """
     found: list[Cluster] = []
     keys: list[list[str]] = []
@@ -49,10 +50,11 @@ def clusters(outcomes: list[list[dict[str, Any]]], weights: list[float]) -> list
         for cluster, key in zip(found, keys, strict=True):
             if all(a == b or "unknown" in (a, b) for a, b in zip(told, key, strict=True)):
                 cluster.drafts.append(index)
-                cluster.weight += weights[index]
+                cluster.votes += votes[index]
+                cluster.weight += votes[index]
                 break
         else:
-            found.append(Cluster(row, [index], weights[index]))
+            found.append(Cluster(row, [index], votes[index], votes[index]))
             keys.append(told)
     return sorted(found, key=lambda cluster: -cluster.weight)
 
@@ -95,4 +97,4 @@ def winner(found: list[Cluster]) -> tuple[Cluster | None, str]:
     share = best.weight / total if total else 0.0
     if share <= MAJORITY:
         return None, f"no majority: the largest of {len(found)} behaviours had {share:.0%} of the votes"
-    return best, f"{len(best.drafts)} drafts agree ({share:.0%} of the votes)"
+    return best, f"{best.votes:g} of {sum(each.votes for each in found):g} drafts behave alike"

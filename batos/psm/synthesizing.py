@@ -65,8 +65,7 @@ def weave_(self):
         },
         mission.deadline,
     )
-    weights = [float(len(candidates[source]["drafts"])) for source in sources]
-    found = council.clusters(outcomes, weights)
+    found = council.clusters(outcomes, [float(len(candidates[source]["drafts"])) for source in sources])
     for cluster in found:
         council.object_to(cluster, mission.plan, expected)
     audits = audit(self, at, [sources[cluster.drafts[0]] for cluster in found[:AUDITED]])
