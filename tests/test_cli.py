@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_image import DEPOSIT, FakeImage
+from fake_image import DEPOSIT, image, server  # noqa: F401 - fixtures
 
 from batos import cli as command_line
 from batos import errors

@@ -15,7 +15,7 @@ import sys
 import time
 
 import pytest
-from fake_image import FakeImage, image, server  # noqa: F401 - fixtures
+from fake_image import image, server  # noqa: F401 - fixtures
 
 from batos.errors import BadRequest
 from batos.repl import Conversation, Line, incomplete, parse, readable, run
@@ -304,7 +304,7 @@ def test_a_stop_from_elsewhere_ends_a_conversation_that_waits_for_a_key(tmp_path
     story = f"""if True:
         import os, signal, sys, threading, time
         sys.path.insert(0, {os.path.dirname(__file__)!r})
-        from fake_image import FakeImage, image, server  # noqa: F401 - fixtures
+        from fake_image import FakeImage
         from batos.repl import run
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
