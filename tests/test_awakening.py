@@ -331,3 +331,19 @@ def test_kill_9_in_the_middle_of_a_mission_leaves_no_half_of_it(awaken):
     image.start()
     assert image.said("send", "account", "balance") in (70, 100)
     assert image.said("send", "account", "withdraw_balance", 10) in (60, 90)
+
+
+def test_a_birth_killed_at_any_stage_is_completed_by_the_next_awakening(awaken, tmp_path):
+    for number, pause in enumerate((0.3, 0.45, 0.6, 0.8, 1.1)):
+        directory = tmp_path / f"cut{number}"
+        child = subprocess.Popen(
+            [sys.executable, "-m", "batos", "--image", str(directory), "--endpoint", "ipc://" + str(tmp_path / "s"),
+             "--no-repl"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(pause)
+        child.kill()
+        child.wait()
+        image = awaken(directory)
+        assert image.line["mind"] == "embedded"
+        assert {each["name"] for each in image.said("experts", "--json")} >= {"BRICK", "ALFRED", "ROBIN"}
+        assert image.stop() == 0

@@ -18,6 +18,7 @@ from ZODB.blob import Blob
 from batos.config import Settings
 from batos.errors import AlreadyAwake, Busy, Damaged, Deadline, NoSuchObject, ReadOnly
 from batos.image import DATA, LivingImage, changes
+from batos.image.storage import BIRTH
 from batos.objects import UvmObject, send
 from batos.objects.fuel import tick
 from batos.objects.genesis import genesis
@@ -63,6 +64,20 @@ def test_a_second_birth_changes_nothing(tmp_path):
     size = (tmp_path / "image" / DATA).stat().st_size
     open_image(tmp_path / "image").close()
     assert (tmp_path / "image" / DATA).stat().st_size == size
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty file", "a head"])
+def test_a_birth_that_was_cut_short_is_completed(tmp_path, left):
+    open_image(tmp_path / "whole").close()
+    directory = tmp_path / "image"
+    directory.mkdir()
+    (directory / BIRTH).touch()
+    if left != "nothing":
+        head = (tmp_path / "whole" / DATA).read_bytes()[:4]
+        (directory / DATA).write_bytes(head if left == "a head" else b"")
+    with open_image(directory) as image:
+        assert image.newborn and image.run("look", lambda root: repr(root["lobby"])) == "lobby"
+    assert not (directory / BIRTH).exists()
 
 
 def test_turns_that_wait_share_a_commit_and_one_that_fails_takes_back_only_its_own(image):

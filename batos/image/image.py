@@ -35,7 +35,7 @@ from ZODB.serialize import referencesf
 from ZODB.utils import p64
 
 from batos.errors import BatosError, Busy, Deadline, Internal, NoSuchObject, ReadOnly
-from batos.image.storage import BLOBS, exists, open_storage
+from batos.image.storage import BLOBS, end_birth, in_birth, open_storage
 from batos.objects import Activation, UvmObject, activated
 from batos.objects.fuel import Limit, OutOfFuel, spend
 from batos.objects.lookup import LeftTurn
@@ -171,8 +171,8 @@ class LivingImage:
         Raises `AlreadyAwake` and `Damaged`.
         """
         directory = Path(directory)
-        newborn = not exists(directory)
         storage = open_storage(directory)
+        newborn = in_birth(directory)
         try:
             db = DB(storage, cache_size=settings.cache_objects, large_record_size=1 << 26)
             image = cls(directory, db, settings, judge)
@@ -184,6 +184,8 @@ class LivingImage:
             if birth is not None:
                 with image.turn("awakening", who="batos") as root:
                     birth(root)
+            if newborn:
+                end_birth(directory)
         except BaseException:
             image.close()
             raise

@@ -20,6 +20,7 @@ from batos.errors import AlreadyAwake, Damaged
 DATA = "live_image.fs"
 BLOBS = "live_image.fs.blob"
 AWAKE = "awake.json"
+BIRTH = "live_image.fs.birth"  # stands while an image is being born: what is there then may be incomplete
 
 
 def _sync(path: str | Path) -> None:
@@ -48,6 +49,17 @@ def exists(directory: Path) -> bool:
     return (directory / DATA).exists()
 
 
+def in_birth(directory: Path) -> bool:
+    """Is an image in `directory` being born, or was its birth cut short?"""
+    return (directory / BIRTH).exists()
+
+
+def end_birth(directory: Path) -> None:
+    """The image is whole: from now on a missing or empty data file is damage."""
+    (directory / BIRTH).unlink(missing_ok=True)
+    _sync(directory)
+
+
 def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
     """The storage of the image in `directory`, made if nothing has been there.
 
@@ -55,7 +67,9 @@ def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
     or is missing where other files say that an image has been.
     """
     data, blobs = directory / DATA, directory / BLOBS
-    if not data.exists():
+    if in_birth(directory):
+        pass  # a birth was cut short; opening completes it
+    elif not data.exists():
         if read_only:
             raise Damaged(f"there is no image in {directory}", hint="give birth to one: python -m batos awaken")
         remains = [name for name in (f"{DATA}.old", f"{DATA}.pack") if (directory / name).exists()]
@@ -67,6 +81,8 @@ def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
                 f"python -m batos --image OTHER awaken",
             )
         directory.mkdir(parents=True, exist_ok=True)
+        (directory / BIRTH).touch()
+        _sync(directory)
     elif data.stat().st_size == 0:
         raise Damaged(f"{data} is empty: it is no image any more", hint="restore it from a copy, or move it away")
     try:

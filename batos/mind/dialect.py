@@ -167,6 +167,18 @@ COMPOSITION_WORDS = frozenset(
     "twice thrice times all each every many and then repeatedly again for with them two three".split()
 )
 
+# Slots that are meant without being named come first, in this order, when a message names none.
+_RANK = {
+    name: rank
+    for rank, name in enumerate(
+        "width length height breadth depth side radius first_name last_name name owner nickname price unit_price "
+        "revenue income sales cost costs expenses spending quantity amount distance miles time hours duration "
+        "mass weight volume celsius temperature fahrenheit age birth_year year_of_birth guests members items "
+        "players passengers capacity seats places start_date start begin end_date end finish balance "
+        "account_balance".split()
+    )
+}
+
 _IRREGULAR = {
     "people": "person",
     "children": "child",
@@ -381,7 +393,10 @@ def link(brief: Mapping) -> LinkedBrief:
     spans = _spans(words, list(state)) if not calls else {}
     in_order = [name for _, name in sorted(spans.items())]
     named = list(dict.fromkeys(in_order))
-    shown = (named + [name for name in state if name not in named])[:SLOTS_SHOWN]
+    others = [name for name in state if name not in named]
+    if not named:  # `area` names no slot, but means width before height before any other
+        others.sort(key=lambda name: _RANK.get(name, len(_RANK)))
+    shown = (named + others)[:SLOTS_SHOWN]
     slots = tuple(Slot(f"§{i}", name, kind_of(state[name]), name in named) for i, name in enumerate(shown))
 
     fields, free = (
