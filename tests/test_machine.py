@@ -70,6 +70,23 @@ def test_a_persons_example_outweighs_any_majority():
     assert best is None, "the four agree on what the example contradicts, the one alone is no majority"
 
 
+def test_an_unsound_finding_stops_a_majority_unless_a_persons_example_came_out():
+    unsound = {"sound": False, "finding": "it adds"}
+    (cluster,) = council.clusters([[ran(1), ran(2)]], [5])
+    council.object_to(cluster, {"kind": "read"}, {}, unsound)
+    best, why = council.winner([cluster])
+    assert best is None and "it adds" in why
+    (cluster,) = council.clusters([[ran(1), ran(2)]], [5])
+    council.object_to(cluster, {"kind": "read"}, {1: {"result": 2}}, unsound)
+    assert council.winner([cluster])[0] is cluster
+
+
+def test_a_changer_that_could_never_change_is_not_held_against_it():
+    (cluster,) = council.clusters([[{"error": "KeyError", "message": "", "changes": {}}]], [5])
+    council.object_to(cluster, {"kind": "change"}, {})
+    assert council.winner([cluster])[0] is cluster
+
+
 def test_only_a_clear_majority_wins():
     found = council.clusters([[ran(1)], [ran(1)], [ran(2)], [ran(3)]], [1, 1, 1, 1])
     assert council.winner(found)[0] is None

@@ -205,7 +205,7 @@ def test_one_slip_of_the_keyboard_is_no_mission_unless_it_is_asked_for(system, s
     send("account", "define", "def deposit(self, amount):\n    self.balance += amount\n    return self.balance")
     reply = send("account", "depozit", 5)
     assert reply.error.code == "not_understood" and reply.error.near == ["deposit"] and mind.calls == 0
-    mind.enqueue(plan=plan("change"), method="self.§0 += ¢0\nreturn self.§0")
+    mind.enqueue(plan=plan("change"), method="self.balance += ¢0\nreturn self.balance")
     assert send("account", "depozit", 5, miss="mission").result == 105
 
 

@@ -2,8 +2,8 @@
 
 Every draft has run in rehearsal on the actual message and on generated states and arguments.  Those
 that did the same everywhere form a cluster; the conventions, a person's examples and ALFRED's audit
-weigh on whole clusters; the largest clear majority wins, and without one there is no winner: it is
-better to refuse than to install what is wrong.  Pure functions over plain data.
+may object to a cluster; the largest clear majority without an objection wins, and without one there
+is no winner: it is better to refuse than to install what is wrong.  Pure functions over plain data.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-# Whose draft it is says how far its error is likely to be shared: drafts of one voice err together.
 MAJORITY = 0.5
-UNSOUND = 0.5  # weight of a cluster that the audit calls unsound
 
 
 @dataclass(slots=True)
@@ -24,7 +22,6 @@ class Cluster:
     outcomes: list[dict[str, Any]]
     drafts: list[int] = field(default_factory=list)
     votes: float = 0.0
-    weight: float = 0.0  # the votes, less where the audit found something
     objections: list[str] = field(default_factory=list)
 
 
@@ -51,18 +48,20 @@ def clusters(outcomes: list[list[dict[str, Any]]], votes: list[float]) -> list[C
             if all(a == b or "unknown" in (a, b) for a, b in zip(told, key, strict=True)):
                 cluster.drafts.append(index)
                 cluster.votes += votes[index]
-                cluster.weight += votes[index]
                 break
         else:
-            found.append(Cluster(row, [index], votes[index], votes[index]))
+            found.append(Cluster(row, [index], votes[index]))
             keys.append(told)
-    return sorted(found, key=lambda cluster: -cluster.weight)
+    return sorted(found, key=lambda cluster: -cluster.votes)
 
 
-def object_to(cluster: Cluster, plan: dict[str, Any], expected: dict[int, dict[str, Any]]) -> None:
-    """Write down what speaks against a cluster: conventions of the contract and the person's examples.
+def object_to(
+    cluster: Cluster, plan: dict[str, Any], expected: dict[int, dict[str, Any]], audit: dict[str, Any] | None = None
+) -> None:
+    """Write down what speaks against a cluster: the conventions of the contract, the person's examples, the audit.
 
     expected  trial index -> `{"result": ...}` that a person said must come out
+    audit     ALFRED's `{"sound": bool or None, "finding"}`; a person's examples that come out outweigh it
     """
     kind = plan.get("kind")
     for index, outcome in enumerate(cluster.outcomes):
@@ -79,10 +78,11 @@ def object_to(cluster: Cluster, plan: dict[str, Any], expected: dict[int, dict[s
             cluster.objections.append(f"it raises {outcome['error']}")
         if index in expected and outcome.get("result", ...) != expected[index]["result"]:
             cluster.objections.append(f"the example {expected[index]} comes out as {outcome}")
-    if kind == "change" and not any(o.get("changes") for o in cluster.outcomes) and not any(
-        "unknown" in o for o in cluster.outcomes
-    ):
+    answered = [outcome for outcome in cluster.outcomes if "result" in outcome]
+    if kind == "change" and answered and not any(outcome.get("changes") for outcome in answered):
         cluster.objections.append("a changer that changes nothing")
+    if audit and audit["sound"] is False and not expected:
+        cluster.objections.append(f"ALFRED says: {audit['finding']}")
     cluster.objections = list(dict.fromkeys(cluster.objections))
 
 
@@ -92,9 +92,9 @@ def winner(found: list[Cluster]) -> tuple[Cluster | None, str]:
     if not standing:
         reasons = sorted({reason for cluster in found for reason in cluster.objections})
         return None, "; ".join(reasons[:3]) or "no draft ran"
-    total = sum(cluster.weight for cluster in found)
-    best = max(standing, key=lambda cluster: cluster.weight)
-    share = best.weight / total if total else 0.0
+    total = sum(cluster.votes for cluster in found)
+    best = max(standing, key=lambda cluster: cluster.votes)
+    share = best.votes / total if total else 0.0
     if share <= MAJORITY:
         return None, f"no majority: the largest of {len(found)} behaviours had {share:.0%} of the votes"
-    return best, f"{best.votes:g} of {sum(each.votes for each in found):g} drafts behave alike"
+    return best, f"{best.votes:g} of {total:g} drafts behave alike"

@@ -2,8 +2,8 @@
 
 Each draft passes the guardian, then all that passed run in the walled child on the actual message
 and on generated states and arguments; equal behaviour is one cluster (`council`).  ALFRED audits the
-heaviest clusters, ROBIN tells each in a sentence; a clear majority wins, otherwise the voices draft
-again, at most `rounds` times.
+largest clusters, ROBIN tells each in a sentence; a clear majority that nobody objects to wins,
+otherwise the voices draft again, at most `rounds` times.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SOURCE = '''def _process_synthesis_(self):
 META_PROMPT = dialect.AUDIT_META
 ROUNDS = 2
 TRIALS = 10
-AUDITED = 2  # clusters; more cost a second each and never won in measurement
+AUDITED = 2  # clusters; of five drafts no third one can have the majority
 TOKENS = 60
 REHEARSAL_SECONDS = 1.0
 
@@ -66,12 +66,9 @@ def weave_(self):
         mission.deadline,
     )
     found = council.clusters(outcomes, [float(len(candidates[source]["drafts"])) for source in sources])
-    for cluster in found:
-        council.object_to(cluster, mission.plan, expected)
     audits = audit(self, at, [sources[cluster.drafts[0]] for cluster in found[:AUDITED]])
-    for cluster, audited in zip(found, audits, strict=False):
-        if audited["sound"] is False:
-            cluster.weight *= council.UNSOUND
+    for number, cluster in enumerate(found):
+        council.object_to(cluster, mission.plan, expected, audits[number] if number < len(audits) else None)
     best, why = council.winner(found)
     mission.why = why
     describe(mission, sources, candidates, found, audits)
@@ -193,7 +190,7 @@ def describe(mission: Any, sources: list[str], candidates: dict, found: list, au
             for each in candidates[sources[index]]["drafts"]:
                 mission.drafts[each] |= {
                     "cluster": number,
-                    "weight": cluster.weight,
+                    "votes": cluster.votes,
                     "objections": cluster.objections,
                     "audit": audits[number] if number < len(audits) else None,
                 }
