@@ -85,6 +85,7 @@ def test_the_method_keeps_who_wrote_it_and_why(system, send, mind):
     source = send("account", "source", "withdraw_balance").result
     assert source.count("self._p_changed = True") >= 2 and source.startswith("def withdraw_balance(self, amount):")
     told = send("kernel", "mission", mission).result
+    assert b"mission_brief" not in (system.settings.image / DATA).read_bytes(), "the cycle is not kept"
     assert [each["state"] for each in told["states"]] == ["IDLE", "DECOMPOSING", "DELEGATING", "SYNTHESIZING", "COMPLETE"]
     events = [json.loads(line) for line in (system.settings.image / "metacognition.jsonl").read_text().splitlines()]
     kinds = {each["event_type"] for each in events if each["cycle_id"] == mission}
@@ -316,3 +317,16 @@ def test_an_object_among_slots_and_arguments_stays_itself_in_rehearsal(system, s
     reply = send("account", "coins_with", {"$ref": "friend"})
     assert reply.error is None, str(reply.error)
     assert reply.result == 6
+
+
+def test_who_asks_again_after_a_cancel_gets_a_mission_of_their_own(system, send, mind):
+    teach_withdraw(mind)
+    mind.gate.clear()
+    first = system.kernel.submit(Message("account", "withdraw_balance", [30]))
+    mind.thinking.wait(5)
+    (row,) = send("kernel", "missions").result
+    system.kernel.cancel(row["id"])
+    again = system.kernel.submit(Message("account", "withdraw_balance", [30]))
+    mind.gate.set()
+    assert first.result(10).error.code == "cancelled"
+    assert again.result(10).result == 70

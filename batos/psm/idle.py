@@ -1,7 +1,7 @@
 """IDLE: a mission is opened.  Entry: a miss with a brief.  Exit: opened.
 
-The scratch area `_tmp_synthesis_data` begins here; it lives in the mission's own transaction and is
-gone with the cycle, after COMPLETE as after FAILED.
+The scratch area `_tmp_synthesis_data` begins here; it lives in the mission's cycle, which nothing in
+the image reaches, and is gone with it, after COMPLETE as after FAILED.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Orchestrator:
         """
         with self._lock:
             mission = self._pending.get(miss.key)
-            if mission is not None:
+            if mission is not None and not mission.cancelled.is_set():
                 self._callbacks[mission.id].append(ended)
                 return mission
             if self._stopping or len(self._pending) >= self._settings.missions_waiting:
@@ -190,10 +190,9 @@ class Orchestrator:
                 mission, root, receiver, self._think(mission), self._rehearse, self._judge, self._journal,
                 self._model,
             )  # fmt: skip
-            cycle = UvmObject()
+            cycle = UvmObject()  # never added to the connection, and nothing reaches it: it is not kept
             cycle.mission_brief = mission.miss.selector
             cycle.target = receiver
-            root.connection.add(cycle)
             try:
                 self._step(mission, cycle, at, root)
             except BaseException as exc:  # noqa: BLE001 - whatever broke, the thought is erased
@@ -226,8 +225,6 @@ class Orchestrator:
                 mission=mission.id,
                 hint=f"write it yourself: python -m batos define {mission.miss.path or mission.miss.oid} FILE",
             )
-        # The cycle ends with its transaction; nothing reaches it, so nothing of it is kept.
-        cycle._tmp_synthesis_data = Dict()
 
     def _check(self, mission: Mission) -> None:
         if mission.cancelled.is_set():
@@ -295,7 +292,8 @@ class Orchestrator:
         self._journal.note(mission.id, "FINAL_OUTCOME", final_outcome=mission.state, why=mission.why,
                            seconds=round(mission.seconds, 6), method=(mission.chosen or {}).get("source"))  # fmt: skip
         with self._lock:
-            self._pending.pop(mission.miss.key, None)
+            if self._pending.get(mission.miss.key) is mission:  # a cancelled one may have a successor
+                del self._pending[mission.miss.key]
             self._ended[mission.id] = mission
             while len(self._ended) > RECORDS_KEPT:
                 del self._ended[next(iter(self._ended))]
