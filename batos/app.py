@@ -62,8 +62,13 @@ def birth(root: Root) -> None:
     genesis(
         root,
         (
-            incarnation.birth, personas.birth, orchestrator.birth, catalog.catalog, metrics.system_metrics,
-            audits.alfred_part, primitives_birth,
+            incarnation.birth,
+            personas.birth,
+            orchestrator.birth,
+            catalog.catalog,
+            metrics.system_metrics,
+            audits.alfred_part,
+            primitives_birth,
         ),
     )
 
@@ -169,7 +174,9 @@ class System:
     def close(self) -> None:
         """Stop the parts, the last one started first; one that fails to stop does not keep the others awake."""
         global _system
-        with contextlib.ExitStack() as parts:  # runs in the reverse of this order, whatever any of them raises
+        with (
+            contextlib.ExitStack() as parts
+        ):  # runs in the reverse of this order, whatever any of them raises
             parts.callback(self.rehearsal.stop)
             parts.callback(self.journal.close)
             parts.callback(self.image.close)
@@ -205,8 +212,14 @@ class System:
         def versions(root: Root) -> list[dict[str, Any]]:
             obj = root.resolve(path)
             if selector is not None:
-                return plain([{"selector": selector, **each} for each in method_of(obj, selector).told_versions()])
-            methods = [value for _, value in obj._own_slots() if isinstance(value, Method) and value.primitive is None]
+                return plain(
+                    [{"selector": selector, **each} for each in method_of(obj, selector).told_versions()]
+                )
+            methods = [
+                value
+                for _, value in obj._own_slots()
+                if isinstance(value, Method) and value.primitive is None
+            ]
             told = [{"selector": m.selector, **each} for m in methods for each in m.told_versions()]
             return plain(sorted(told, key=lambda each: each["time"]))
 
@@ -228,7 +241,10 @@ class System:
 
     def _tally(self) -> None:
         """Hand the image's counts since the last time to the metrics."""
-        for kind, count in (("transaction_commits", self.image.commits), ("transaction_aborts", self.image.aborts)):
+        for kind, count in (
+            ("transaction_commits", self.image.commits),
+            ("transaction_aborts", self.image.aborts),
+        ):
             self.metrics.tally(kind, count - self._tallied.get(kind, 0))
             self._tallied[kind] = count
 
@@ -241,11 +257,17 @@ class System:
 
     def stage(self, paths: list[str] | None = None) -> dict[str, Any]:
         """Take adapters in, by default those of the staging folder."""
-        staged = incarnation.stage_experts(self.image, [Path(each) for each in paths or [self.settings.staging]])
+        staged = incarnation.stage_experts(
+            self.image, [Path(each) for each in paths or [self.settings.staging]]
+        )
         self.mind.refresh([each.name for each in staged if each.outcome in ("ingested", "replaced")])
         return {
             "staged": [each.name for each in staged if each.outcome != "refused"],
-            "refused": [{"path": str(each.path), "reason": each.reason} for each in staged if each.outcome == "refused"],
+            "refused": [
+                {"path": str(each.path), "reason": each.reason}
+                for each in staged
+                if each.outcome == "refused"
+            ],
         }
 
     # -- what the parts are handed -------------------------------------------------------------------
@@ -298,7 +320,9 @@ def awaken(settings: Settings, talk: Callable[..., Any] | None = None, json_line
         server = Server(system.kernel, settings)
         server.start()
         stop = threading.Event()
-        system.kernel.services["stop"] = lambda: stop.set() or {"pid": os.getpid(), "image": str(settings.image)}
+        system.kernel.services["stop"] = lambda: (
+            stop.set() or {"pid": os.getpid(), "image": str(settings.image)}
+        )
         system.kernel.services["describe"] = partial(_describe, settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

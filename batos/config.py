@@ -59,7 +59,16 @@ _KINDS = {"image": Path, "staging": Path}
 def _convert(name: str, default: Any, value: Any, source: str) -> Any:
     kind = _KINDS.get(name, type(default))
     if kind is bool and isinstance(value, str):
-        words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+        words = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
         if value.lower() in words:
             return words[value.lower()]
         raise BadRequest(f"{source}: {name} wants true or false, not {value!r}")

@@ -18,7 +18,16 @@ from batos import __version__
 from batos.mind import incarnation
 
 OBJECTS_READ = 20_000  # more are sampled, so that the check ends in seconds
-PACKAGES = ("ZODB", "persistent", "torch", "transformers", "peft", "llguidance", "sentence-transformers", "pyzmq")
+PACKAGES = (
+    "ZODB",
+    "persistent",
+    "torch",
+    "transformers",
+    "peft",
+    "llguidance",
+    "sentence-transformers",
+    "pyzmq",
+)
 
 CHECKS: list[Callable[[Any], tuple[str, str]]] = []
 
@@ -60,10 +69,18 @@ def versions(system: Any) -> tuple[str, str]:
 def image(system: Any) -> tuple[str, str]:
     """Image: every record can be loaded (the first ones of a large image)."""
     facts = system.image.facts()
-    bad = system.image.run("doctor reads", lambda root: system.image.unreadable(root, OBJECTS_READ), who="doctor")
+    bad = system.image.run(
+        "doctor reads", lambda root: system.image.unreadable(root, OBJECTS_READ), who="doctor"
+    )
     if bad:
-        return "fail", f"{len(bad)} objects cannot be loaded: {', '.join(bad[:5])}; restore a copy of the image"
-    return "ok", f"{facts['objects']} objects, {facts['data_bytes'] / 1e6:.1f} MB, blobs {facts['blob_bytes'] / 1e6:.1f} MB"
+        return (
+            "fail",
+            f"{len(bad)} objects cannot be loaded: {', '.join(bad[:5])}; restore a copy of the image",
+        )
+    return (
+        "ok",
+        f"{facts['objects']} objects, {facts['data_bytes'] / 1e6:.1f} MB, blobs {facts['blob_bytes'] / 1e6:.1f} MB",
+    )
 
 
 @check
@@ -72,7 +89,10 @@ def disk(system: Any) -> tuple[str, str]:
     free = shutil.disk_usage(system.settings.image).free
     reserve = system.settings.disk_reserve_bytes
     if free < reserve:
-        return "fail", f"{free / 1e6:.0f} MB free, less than the reserve of {reserve / 1e6:.0f} MB: nothing can be changed"
+        return (
+            "fail",
+            f"{free / 1e6:.0f} MB free, less than the reserve of {reserve / 1e6:.0f} MB: nothing can be changed",
+        )
     if free < 10 * reserve:
         return "warn", f"only {free / 1e6:.0f} MB free"
     return "ok", f"{free / 1e9:.1f} GB free"
@@ -128,7 +148,9 @@ def embedder(system: Any) -> tuple[str, str]:
 def wall(system: Any) -> tuple[str, str]:
     """Wall: what this machine's kernel enforces around generated code."""
     enforced = system.rehearsal.wall
-    told = ", ".join(f"{name} {'yes' if value is True else value or 'no'}" for name, value in enforced.items())
+    told = ", ".join(
+        f"{name} {'yes' if value is True else value or 'no'}" for name, value in enforced.items()
+    )
     if not enforced.get("seccomp"):
         if system.settings.unwalled:
             return "warn", f"no seccomp, and the settings let generated code run all the same: {told}"
@@ -141,5 +163,8 @@ def door(system: Any) -> tuple[str, str]:
     """Door: who may speak."""
     endpoint = system.settings.endpoint
     if endpoint.startswith("tcp"):
-        return "ok", f"{endpoint}: every user of this machine is the owner; ipc:// in a folder of your own is yours alone"
+        return (
+            "ok",
+            f"{endpoint}: every user of this machine is the owner; ipc:// in a folder of your own is yours alone",
+        )
     return "ok", f"{endpoint}: whoever can open that file is the owner"

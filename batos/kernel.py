@@ -26,7 +26,16 @@ from typing import Any
 from BTrees.OOBTree import OOBTree
 
 from batos.errors import (
-    BadRequest, BatosError, Busy, Cancelled, Conflict, Deadline, Internal, MethodError, NoSuchObject, NotUnderstood,
+    BadRequest,
+    BatosError,
+    Busy,
+    Cancelled,
+    Conflict,
+    Deadline,
+    Internal,
+    MethodError,
+    NoSuchObject,
+    NotUnderstood,
     WrongArguments,
 )  # fmt: skip
 from batos.image import Done, LivingImage, Root
@@ -107,7 +116,9 @@ class Kernel:
         now = time.monotonic()
         limit = message.timeout if message.timeout is not None else WAIT_FOR_TURN
         if message.to == "kernel" and message.send in UNLIMITED:
-            limit = float("inf")  # once begun they cannot be undone, and `deadline` must mean that nothing was done
+            limit = float(
+                "inf"
+            )  # once begun they cannot be undone, and `deadline` must mean that nothing was done
         waiter = _Waiter(message, Future(), now, now + limit)
         self._count += 1
         try:
@@ -133,7 +144,9 @@ class Kernel:
         while self._waiting and time.monotonic() < end:
             time.sleep(0.01)
         for waiter in list(self._waiting.values()):
-            self._fail(waiter, Cancelled("the image is going to sleep; nothing was done", hint="send it again later"))
+            self._fail(
+                waiter, Cancelled("the image is going to sleep; nothing was done", hint="send it again later")
+            )
 
     def _begin(self, waiter: _Waiter) -> None:
         message = waiter.message
@@ -142,7 +155,9 @@ class Kernel:
         if len(self._waiting) >= self._settings.max_waiting:
             raise Busy(f"{len(self._waiting)} messages are waiting", hint="send it again in a while")
         if not message.send.isidentifier() or keyword.iskeyword(message.send):
-            raise BadRequest(f"{message.send!r} is not a selector: use letters, digits and '_', no digit first")
+            raise BadRequest(
+                f"{message.send!r} is not a selector: use letters, digits and '_', no digit first"
+            )
         with self._lock:
             self._waiting[id(waiter)] = waiter
         if waiter.deadline != float("inf"):
@@ -162,12 +177,16 @@ class Kernel:
         with self._lock:
             if waiter.answered:
                 return
-            waiter.turn = self._image.submit(why, partial(self._perform, message), message.who, deadline=waiter.deadline)
+            waiter.turn = self._image.submit(
+                why, partial(self._perform, message), message.who, deadline=waiter.deadline
+            )
         waiter.turn.add_done_callback(partial(self._turned, waiter))
 
     def _perform(self, message: Message, root: Root) -> Any:
         """One message inside its turn; answers its result as plain data."""
-        receiver = root.by_oid(message.to["oid"]) if isinstance(message.to, dict) else root.resolve(message.to)
+        receiver = (
+            root.by_oid(message.to["oid"]) if isinstance(message.to, dict) else root.resolve(message.to)
+        )
         args = [_live(each, root) for each in message.args]
         kw = {name: _live(value, root) for name, value in message.kw.items()}
         try:
@@ -178,7 +197,9 @@ class Kernel:
         except (BatosError, Elsewhere):
             raise
         except NotPlain as exc:
-            raise MethodError(f"{message.send!r} of {receiver!r} answered what cannot be told: {exc}") from exc
+            raise MethodError(
+                f"{message.send!r} of {receiver!r} answered what cannot be told: {exc}"
+            ) from exc
         except (Exception, RecursionError) as exc:
             raise _method_error(exc, receiver, message.send) from exc
         if message.idem is not None:
@@ -222,7 +243,9 @@ class Kernel:
 
     def _begin_elsewhere(self, waiter: _Waiter, work: Callable[[], Any]) -> None:
         # Daemons, because a document that takes minutes to read must not keep a sleeping image's process alive.
-        threading.Thread(target=self._do_elsewhere, args=(waiter, work), name="elsewhere", daemon=True).start()
+        threading.Thread(
+            target=self._do_elsewhere, args=(waiter, work), name="elsewhere", daemon=True
+        ).start()
 
     def _do_elsewhere(self, waiter: _Waiter, work: Callable[[], Any]) -> None:
         try:
@@ -408,7 +431,8 @@ class Kernel:
         service = self.services.get(message.send)
         if service is None:
             raise NotUnderstood(
-                f"kernel did not understand {message.send!r}", hint=f"it answers {', '.join(sorted(self.services))}"
+                f"kernel did not understand {message.send!r}",
+                hint=f"it answers {', '.join(sorted(self.services))}",
             )
         work = partial(service, *message.args, **message.kw)
         if message.send in self._quick:
@@ -432,9 +456,9 @@ class Kernel:
         running = {each.id: each.headline() for each in self._orchestrator.running()}
         kept = {each["id"]: each for each in self._image.run("missions", lambda root: _plain_records(root))}
         wanted = ("id", "to", "send", "state", "since", "seconds", "why")
-        return [{name: each.get(name) for name in wanted} for key, each in kept.items() if key not in running] + list(
-            running.values()
-        )
+        return [
+            {name: each.get(name) for name in wanted} for key, each in kept.items() if key not in running
+        ] + list(running.values())
 
     def _mission(self, mission_id: str) -> dict[str, Any]:
         mission = self._orchestrator.find(mission_id)
@@ -442,7 +466,9 @@ class Kernel:
             return json.loads(json.dumps(mission.told(), default=repr))
         kept = self._image.run("mission", lambda root: _plain_records(root, mission_id))
         if not kept:
-            raise NoSuchObject(f"there is no mission {mission_id!r}", hint="list them with: python -m batos missions")
+            raise NoSuchObject(
+                f"there is no mission {mission_id!r}", hint="list them with: python -m batos missions"
+            )
         return kept[-1]
 
 

@@ -79,4 +79,14 @@ class ScriptedMind:
 
 def plan(kind, slots=("§0",), args=("amount",), do="do it", answer="the new value", **more):
     """A plan as the mind writes it."""
-    return json.dumps({"can": True, "kind": kind, "slots": list(slots), "args": list(args), "do": do, **more, "answer": answer})
+    return json.dumps(
+        {
+            "can": True,
+            "kind": kind,
+            "slots": list(slots),
+            "args": list(args),
+            "do": do,
+            **more,
+            "answer": answer,
+        }
+    )

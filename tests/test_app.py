@@ -30,7 +30,9 @@ system.close()
 
 
 def test_torch_is_not_there_before_the_awake_line(image_dir):
-    done = subprocess.run([sys.executable, "-c", QUIET, str(image_dir)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET, str(image_dir)], capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.strip() == "[]", done.stderr
 
 
@@ -73,7 +75,9 @@ def test_every_record_of_the_image_is_of_a_known_kind(image_dir):
     try:
         system.incarnate()
         mind.enqueue(plan=plan("change"), method="self.§0 -= ¢0\nreturn self.§0")
-        system.kernel.send(Message("lobby", "clone", [], {"called": "account", "balance": 1, "tags": [{"a": [1]}]}))
+        system.kernel.send(
+            Message("lobby", "clone", [], {"called": "account", "balance": 1, "tags": [{"a": [1]}]})
+        )
         system.kernel.send(Message("account", "withdraw_balance", [1]))
 
         def classes(root):

@@ -26,7 +26,9 @@ system_metrics_obj""".split()
 def test_a_stranger_sends_a_message_nobody_taught_and_it_is_understood_for_ever(awaken):
     image = awaken()
     assert image.line["event"] == "awake" and image.line["born"] is True and image.line["mind"] == "embedded"
-    assert image.said("send", "lobby", "clone", "-k", "called=account", "-k", "balance=100", "-k", "owner=Ada")
+    assert image.said(
+        "send", "lobby", "clone", "-k", "called=account", "-k", "balance=100", "-k", "owner=Ada"
+    )
     first = image.said("--json", "send", "account", "withdraw_balance", 30)
     assert first["result"] == 70 and first["mission"] and first["tid"]
     again = image.said("--json", "send", "account", "withdraw_balance", 30)
@@ -83,7 +85,9 @@ def test_every_name_of_the_design_is_there_and_describes_itself(awake):
             assert image.send(name, "describe")["object"]["path"] == name
         for state in ("IDLE", "DECOMPOSING", "DELEGATING", "SYNTHESIZING", "COMPLETE", "FAILED"):
             assert image.send(f"psm_prototypes_obj.{state}", "name") == state
-            assert "def _process_synthesis_" in image.send(f"psm_prototypes_obj.{state}", "source", "_process_synthesis_")
+            assert "def _process_synthesis_" in image.send(
+                f"psm_prototypes_obj.{state}", "source", "_process_synthesis_"
+            )
         assert {each["name"] for each in image.send("kernel", "experts")} >= {"BRICK", "ALFRED", "ROBIN"}
 
 
@@ -91,7 +95,9 @@ def test_an_expert_is_activated_by_a_message(awake):
     with awake.client() as image:
         assert image.send("memory_manager_obj", "activate_expert_", "brick") is True
         assert image.send("memory_manager_obj", "activate_expert_", "NOBODY") is False
-        assert next(each for each in image.send("kernel", "experts") if each["name"] == "BRICK")["tier"] == "hot"
+        assert (
+            next(each for each in image.send("kernel", "experts") if each["name"] == "BRICK")["tier"] == "hot"
+        )
 
 
 def test_a_person_teaches_a_method_and_takes_it_back(awake, tmp_path):
@@ -133,7 +139,11 @@ def test_a_method_that_never_ends_is_ended_and_everybody_else_goes_on(awaken):
     image = awaken(None, BATOS_TURN_SECONDS="1.5")
     with image.client() as client:
         client.send("lobby", "clone", called="loop", n=1)
-        client.send("loop", "define", "def spin(self):\n    self.n = 2\n    while self.n:\n        pass\n    return self.n")
+        client.send(
+            "loop",
+            "define",
+            "def spin(self):\n    self.n = 2\n    while self.n:\n        pass\n    return self.n",
+        )
         with ThreadPoolExecutor() as pool:
             spinning = pool.submit(lambda: image.client().send("loop", "spin"))
             time.sleep(0.3)

@@ -138,7 +138,11 @@ def test_one_record_that_cannot_be_kept_does_not_take_its_neighbours_down(image)
         root.account._p_changed = True
         root.account.__dict__["evil"] = threading.Lock()
 
-    good, bad, other = image.submit("good", spend(1)), image.submit("bad", poison), image.submit("other", spend(2))
+    good, bad, other = (
+        image.submit("good", spend(1)),
+        image.submit("bad", poison),
+        image.submit("other", spend(2)),
+    )
     held.set()
     assert good.result().value == 99 and other.result().value == 97
     assert "nothing was changed" in str(bad.exception())
@@ -288,7 +292,9 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path):
     acknowledged = 0
     for pause in (0.05, 0.11, 0.2):
         child = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(CHILD), str(tmp_path / "image")], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", textwrap.dedent(CHILD), str(tmp_path / "image")],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         first = child.stdout.readline()
         time.sleep(pause)

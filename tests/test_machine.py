@@ -36,7 +36,10 @@ def test_drafts_that_do_the_same_everywhere_are_one_cluster_however_they_read():
 
 
 def test_the_same_error_is_the_same_behaviour_whatever_its_words():
-    outcomes = [[{"error": "ValueError", "message": "no", "changes": {}}], [{"error": "ValueError", "message": "never", "changes": {}}]]
+    outcomes = [
+        [{"error": "ValueError", "message": "no", "changes": {}}],
+        [{"error": "ValueError", "message": "never", "changes": {}}],
+    ]
     assert len(council.clusters(outcomes, [1, 1])) == 1
 
 
@@ -51,7 +54,11 @@ def test_an_unknown_trial_agrees_with_anything_but_not_as_the_actual_message():
         ({"kind": "read"}, ran(1, {"balance": 2}), "a reader that changes"),
         ({"kind": "ask"}, ran(1), "no truth value"),
         ({"kind": "change"}, ran(1), "changes nothing"),
-        ({"kind": "change"}, {"error": "ValueError", "message": "no", "changes": {"balance": 1}}, "raises after"),
+        (
+            {"kind": "change"},
+            {"error": "ValueError", "message": "no", "changes": {"balance": 1}},
+            "raises after",
+        ),
         ({"kind": "read"}, {"error": "NameError", "message": "no", "changes": {}}, "raises NameError"),
     ],
 )

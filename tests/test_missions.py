@@ -83,13 +83,29 @@ def test_the_method_keeps_who_wrote_it_and_why(system, send, mind):
     assert version["author"] == "BRICK" and version["mission"] == mission and version["verdict"] == "repaired"
     assert version["model"]["model_id"] == "scripted" and version["rehearsal"]["trials"] > 1
     source = send("account", "source", "withdraw_balance").result
-    assert source.count("self._p_changed = True") >= 2 and source.startswith("def withdraw_balance(self, amount):")
+    assert source.count("self._p_changed = True") >= 2 and source.startswith(
+        "def withdraw_balance(self, amount):"
+    )
     told = send("kernel", "mission", mission).result
     assert b"mission_brief" not in (system.settings.image / DATA).read_bytes(), "the cycle is not kept"
-    assert [each["state"] for each in told["states"]] == ["IDLE", "DECOMPOSING", "DELEGATING", "SYNTHESIZING", "COMPLETE"]
-    events = [json.loads(line) for line in (system.settings.image / "metacognition.jsonl").read_text().splitlines()]
+    assert [each["state"] for each in told["states"]] == [
+        "IDLE",
+        "DECOMPOSING",
+        "DELEGATING",
+        "SYNTHESIZING",
+        "COMPLETE",
+    ]
+    events = [
+        json.loads(line) for line in (system.settings.image / "metacognition.jsonl").read_text().splitlines()
+    ]
     kinds = {each["event_type"] for each in events if each["cycle_id"] == mission}
-    assert {"DOES_NOT_UNDERSTAND", "STATE_TRANSITION", "LLM_CALL_END", "VALIDATION_SUCCESS", "FINAL_OUTCOME"} <= kinds
+    assert {
+        "DOES_NOT_UNDERSTAND",
+        "STATE_TRANSITION",
+        "LLM_CALL_END",
+        "VALIDATION_SUCCESS",
+        "FINAL_OUTCOME",
+    } <= kinds
 
 
 def test_what_was_learned_survives_sleep(image_dir, system, send, mind):
@@ -112,7 +128,13 @@ def test_the_largest_majority_of_behaviours_is_installed_not_the_first_draft(sys
 @pytest.mark.parametrize(
     "drafts",
     [
-        ["self.§0 += ¢0\nreturn self.§0", WITHDRAW, "return ¢0", "self.§0 = 0\nreturn 0", "self.§0 = ¢0\nreturn ¢0"],
+        [
+            "self.§0 += ¢0\nreturn self.§0",
+            WITHDRAW,
+            "return ¢0",
+            "self.§0 = 0\nreturn 0",
+            "self.§0 = ¢0\nreturn ¢0",
+        ],
         ["import os\nreturn os.getcwd()"] * 10,
         ["return self.§9"] * 10,
         ["self.§0 -= ¢0\nraise ValueError('too late')"] * 10,
@@ -124,7 +146,9 @@ def test_a_mission_that_fails_leaves_the_image_byte_for_byte_as_it_was(system, s
     teach_withdraw(mind, drafts * 2)
     before = graph(system)
     reply = send("account", "withdraw_balance", 30)
-    assert reply.error.code == "mission_failed" and reply.error.mission and "define account" in reply.error.hint
+    assert (
+        reply.error.code == "mission_failed" and reply.error.mission and "define account" in reply.error.hint
+    )
     assert graph(system) == before
     assert send("account", "balance").result == 100
     record = send("kernel", "mission", reply.error.mission).result
@@ -175,7 +199,9 @@ def test_a_receiver_that_changes_meanwhile_is_taught_as_it_is_now_without_thinki
     mind.gate.set()
     assert future.result(20).result == 20
     rounds = [each for each in mind.prompts if each[0] == "plan"]
-    assert len(rounds) == len(system.image.run("look", lambda r: list(r["psm_prototypes_obj"].DECOMPOSING.temperatures)))
+    assert len(rounds) == len(
+        system.image.run("look", lambda r: list(r["psm_prototypes_obj"].DECOMPOSING.temperatures))
+    )
 
 
 def test_a_receiver_whose_shape_changes_meanwhile_is_not_taught(system, send, mind):
@@ -203,7 +229,9 @@ def test_a_person_may_forbid_the_mission(system, send, mind):
 
 
 def test_one_slip_of_the_keyboard_is_no_mission_unless_it_is_asked_for(system, send, mind):
-    send("account", "define", "def deposit(self, amount):\n    self.balance += amount\n    return self.balance")
+    send(
+        "account", "define", "def deposit(self, amount):\n    self.balance += amount\n    return self.balance"
+    )
     reply = send("account", "depozit", 5)
     assert reply.error.code == "not_understood" and reply.error.near == ["deposit"] and mind.calls == 0
     mind.enqueue(plan=plan("change"), method="self.balance += ¢0\nreturn self.balance")
@@ -238,7 +266,10 @@ def test_a_deadline_means_that_the_message_is_never_run_though_the_mission_goes_
     assert reply.error.code == "deadline" and reply.error.mission
     mind.gate.set()
     deadline = time.monotonic() + 10
-    while send("kernel", "mission", reply.error.mission).result["state"] != "COMPLETE" and time.monotonic() < deadline:
+    while (
+        send("kernel", "mission", reply.error.mission).result["state"] != "COMPLETE"
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     assert send("account", "balance").result == 100
     assert send("account", "withdraw_balance", 30).mission is None
@@ -256,7 +287,9 @@ def test_cancelling_a_mission_answers_everybody_who_waits(system, send, mind):
 
 
 def test_an_idempotency_key_runs_its_message_once(system, send):
-    send("account", "define", "def deposit(self, amount):\n    self.balance += amount\n    return self.balance")
+    send(
+        "account", "define", "def deposit(self, amount):\n    self.balance += amount\n    return self.balance"
+    )
     first = send("account", "deposit", 5, idem="k1")
     again = send("account", "deposit", 5, idem="k1")
     assert (first.result, again.result, again.replayed) == (105, 105, True)
@@ -307,13 +340,17 @@ def test_the_size_of_the_data_file_does_not_grow_by_a_failed_thought_alone(syste
     size = (system.settings.image / DATA).stat().st_size
     send("account", "frobnicate")
     time.sleep(0.2)
-    assert (system.settings.image / DATA).stat().st_size - size < 20_000  # its record and metrics, nothing more
+    assert (
+        system.settings.image / DATA
+    ).stat().st_size - size < 20_000  # its record and metrics, nothing more
 
 
 def test_an_object_among_slots_and_arguments_stays_itself_in_rehearsal(system, send, mind):
     send("lobby", "clone", called="friend", coins=3)
     send("account", "put", "friend", {"$ref": "friend"})
-    mind.enqueue(plan=plan("read", slots=("§0",), args=("other",)), method="return self.friend.coins + ¢0.coins")
+    mind.enqueue(
+        plan=plan("read", slots=("§0",), args=("other",)), method="return self.friend.coins + ¢0.coins"
+    )
     reply = send("account", "coins_with", {"$ref": "friend"})
     assert reply.error is None, str(reply.error)
     assert reply.result == 6

@@ -114,7 +114,11 @@ def test_resend_goes_to_the_parents_of_the_holder_with_the_same_self(basis):
 def test_only_a_public_selector_can_be_missed(basis):
     with pytest.raises(Missed) as caught:
         send(UvmObject(basis), "frobnicate", (1,), {"b": 2})
-    assert (caught.value.selector, caught.value.arguments, caught.value.keywords) == ("frobnicate", (1,), {"b": 2})
+    assert (caught.value.selector, caught.value.arguments, caught.value.keywords) == (
+        "frobnicate",
+        (1,),
+        {"b": 2},
+    )
     with pytest.raises(NotUnderstood) as caught:
         send(UvmObject(basis), "_secret")
     assert not isinstance(caught.value, Missed)
@@ -162,7 +166,11 @@ def test_copy_pickle_inspect_json_pprint_and_mock_leave_an_object_alone(basis):
     assert list(account.tags) == ["a"]
     assert twin._parents() == account._parents(), "a copy shares its parents"
     pickle.dumps(account)
-    assert not inspect.isfunction(account) and not inspect.iscoroutine(account) and not inspect.isawaitable(account)
+    assert (
+        not inspect.isfunction(account)
+        and not inspect.iscoroutine(account)
+        and not inspect.isawaitable(account)
+    )
     inspect.getmembers(account)
     inspect.unwrap(account)
     with pytest.raises(TypeError):
@@ -187,7 +195,17 @@ def test_a_clone_copies_what_it_owns_and_shares_the_rest(basis):
 
 @pytest.mark.parametrize(
     "poison",
-    [lambda: 1, (each for each in ()), threading.Lock(), open, object(), [print], {"a": {1: object}}, (1, [print]), ...],
+    [
+        lambda: 1,
+        (each for each in ()),
+        threading.Lock(),
+        open,
+        object(),
+        [print],
+        {"a": {1: object}},
+        (1, [print]),
+        ...,
+    ],
 )
 def test_what_cannot_live_in_an_image_is_refused_with_the_slots_name(basis, poison):
     account = UvmObject(basis)
@@ -210,7 +228,12 @@ def test_the_bare_name_of_a_method_sends_but_is_not_kept(basis):
 
 def test_containers_behave_like_the_plain_ones_and_convert_at_every_depth():
     numbers = List([3, 1, 2])
-    assert numbers == [3, 1, 2] and sorted(numbers) == [1, 2, 3] and numbers[1:] == [1, 2] and type(numbers[1:]) is list
+    assert (
+        numbers == [3, 1, 2]
+        and sorted(numbers) == [1, 2, 3]
+        and numbers[1:] == [1, 2]
+        and type(numbers[1:]) is list
+    )
     numbers += [9]
     numbers[0:2] = [7]
     assert numbers == [7, 2, 9] and numbers + [1] == [7, 2, 9, 1] and [0] + numbers == [0, 7, 2, 9]
@@ -276,7 +299,13 @@ def test_a_small_structure_that_says_billions_of_values_is_refused_at_once():
 
 
 def test_encoding_is_lossless():
-    value = {"a": (1, [2.5, {"x"}]), 3: datetime.date(2026, 1, 2), "nan": float("inf"), "raw": b"\0", "$odd": 1}
+    value = {
+        "a": (1, [2.5, {"x"}]),
+        3: datetime.date(2026, 1, 2),
+        "nan": float("inf"),
+        "raw": b"\0",
+        "$odd": 1,
+    }
     told = json.loads(json.dumps(encode(value, None)))
     assert decode(told, None) == value
 

@@ -37,9 +37,16 @@ def test_the_transcript_prints_what_readme_says(awaken):
             continue
         batos = f"{shlex.quote(sys.executable)} -m batos --image {shlex.quote(str(image.image))}"
         done = subprocess.run(
-            command.replace("scripts/awaken", batos), shell=True, capture_output=True, text=True, cwd=ROOT, timeout=180
+            command.replace("scripts/awaken", batos),
+            shell=True,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=180,
         )
         got = done.stdout or done.stderr
-        assert matches(expected, got), f"$ {command}\nREADME says:\n{expected}\nit printed:\n{got}\n{done.stderr}"
+        assert matches(expected, got), (
+            f"$ {command}\nREADME says:\n{expected}\nit printed:\n{got}\n{done.stderr}"
+        )
         seen += 1
     assert seen > 10

@@ -96,7 +96,9 @@ class Root:
         for at, name in enumerate(names[1:], 1):
             holder, found = found, (None if name.startswith("_") else getattr(found, name, None))
             if not isinstance(found, UvmObject):
-                raise NoSuchObject(f"{'.'.join(names[:at])} has no object in a slot {name!r}: {holder!r} ends there")
+                raise NoSuchObject(
+                    f"{'.'.join(names[:at])} has no object in a slot {name!r}: {holder!r} ends there"
+                )
         return found
 
     def by_oid(self, text: str) -> UvmObject:
@@ -163,7 +165,11 @@ class LivingImage:
 
     @classmethod
     def open(
-        cls, directory: Path | str, settings: Any, judge: Callable | None = None, birth: Callable | None = None
+        cls,
+        directory: Path | str,
+        settings: Any,
+        judge: Callable | None = None,
+        birth: Callable | None = None,
     ) -> Self:
         """Open the image in `directory`, giving birth to it where there is none.
 
@@ -252,7 +258,9 @@ class LivingImage:
         """
         job = _Job(function, why, who, mission, deadline, alone)
         if self._closing:
-            job.future.set_exception(Busy("the image is going to sleep", hint="awaken it again and send again"))
+            job.future.set_exception(
+                Busy("the image is going to sleep", hint="awaken it again and send again")
+            )
             return job.future
         if self._thread is None:
             with self._lock:
@@ -278,7 +286,9 @@ class LivingImage:
                     self._run_alone(follower)
         while True:  # closing: tell whoever came too late
             if job is not None and job.future.set_running_or_notify_cancel():
-                job.future.set_exception(Busy("the image went to sleep before this was done", hint="send it again later"))
+                job.future.set_exception(
+                    Busy("the image went to sleep before this was done", hint="send it again later")
+                )
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
@@ -333,12 +343,17 @@ class LivingImage:
         limit = time.monotonic() + self._settings.turn_seconds
         if job.deadline is not None:
             if time.monotonic() > job.deadline:
-                job.future.set_exception(Deadline(f"{job.why}: the time was up before its turn came; nothing was done"))
+                job.future.set_exception(
+                    Deadline(f"{job.why}: the time was up before its turn came; nothing was done")
+                )
                 return None
             limit = min(limit, job.deadline)
         self._limit.at = limit
         try:
-            with activated(Activation(who=job.who, mission=job.mission, judge=self._judge)), spend(self._limit):
+            with (
+                activated(Activation(who=job.who, mission=job.mission, judge=self._judge)),
+                spend(self._limit),
+            ):
                 value = job.function(Root(self._connection))
             return value, bool(self._connection._registered_objects)
         except OutOfFuel:
@@ -378,7 +393,9 @@ class LivingImage:
 
     def _one_by_one(self, jobs: list[_Job], exc: Exception) -> None:
         """A shared commit failed: run its messages again, each in a transaction of its own."""
-        log.warning("a shared commit failed (%s: %s); its messages run again one by one", type(exc).__name__, exc)
+        log.warning(
+            "a shared commit failed (%s: %s); its messages run again one by one", type(exc).__name__, exc
+        )
         self._manager.abort()
         self.aborts += 1
         for job in jobs:
@@ -543,7 +560,9 @@ def _told(exc: BaseException) -> BaseException:
     """A failed commit in words; nothing of it was kept."""
     if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return ReadOnly(
-            "the disk is full; nothing was changed", hint="free some space on that disk and send it again", retryable=True
+            "the disk is full; nothing was changed",
+            hint="free some space on that disk and send it again",
+            retryable=True,
         )
     if isinstance(exc, OSError):
         return Internal(f"the disk refused to keep it: {exc}; nothing was changed")

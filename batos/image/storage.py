@@ -11,9 +11,9 @@ import json
 import os
 from pathlib import Path
 
+from zc.lockfile import LockError
 from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.FileStorage import CorruptedError, FileStorageError
-from zc.lockfile import LockError
 
 from batos.errors import AlreadyAwake, Damaged
 
@@ -71,7 +71,9 @@ def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
         pass  # a birth was cut short; opening completes it
     elif not data.exists():
         if read_only:
-            raise Damaged(f"there is no image in {directory}", hint="give birth to one: python -m batos awaken")
+            raise Damaged(
+                f"there is no image in {directory}", hint="give birth to one: python -m batos awaken"
+            )
         remains = [name for name in (f"{DATA}.old", f"{DATA}.pack") if (directory / name).exists()]
         remains += [f"{BLOBS}/"] if blobs.is_dir() and any(each.is_dir() for each in blobs.iterdir()) else []
         if remains:
@@ -84,14 +86,17 @@ def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
         (directory / BIRTH).touch()
         _sync(directory)
     elif data.stat().st_size == 0:
-        raise Damaged(f"{data} is empty: it is no image any more", hint="restore it from a copy, or move it away")
+        raise Damaged(
+            f"{data} is empty: it is no image any more", hint="restore it from a copy, or move it away"
+        )
     try:
         return ImageStorage(str(data), blob_dir=str(blobs), read_only=read_only)
     except LockError as exc:
         raise AlreadyAwake(holder(directory), hint="stop it with: python -m batos stop") from exc
     except (CorruptedError, FileStorageError, EOFError, ValueError) as exc:
         raise Damaged(
-            f"{data} is damaged: {exc}", hint="keep the file, restore a copy of the image beside it and awaken that"
+            f"{data} is damaged: {exc}",
+            hint="keep the file, restore a copy of the image beside it and awaken that",
         ) from exc
 
 

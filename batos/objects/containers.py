@@ -214,7 +214,9 @@ class Dict(PersistentMapping):
 
 def _key(key):
     """A dict key or set member: hashable for ever, so never a container of ours."""
-    if isinstance(key, ATOMS) or (isinstance(key, (tuple, frozenset)) and all(_key(each) is each for each in key)):
+    if isinstance(key, ATOMS) or (
+        isinstance(key, (tuple, frozenset)) and all(_key(each) is each for each in key)
+    ):
         return key
     if isinstance(key, Persistent):
         hash(key)  # a container raises TypeError here, as a list would

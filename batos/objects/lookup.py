@@ -35,7 +35,8 @@ class Missed(NotUnderstood):
     def __init__(self, receiver: UvmObject, selector: str, args: tuple, kw: dict[str, Any]):
         near = near_selectors(receiver, selector)
         super().__init__(
-            f"{receiver!r} did not understand {selector!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+            f"{receiver!r} did not understand {selector!r}"
+            + (f"; did you mean {near[0]!r}?" if near else ""),
             near=near,
         )
         self.receiver = receiver
@@ -193,7 +194,12 @@ def resend(receiver: UvmObject, selector: str, args: tuple, kw: dict[str, Any]) 
 
 
 def run(
-    found: Any, holder: UvmObject, receiver: UvmObject, selector: str, args: tuple = (), kw: dict[str, Any] | None = None
+    found: Any,
+    holder: UvmObject,
+    receiver: UvmObject,
+    selector: str,
+    args: tuple = (),
+    kw: dict[str, Any] | None = None,
 ) -> Any:
     """Run what `lookup` found in `holder`: a method with `receiver` as self, or a data slot, which takes no arguments."""
     if not isinstance(found, Method):
@@ -248,6 +254,9 @@ def one_slip(selector: str, name: str) -> bool:
     """Does one slip of the keyboard (Damerau 1964: insert, drop, replace or swap one letter) lie between?"""
     if selector == name or abs(len(selector) - len(name)) > 1:
         return False
-    first = next((i for i, (a, b) in enumerate(zip(selector, name, strict=False)) if a != b), min(len(selector), len(name)))
+    first = next(
+        (i for i, (a, b) in enumerate(zip(selector, name, strict=False)) if a != b),
+        min(len(selector), len(name)),
+    )
     a, b = selector[first:], name[first:]
     return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and len(b) > 1 and a[2:] == b[2:])

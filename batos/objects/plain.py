@@ -23,7 +23,9 @@ from persistent.mapping import PersistentMapping
 from batos.objects.containers import Set
 
 MAX_DEPTH = 64
-MAX_NODES = 1_000_000  # values told at once; a small structure that names its parts again and again can say billions
+MAX_NODES = (
+    1_000_000  # values told at once; a small structure that names its parts again and again can say billions
+)
 
 
 class NotPlain(ValueError):
@@ -103,7 +105,9 @@ class _Teller:
         if isinstance(value, (dict, PersistentMapping)):
             if all(isinstance(key, str) and not key.startswith("$") for key in value):
                 return {key: self.encode(each, depth + 1) for key, each in value.items()}
-            pairs = [[self.encode(key, depth + 1), self.encode(each, depth + 1)] for key, each in value.items()]
+            pairs = [
+                [self.encode(key, depth + 1), self.encode(each, depth + 1)] for key, each in value.items()
+            ]
             return {"$dict": pairs}
         if isinstance(value, (set, frozenset, Set)):
             items = [self.encode(each, depth + 1) for each in value]

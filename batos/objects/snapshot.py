@@ -49,7 +49,9 @@ class Outside(UvmObject):
         return "<an object outside the rehearsal>"
 
 
-def to_data(receiver: UvmObject, args: list | tuple = (), kw: dict[str, Any] | None = None, bound: int = BOUND):
+def to_data(
+    receiver: UvmObject, args: list | tuple = (), kw: dict[str, Any] | None = None, bound: int = BOUND
+):
     """The circle of `receiver` and its arguments as JSON data (shape: module docstring)."""
     order: list[UvmObject] = []
     index: dict[int, int] = {}

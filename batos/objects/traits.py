@@ -14,7 +14,6 @@ from batos.objects.lookup import MISSING, activation, lookup, own, visible
 from batos.objects.method import PRIMITIVES, Method, primitive
 from batos.objects.uvm_object import PROTECTED, UvmObject
 
-
 # Of the names that start with "_" this one may be defined: how a state of the machine thinks.
 OPEN_WORDS = frozenset({"_process_synthesis_"})
 
@@ -39,7 +38,9 @@ def bind(lobby: UvmObject, name: str, obj: UvmObject) -> None:
     if public(name, "an object") in PROTECTED:
         raise BadRequest(f"{name!r} is one of the words every object keeps; choose another name")
     if own(lobby, name) is not MISSING or name in lobby._p_jar.root() or name == "kernel":
-        raise Conflict(f"the name {name!r} is taken", hint=f"look at it with `inspect {name}`, or choose another name")
+        raise Conflict(
+            f"the name {name!r} is taken", hint=f"look at it with `inspect {name}`, or choose another name"
+        )
     setattr(lobby, name, obj)
     obj._name = name
 
@@ -101,7 +102,9 @@ def describe(self):
             told = {"selector": name, "parameters": value.signature(), "holder": holder}
             if value.primitive is None:
                 record = value.record()
-                told |= {each: record.get(each) for each in ("version", "author", "time", "mission", "verdict")}
+                told |= {
+                    each: record.get(each) for each in ("version", "author", "time", "mission", "verdict")
+                }
             (own_methods if holder is self else inherited).append(told)
     return {
         "object": self,
@@ -138,7 +141,9 @@ def forget(self, name):
     """Remove an own slot: the old value of a data slot, the source of a method (its versions stay)."""
     value = own(self, public(name))
     if value is MISSING:
-        raise NotUnderstood(f"{self!r} has no slot {name!r} of its own", hint="see what there is with `slots`")
+        raise NotUnderstood(
+            f"{self!r} has no slot {name!r} of its own", hint="see what there is with `slots`"
+        )
     if isinstance(value, Method):
         source_text = value.source
         value.current = None
@@ -233,7 +238,11 @@ def revert(self, selector, version=None):
 @primitive
 def responds_to(self, selector):
     """Would a send of `selector` find a slot?  Never a mission."""
-    return isinstance(selector, str) and not selector.startswith("_") and lookup(self, selector)[1] is not MISSING
+    return (
+        isinstance(selector, str)
+        and not selector.startswith("_")
+        and lookup(self, selector)[1] is not MISSING
+    )
 
 
 @primitive

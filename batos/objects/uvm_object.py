@@ -66,11 +66,14 @@ class UvmObject(Persistent):
                 raise_unkeepable(name)
             value = keep(value, name)
             if name.endswith("*") and not isinstance(value, UvmObject):
-                raise BadRequest(f"{name!r} is a parent slot and holds an object, not a {type(value).__name__}")
+                raise BadRequest(
+                    f"{name!r} is a parent slot and holds an object, not a {type(value).__name__}"
+                )
             methods = self._p_activate() or self.__dict__.get("_methods")
             if methods and name in methods and methods[name].current is not None:
                 raise BadRequest(
-                    f"{name!r} is a method of {self!r}", hint=f"forget it first: `forget {name}`, then put the value"
+                    f"{name!r} is a method of {self!r}",
+                    hint=f"forget it first: `forget {name}`, then put the value",
                 )
         Persistent.__setattr__(self, name, value)
 
@@ -80,16 +83,16 @@ class UvmObject(Persistent):
             raise AttributeError(name)
         _, found = lookup.lookup(self, name)
         if found is lookup.MISSING:
-            raise NotUnderstood(
-                f"{self!r} has no slot {name!r}", near=lookup.near_selectors(self, name)
-            )
+            raise NotUnderstood(f"{self!r} has no slot {name!r}", near=lookup.near_selectors(self, name))
         return Sender(self, name) if isinstance(found, Method) else found
 
     @property
     def _slots(self) -> MappingProxyType[str, Any]:
         """The object's own data slots and parents, read only."""
         self._p_activate()
-        return MappingProxyType({name: value for name, value in self.__dict__.items() if not name.startswith("_")})
+        return MappingProxyType(
+            {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+        )
 
     def _own_slots(self) -> Iterator[tuple[str, Any]]:
         """(name, value or Method) of own public slots; parents are not among them."""
@@ -135,7 +138,9 @@ class UvmObject(Persistent):
     def _install(self, method: Method) -> None:
         """Put a method in its slot.  What it does was judged before: see `traits.install`."""
         if method.selector in PROTECTED and method.primitive is None:
-            raise BadRequest(f"{method.selector!r} is one of the words every object keeps; choose another name")
+            raise BadRequest(
+                f"{method.selector!r} is one of the words every object keeps; choose another name"
+            )
         self._p_activate()
         if method.selector in self.__dict__:
             raise BadRequest(

@@ -38,7 +38,9 @@ def install_method(at: Tools) -> None:
         raise Conflict(f"{at.receiver!r} has learned {selector!r} meanwhile")
     now = brief_of(at.receiver, selector, [], {}, None)
     if shape_of(now) != shape_of(mission.brief):
-        raise Conflict(f"the slots of {at.receiver!r} have changed while the mission was thinking", retryable=True)
+        raise Conflict(
+            f"the slots of {at.receiver!r} have changed while the mission was thinking", retryable=True
+        )
     chosen = mission.chosen
     install(
         at.receiver,

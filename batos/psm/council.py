@@ -56,7 +56,10 @@ def clusters(outcomes: list[list[dict[str, Any]]], votes: list[float]) -> list[C
 
 
 def object_to(
-    cluster: Cluster, plan: dict[str, Any], expected: dict[int, dict[str, Any]], audit: dict[str, Any] | None = None
+    cluster: Cluster,
+    plan: dict[str, Any],
+    expected: dict[int, dict[str, Any]],
+    audit: dict[str, Any] | None = None,
 ) -> None:
     """Write down what speaks against a cluster: the conventions of the contract, the person's examples, the audit.
 

@@ -43,7 +43,10 @@ def draft_(self):
     voices = [(expert, temperature) for temperature in temperatures] + [(None, 0.0)]
     plans = [each["plan"] for each in mission.plans for _ in range(each["votes"])]
     # The greedy voice and the base follow the best plan; the others go round the plans by their votes.
-    chosen = [mission.plan if temperature == 0.0 else plans[i % len(plans)] for i, (_, temperature) in enumerate(voices)]
+    chosen = [
+        mission.plan if temperature == 0.0 else plans[i % len(plans)]
+        for i, (_, temperature) in enumerate(voices)
+    ]
     prompts = [build_prompt(mission.linked, plan, self.meta_prompt) for plan in chosen]
     answers = at.generate(
         prompts,
@@ -51,7 +54,9 @@ def draft_(self):
         method_grammar(mission.linked),
         Limits(
             max_tokens=TOKENS,
-            temperature=[temperature + 0.2 * mission.rounds if temperature else 0.0 for _, temperature in voices],
+            temperature=[
+                temperature + 0.2 * mission.rounds if temperature else 0.0 for _, temperature in voices
+            ],
             seed=100 * (mission.rounds + 1),
             deadline=mission.deadline,
         ),

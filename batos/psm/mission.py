@@ -119,7 +119,9 @@ class AnObject:
 AN_OBJECT = AnObject()
 
 
-def brief_of(receiver: UvmObject, selector: str, args: list[Any], kw: dict[str, Any], path: str | None) -> dict[str, Any]:
+def brief_of(
+    receiver: UvmObject, selector: str, args: list[Any], kw: dict[str, Any], path: str | None
+) -> dict[str, Any]:
     """What a mind is told of a miss: the object's slots and methods, the message and its arguments.
 
     `args` and `kw` are live values.  The brief is plain Python data, objects as `AN_OBJECT`.

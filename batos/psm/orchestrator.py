@@ -97,7 +97,12 @@ class Orchestrator:
     # -- opening, looking, cancelling --------------------------------------------------------------
 
     def open(
-        self, miss: Miss, ended: Callable[[Mission], None], intent: str | None, examples: list | None, depth: int = 0
+        self,
+        miss: Miss,
+        ended: Callable[[Mission], None],
+        intent: str | None,
+        examples: list | None,
+        depth: int = 0,
     ) -> Mission:
         """The mission for a miss, a running one if there is one; `ended(mission)` is called once, on any thread.
 
@@ -116,7 +121,8 @@ class Orchestrator:
             self._callbacks[mission.id] = [ended]
             if not self._threads:
                 self._threads = [
-                    threading.Thread(target=self._work, name=f"mission-{n}", daemon=True) for n in range(WORKERS)
+                    threading.Thread(target=self._work, name=f"mission-{n}", daemon=True)
+                    for n in range(WORKERS)
                 ]
                 for thread in self._threads:
                     thread.start()
@@ -212,7 +218,9 @@ class Orchestrator:
                 began = time.monotonic()
                 self._check(mission)
                 event = process(cycle)
-                mission.history.append({"state": mission.state, "event": event, "seconds": time.monotonic() - began})
+                mission.history.append(
+                    {"state": mission.state, "event": event, "seconds": time.monotonic() - began}
+                )
                 if mission.state in machine.FINAL:
                     break
                 before, mission.state = mission.state, machine.after(mission.state, event)

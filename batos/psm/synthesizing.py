@@ -80,7 +80,9 @@ def weave_(self):
     spoken = audits[found.index(best)] if found.index(best) < len(audits) else {}
     mission.chosen = {
         "source": at.verdict.source,
-        "voices": [mission.drafts[each]["voice"] for i in best.drafts for each in candidates[sources[i]]["drafts"]],
+        "voices": [
+            mission.drafts[each]["voice"] for i in best.drafts for each in candidates[sources[i]]["drafts"]
+        ],
         "prompts": sorted({mission.drafts[each]["prompt_digest"] for each in chosen["drafts"]}),
         "rehearsal": {"trials": len(calls), "agreed": why},
         "audit": spoken.get("finding"),
@@ -135,7 +137,10 @@ def trial_calls(mission: Any) -> tuple[list[dict[str, Any]], dict[int, dict[str,
     rng = random.Random(mission.miss.selector)
     for trial in generate_trials(mission.linked, TRIALS, rng):
         # What cannot be made up (another object) stays as it is in the snapshot.
-        args = [made_up(value, actual) for value, actual in zip(trial["args"], mission.circle["args"], strict=True)]
+        args = [
+            made_up(value, actual)
+            for value, actual in zip(trial["args"], mission.circle["args"], strict=True)
+        ]
         kw = {name: made_up(value, mission.circle["kw"][name]) for name, value in trial["kw"].items()}
         slots = {name: made_up(value, KEEP) for name, value in trial["slots"].items()}
         slots = {name: value for name, value in slots.items() if value is not KEEP}
