@@ -191,7 +191,8 @@ def test_a_method_that_is_none_is_an_error(text):
 def test_a_finished_method_is_read_without_what_the_guardian_added():
     linked = link(brief("add_item", {"items": []}, 3))
     source = (
-        'def add_item(self, item):\n    """Says much."""\n    self._p_changed = True\n    self.items.append(item)\n'
+        'def add_item(self, item):\n    """Says much."""\n    self._p_changed = True\n'
+        "    self.items.append(item)\n"
         "    self._p_changed = True\n    return len(self.items)"
     )
     assert body_text(source, linked) == "self.§0.append(¢0)\nreturn len(self.§0)"
@@ -235,3 +236,8 @@ def test_trials_begin_with_the_message_and_keep_the_kinds():
 
 def test_slots_in_any_alphabet_are_found():
     assert said("raise_größe", {"größe": 3}, 2) == "raise_§0"
+
+
+def test_an_auditor_that_contradicts_itself_does_not_find_a_method_sound():
+    text = '{"asks":"it is value","does":"it is not value","sound":true,"finding":"it does what it should"}'
+    assert parse_audit(text) == {"sound": False, "finding": "asked for: it is value; done: it is not value"}

@@ -1,4 +1,4 @@
-"""The shipped mind: small, without a trace of the machine it was made on, and right about everyday messages."""
+"""The shipped mind: small, without a trace of the machine it was made on, right about everyday messages."""
 
 import copy
 import json

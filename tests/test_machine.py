@@ -64,7 +64,7 @@ def test_an_unknown_trial_agrees_with_anything_but_not_as_the_actual_message():
 )
 def test_what_breaks_a_convention_is_objected_to(plan, outcome, objection):
     (cluster,) = council.clusters([[outcome]], [1])
-    council.object_to(cluster, plan, {})
+    council.object_to(cluster, plan, [{"balance": 5}], {})
     assert any(objection in each for each in cluster.objections)
     assert council.winner([cluster])[0] is None
 
@@ -72,7 +72,7 @@ def test_what_breaks_a_convention_is_objected_to(plan, outcome, objection):
 def test_a_persons_example_outweighs_any_majority():
     found = council.clusters([[ran(1), ran(9)]] * 4 + [[ran(1), ran(2)]], [1] * 5)
     for cluster in found:
-        council.object_to(cluster, {"kind": "read"}, {1: {"result": 2}})
+        council.object_to(cluster, {"kind": "read"}, [{}, {}], {1: {"result": 2}})
     best, _ = council.winner(found)
     assert best is None, "the four agree on what the example contradicts, the one alone is no majority"
 
@@ -80,18 +80,25 @@ def test_a_persons_example_outweighs_any_majority():
 def test_an_unsound_finding_stops_a_majority_unless_a_persons_example_came_out():
     unsound = {"sound": False, "finding": "it adds"}
     (cluster,) = council.clusters([[ran(1), ran(2)]], [5])
-    council.object_to(cluster, {"kind": "read"}, {}, unsound)
+    council.object_to(cluster, {"kind": "read"}, [{}, {}], {}, unsound)
     best, why = council.winner([cluster])
     assert best is None and "it adds" in why
     (cluster,) = council.clusters([[ran(1), ran(2)]], [5])
-    council.object_to(cluster, {"kind": "read"}, {1: {"result": 2}}, unsound)
+    council.object_to(cluster, {"kind": "read"}, [{}, {}], {1: {"result": 2}}, unsound)
     assert council.winner([cluster])[0] is cluster
 
 
 def test_a_changer_that_could_never_change_is_not_held_against_it():
     (cluster,) = council.clusters([[{"error": "KeyError", "message": "", "changes": {}}]], [5])
-    council.object_to(cluster, {"kind": "change"}, {})
+    council.object_to(cluster, {"kind": "change"}, [{}], {})
     assert council.winner([cluster])[0] is cluster
+
+
+def test_a_changer_that_had_nothing_to_change_answers_the_value_or_the_size_as_it_is():
+    for result, state in ((0, {"names": []}), ("anna", {"name": "anna"}), (2, {"seen": {"$set": [1, 2]}})):
+        (cluster,) = council.clusters([[ran(result)]], [5])
+        council.object_to(cluster, {"kind": "change"}, [state], {})
+        assert council.winner([cluster])[0] is cluster, state
 
 
 def test_only_a_clear_majority_wins():

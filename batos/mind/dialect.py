@@ -171,8 +171,9 @@ COMPOSITION_WORDS = frozenset(
 _RANK = {
     name: rank
     for rank, name in enumerate(
-        "width length height breadth depth side radius first_name last_name name owner nickname price unit_price "
-        "revenue income sales cost costs expenses spending quantity amount distance miles time hours duration "
+        "width length height breadth depth side radius first_name last_name name owner nickname price "
+        "unit_price revenue income sales cost costs expenses spending quantity amount distance miles time hours "
+        "duration "
         "mass weight volume celsius temperature fahrenheit age birth_year year_of_birth guests members items "
         "players passengers capacity seats places start_date start begin end_date end finish balance "
         "account_balance".split()
@@ -727,7 +728,8 @@ def _names_back(text, linked):
 
 def parse_audit(text: str) -> dict:
     """`{"sound": bool, "finding": sentence}`; ValueError if it is neither. The auditor first writes what
-    the message asks for and what the method does, to compare the two; that is left out here."""
+    the message asks for and what the method does; where these differ, a method is not sound whatever the
+    auditor concludes from them."""
     try:
         audit = json.loads(text)
     except ValueError as exc:
@@ -738,6 +740,8 @@ def parse_audit(text: str) -> dict:
         or not isinstance(audit.get("finding"), str)
     ):
         raise ValueError("the finding does not say whether the method is sound")
+    if audit["sound"] and audit.get("asks") != audit.get("does"):
+        return {"sound": False, "finding": f"asked for: {audit.get('asks')}; done: {audit.get('does')}"}
     return {"sound": audit["sound"], "finding": audit["finding"]}
 
 

@@ -151,7 +151,8 @@ def method_grammar(linked: LinkedBrief) -> Grammar:
 def audit_grammar() -> Grammar:
     return (
         HEAD
-        + r"""start: "{\"asks\":\"" TEXT "\",\"does\":\"" TEXT "\",\"sound\":" sound ",\"finding\":\"" TEXT "\"}"
+        + r"""start: "{\"asks\":\"" TEXT "\",\"does\":\"" TEXT "\",\"sound\":" sound finding
+finding: ",\"finding\":\"" TEXT "\"}"
 sound: "true" | "false"
 TEXT: /[a-zA-Z][a-zA-Z0-9 ,_']{0,140}/
 """

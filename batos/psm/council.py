@@ -34,9 +34,10 @@ def behaviour(outcome: dict[str, Any]) -> str:
 
 
 def clusters(outcomes: list[list[dict[str, Any]]], votes: list[float]) -> list[Cluster]:
-    """Group drafts by behaviour, heaviest cluster first; a draft whose first trial is unknown votes for nothing.
+    """Group drafts by behaviour, largest cluster first; a draft whose first trial is unknown votes for nothing.
 
-    outcomes[d][t] is what draft d did in trial t, votes[d] how many voices wrote it.  An unknown later trial agrees with anything.
+    outcomes[d][t] is what draft d did in trial t, votes[d] how many voices wrote it.  An unknown later trial
+    agrees with anything.
     """
     found: list[Cluster] = []
     keys: list[list[str]] = []
@@ -58,11 +59,13 @@ def clusters(outcomes: list[list[dict[str, Any]]], votes: list[float]) -> list[C
 def object_to(
     cluster: Cluster,
     plan: dict[str, Any],
+    states: list[dict[str, Any]],
     expected: dict[int, dict[str, Any]],
     audit: dict[str, Any] | None = None,
 ) -> None:
-    """Write down what speaks against a cluster: the conventions of the contract, the person's examples, the audit.
+    """Write down what speaks against a cluster: conventions of the contract, a person's examples, the audit.
 
+    states    the slots each trial began with, in the form of `plain.encode`
     expected  trial index -> `{"result": ...}` that a person said must come out
     audit     ALFRED's `{"sound": bool or None, "finding"}`; a person's examples that come out outweigh it
     """
@@ -81,12 +84,20 @@ def object_to(
             cluster.objections.append(f"it raises {outcome['error']}")
         if index in expected and outcome.get("result", ...) != expected[index]["result"]:
             cluster.objections.append(f"the example {expected[index]} comes out as {outcome}")
-    answered = [outcome for outcome in cluster.outcomes if "result" in outcome]
-    if kind == "change" and answered and not any(outcome.get("changes") for outcome in answered):
+    answered = [pair for pair in zip(cluster.outcomes, states, strict=True) if "result" in pair[0]]
+    idle = not any(outcome.get("changes") for outcome, _ in answered)
+    if kind == "change" and idle and not all(_as_it_was(outcome["result"], state) for outcome, state in answered):
         cluster.objections.append("a changer that changes nothing")
     if audit and audit["sound"] is False and not expected:
         cluster.objections.append(f"ALFRED says: {audit['finding']}")
     cluster.objections = list(dict.fromkeys(cluster.objections))
+
+
+def _as_it_was(result: Any, state: dict[str, Any]) -> bool:
+    """Is this what a changer answers that had nothing to change: a slot's value as it is, or its size?"""
+    sizes = [len(value.get("$set", value) if isinstance(value, dict) else value)
+             for value in state.values() if isinstance(value, (list, dict))]  # fmt: skip
+    return result in sizes or any(result == value for value in state.values())
 
 
 def winner(found: list[Cluster]) -> tuple[Cluster | None, str]:

@@ -67,8 +67,11 @@ def weave_(self):
     )
     found = council.clusters(outcomes, [float(len(candidates[source]["drafts"])) for source in sources])
     audits = audit(self, at, [sources[cluster.drafts[0]] for cluster in found[:AUDITED]])
+    actual = mission.circle["objects"][mission.circle["receiver"]]["slots"]
+    states = [actual | (call["slots"] or {}) for call in calls]
     for number, cluster in enumerate(found):
-        council.object_to(cluster, mission.plan, expected, audits[number] if number < len(audits) else None)
+        audited = audits[number] if number < len(audits) else None
+        council.object_to(cluster, mission.plan, states, expected, audited)
     best, why = council.winner(found)
     mission.why = why
     describe(mission, sources, candidates, found, audits)

@@ -57,7 +57,9 @@ left right side front default initial weekly super mini local global hidden raw 
 shipping birth start end due
 """.split()
 SPEAKING = "count total level word text list item size number value letter limit average step maximum".split()
-TEXT_NAMES = "name title label status note owner city color motto slogan greeting message subject author nickname".split()
+TEXT_NAMES = (
+    "name title label status note owner city color motto slogan greeting message subject author nickname"
+).split()
 # words that operations know by name are seen by every mind
 KNOWN = frozenset(
     """width length height breadth depth side radius first last name owner nickname price unit cost quantity
@@ -66,8 +68,12 @@ KNOWN = frozenset(
     member item player passenger capacity seats places seat place start date begin end finish account
     balance""".split()
 )
-DATE_NAMES = "deadline birthday due_date start_date end_date created opened joined expiry day date born".split()
-BOOL_NAMES = "active open done ready enabled visible locked paid public hot member finished online verified".split()
+DATE_NAMES = (
+    "deadline birthday due_date start_date end_date created opened joined expiry day date born".split()
+)
+BOOL_NAMES = (
+    "active open done ready enabled visible locked paid public hot member finished online verified".split()
+)
 
 _ONSETS = (
     "b c d f g h j k l m n p r s t v w y z br bl cr cl dr fl fr gl gr pl pr qu sc sh sk sl sm sn sp "
@@ -76,9 +82,9 @@ _ONSETS = (
 ).split() + [""]
 _VOWELS = "a e i o u a e i o ai ea ee oo ou ie oa au y eo ia".split()
 _CODAS = (
-    "b d g k l m n p r s t x ck ff ld lk ll lm lt mb mp nd ng nk nt rd rk rl rm rn rp rt sk ss st th ve ze".split()
-    + [""] * 24
-)
+    "b d g k l m n p r s t x ck ff ld lk ll lm lt mb mp nd ng nk nt rd rk rl rm rn rp rt sk ss st th ve"
+    " ze"
+).split() + [""] * 24
 
 
 def invented(rng: random.Random) -> str:

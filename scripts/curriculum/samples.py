@@ -10,7 +10,7 @@ import random
 import re
 import statistics
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import FunctionType, SimpleNamespace
 
 from batos.mind import dialect
@@ -175,7 +175,7 @@ def _spoken(text, op):
     return re.sub(r"\b[XYZFGMN]\b", lambda match: spoken[match.group()], text)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _phrase(op, unless=True, answer=None):
     """An operation in one line, in the words of its plan."""
     parts = [_spoken(op.do, op), _spoken(op.answer, op) if answer is None else answer]
@@ -375,7 +375,7 @@ def _draw(rng, operation, wording, unseen, shape, pairs, plain):
         else:
             state[name] = _value(kind, rng)
     first = kinds.get("X")
-    for i, (letter, cls) in enumerate([pair for pair in op.slots if pair[0] in "FG"]):
+    for i, letter in enumerate(letter for letter, _ in op.slots if letter in "FG"):
         names[letter] = (keyof or record)[i][0]
         kinds[letter] = (keyof or record)[i][1]
     for _ in range(rng.choice((0, 0, 1, 1, 2, 2, 3, 4))):
@@ -575,7 +575,9 @@ def _draw_refusal(rng, unseen):
     brief = copy.copy(base.brief)
     brief["selectors"] = dict(brief["selectors"])
     state, op = brief["slots"], base.operation
-    why = rng.choices(("meaning", "outside", "kind", "slot", "arguments", "choice"), (5.5, 4.5, 5, 2, 2, 1))[0]
+    why = rng.choices(("meaning", "outside", "kind", "slot", "arguments", "choice"), (5.5, 4.5, 5, 2, 2, 1))[
+        0
+    ]
     target = next((slot.name for slot in base.linked.slots if slot.linked), None)
     if target is None:
         return None
