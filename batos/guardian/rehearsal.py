@@ -7,6 +7,7 @@ the machine has no wall nothing runs, unless the settings said so in so many wor
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -61,10 +62,7 @@ class Rehearsal:
         self._stopped = True
         zygote, self._zygote = self._zygote, None
         if zygote is not None:
-            zygote.kill()
-            zygote.wait()
-            zygote.stdin.close()
-            zygote.stdout.close()
+            _end(zygote)
 
     @property
     def wall(self) -> dict[str, Any]:
@@ -122,12 +120,8 @@ class Rehearsal:
 
     def _again(self, why: str) -> None:
         log.warning("the zygote of the rehearsal ended (%s); it is started again", why)
-        zygote = self._zygote
-        if zygote is not None:
-            zygote.kill()
-            zygote.wait()
-            zygote.stdin.close()
-            zygote.stdout.close()
+        if self._zygote is not None:
+            _end(self._zygote)
         self.restarts += 1
         self._launch()
 
@@ -180,6 +174,14 @@ _KEYS = {
     "changes": dict,
     "flagged": bool,
 }
+
+
+def _end(zygote: subprocess.Popen[bytes]) -> None:
+    zygote.kill()
+    zygote.wait()
+    with contextlib.suppress(OSError):  # what it was last told may still wait in the broken pipe
+        zygote.stdin.close()
+    zygote.stdout.close()
 
 
 def _outcomes(told: dict[str, Any], calls: int) -> list[Outcome]:
