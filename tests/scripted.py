@@ -29,6 +29,7 @@ class ScriptedMind:
         }  # fmt: skip
         self.prompts: list[tuple[str, str | None, str]] = []
         self.calls = 0
+        self.logprob = 0.0  # of everything it says
         self.gate = threading.Event()  # cleared: thinking waits until it is set
         self.gate.set()
         self.thinking = threading.Event()  # set once somebody thinks
@@ -54,7 +55,7 @@ class ScriptedMind:
             answer = self.answers[step]
             if isinstance(answer, list):
                 answer = answer.pop(0) if answer else ""
-            drafts.append(Draft(answer, (1,), -1.0, "stop"))
+            drafts.append(Draft(answer, (1,), self.logprob, "stop"))
         return drafts
 
     def start_loading(self):

@@ -163,6 +163,14 @@ def test_a_mind_that_says_it_cannot_is_believed(system, send, mind):
     assert graph(system) == before
 
 
+def test_a_mind_that_is_guessing_is_not_believed_unless_a_person_gives_an_example(system, send, mind):
+    teach_withdraw(mind)
+    mind.logprob = -0.9
+    reply = send("account", "withdraw_balance", 30)
+    assert reply.error.code == "mission_failed" and "not sure" in str(reply.error) and "41%" in str(reply.error)
+    assert send("account", "withdraw_balance", 30, examples=[{"args": [10], "result": 90}]).result == 70
+
+
 def test_without_a_mind_a_mission_says_no_mind(system, send, mind):
     mind.broken = NoMind("the image has no mind", hint="awaken it once")
     reply = send("account", "withdraw_balance", 30)

@@ -56,7 +56,8 @@ class Mission:
     circle: dict[str, Any] = field(default_factory=dict)
     linked: Any = None
     plan: dict[str, Any] = field(default_factory=dict)
-    plans: list[dict[str, Any]] = field(default_factory=list)
+    proposals: list[dict[str, Any]] = field(default_factory=list)  # every plan, refusals too, with its votes
+    plans: list[dict[str, Any]] = field(default_factory=list)  # those that say it can be done, most votes first
     drafts: list[dict[str, Any]] = field(default_factory=list)
     rounds: int = 0
     chosen: dict[str, Any] | None = None
@@ -82,6 +83,7 @@ class Mission:
             "sender": self.sender,
             "brief": self.brief,
             "plan": self.plan,
+            "plans": self.proposals,
             "drafts": self.drafts,
             "rounds": self.rounds,
             "method": self.chosen,

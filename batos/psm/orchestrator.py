@@ -46,7 +46,7 @@ def birth(root: Root) -> None:
     make_state(root, machine.IDLE, idle.SOURCE, "open_", persona=alfred)
     make_state(
         root, machine.DECOMPOSING, decomposing.SOURCE, "plan_",
-        persona=brick, meta_prompt=decomposing.META_PROMPT, temperatures=decomposing.TEMPERATURES,
+        persona=brick, meta_prompt=decomposing.META_PROMPT, temperatures=decomposing.TEMPERATURES, sure=decomposing.SURE,
     )  # fmt: skip
     make_state(
         root, machine.DELEGATING, delegating.SOURCE, "draft_",
