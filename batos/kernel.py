@@ -116,9 +116,10 @@ class Kernel:
         now = time.monotonic()
         limit = message.timeout if message.timeout is not None else WAIT_FOR_TURN
         if message.to == "kernel" and message.send in UNLIMITED:
-            limit = float(
-                "inf"
-            )  # once begun they cannot be undone, and `deadline` must mean that nothing was done
+            # Once begun they cannot be undone, and `deadline` must mean that nothing was done.
+            limit = float("inf")
+        elif message.to == "kernel" and message.send == "recall" and message.timeout is None:
+            limit = WAIT_FOR_THOUGHT  # the embedder may still be loading
         waiter = _Waiter(message, Future(), now, now + limit)
         self._count += 1
         try:
@@ -147,6 +148,8 @@ class Kernel:
             self._fail(
                 waiter, Cancelled("the image is going to sleep; nothing was done", hint="send it again later")
             )
+        with self._alarm:
+            self._alarm.notify()
 
     def _begin(self, waiter: _Waiter) -> None:
         message = waiter.message
@@ -234,6 +237,7 @@ class Kernel:
         elif isinstance(exc, _Missed):
             self._missed(waiter, exc)
         elif isinstance(exc, Elsewhere):
+            self._wait_longer(waiter)
             self._begin_elsewhere(waiter, exc.work)
         elif isinstance(exc, BatosError):
             self._fail(waiter, exc)
@@ -288,8 +292,7 @@ class Kernel:
             self._fail(waiter, exc)
             return
         waiter.missions.append(mission.id)
-        waiter.deadline = waiter.thought_deadline
-        self._set_alarm(waiter, waiter.deadline)
+        self._wait_longer(waiter)
         if not message.wait and not waiter.detached:
             waiter.detached = True
             self._reply(waiter, Reply(message.id, {"mission": mission.id}, mission=mission.id))
@@ -331,6 +334,11 @@ class Kernel:
         told = error if isinstance(error, BatosError) else Internal(f"{type(error).__name__}: {error}")
         self._answer(waiter, Reply(waiter.message.id, error=told))
 
+    def _wait_longer(self, waiter: _Waiter) -> None:
+        """The mind or the embedder is waited for, which has a longer default than a turn."""
+        waiter.deadline = waiter.thought_deadline
+        self._set_alarm(waiter, waiter.deadline)
+
     def _set_alarm(self, waiter: _Waiter, when: float) -> None:
         with self._alarm:
             heapq.heappush(self._alarms, (when, id(waiter), waiter))
@@ -341,6 +349,8 @@ class Kernel:
         while True:
             with self._alarm:
                 while not self._alarms:
+                    if self._stopping:
+                        return
                     self._alarm.wait()
                 when, _, waiter = self._alarms[0]
                 left = when - time.monotonic()
