@@ -357,3 +357,16 @@ def test_a_birth_killed_at_any_stage_is_completed_by_the_next_awakening(awaken, 
         assert image.line["mind"] == "embedded"
         assert {each["name"] for each in image.said("experts", "--json")} >= {"BRICK", "ALFRED", "ROBIN"}
         assert image.stop() == 0
+
+
+def test_an_idempotency_key_holds_across_a_crash(awaken):
+    image = awaken()
+    image.said("send", "lobby", "clone", "-k", "called=account", "-k", "balance=100")
+    image.cli("define", "account", "-", stdin="def pay(self, n):\n    self.balance -= n\n    return self.balance")
+    assert image.said("send", "account", "pay", 30, "--idem", "rent-1") == 70
+    image.kill9()
+    image.start()
+    again = image.said("--json", "send", "account", "pay", 30, "--idem", "rent-1")
+    assert again["result"] == 70 and again["replayed"] is True
+    assert image.cli("send", "account", "pay", 31, "--idem", "rent-1").returncode == 4
+    assert image.said("send", "account", "balance") == 70

@@ -239,6 +239,23 @@ def test_an_object_is_found_by_path_and_by_oid_and_a_wrong_name_is_told_with_wha
                 root.by_oid(bad)
 
 
+def test_an_object_that_was_put_out_of_memory_is_found_again_whole(image):
+    with image.turn("nest") as root:
+        send(root.account, "adopt", (UvmObject(root["genesis_obj"], colour="red"),))
+    with image.turn("forget what is loaded") as root:
+        account = root.account
+        root.connection.cacheMinimize()
+        assert account._p_changed is None, "a ghost"
+        assert repr(account) == "account"
+        root.connection.cacheMinimize()
+        assert send(account, "colour") == "red"
+        root.connection.cacheMinimize()
+        account.tags.append("kept")
+        root.connection.cacheMinimize()
+        assert root.path_of(account) == "account" and account._clone_persistent_().balance == 100
+    assert image.run("look", lambda root: list(root.account.tags)) == ["kept"]
+
+
 def test_a_closed_image_takes_no_more_turns(tmp_path):
     image = open_image(tmp_path / "image")
     image.close()
