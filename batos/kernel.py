@@ -11,7 +11,6 @@ What the receiver `kernel` answers stands in one table, `Kernel.services`, which
 
 from __future__ import annotations
 
-import heapq
 import json
 import keyword
 import logging
@@ -51,6 +50,7 @@ log = logging.getLogger(__name__)
 
 MISSIONS_A_MESSAGE = 8  # a message that misses more often than this goes round in circles
 IDEM_SECONDS = 7 * 24 * 3600.0
+LOOK = 0.05  # seconds between two looks at the deadlines; what has begun is ended by its fuel, to the millisecond
 UNLIMITED = frozenset({"remember", "audit", "stage", "pack", "doctor"})  # verbs that may take long
 
 
@@ -92,8 +92,7 @@ class Kernel:
         self._settings = settings
         self._lock = threading.Lock()
         self._waiting: dict[int, _Waiter] = {}
-        self._alarms: list[tuple[float, int, _Waiter]] = []
-        self._alarm = threading.Condition()
+        self._somebody_waits = threading.Event()
         self._running_keys: dict[str, list[_Waiter]] = {}
         self._stopping = False
         self._count = 0
@@ -144,12 +143,11 @@ class Kernel:
         end = time.monotonic() + grace
         while self._waiting and time.monotonic() < end:
             time.sleep(0.01)
-        for waiter in list(self._waiting.values()):
-            self._fail(
-                waiter, Cancelled("the image is going to sleep; nothing was done", hint="send it again later")
+        for waiter in list(self._waiting.values()):  # one whose turn has begun is answered when that ends
+            self._give_up(
+                waiter, Cancelled("the image went to sleep before this was answered", hint="send it again later")
             )
-        with self._alarm:
-            self._alarm.notify()
+        self._somebody_waits.set()
 
     def _begin(self, waiter: _Waiter) -> None:
         message = waiter.message
@@ -163,8 +161,8 @@ class Kernel:
             )
         with self._lock:
             self._waiting[id(waiter)] = waiter
-        if waiter.deadline != float("inf"):
-            self._set_alarm(waiter, waiter.deadline)
+        if not self._somebody_waits.is_set():
+            self._somebody_waits.set()
         if message.to == "kernel":
             self._serve(waiter)
         elif message.idem is not None:
@@ -308,10 +306,19 @@ class Kernel:
 
     def _answer(self, waiter: _Waiter, reply: Reply) -> None:
         with self._lock:
-            if waiter.answered:
+            if not self._claim(waiter):
                 return
-            waiter.answered = True
-            self._waiting.pop(id(waiter), None)
+        self._deliver(waiter, reply)
+
+    def _claim(self, waiter: _Waiter) -> bool:
+        """Take the right to answer, with the lock held; false if it was taken before."""
+        if waiter.answered:
+            return False
+        waiter.answered = True
+        self._waiting.pop(id(waiter), None)
+        return True
+
+    def _deliver(self, waiter: _Waiter, reply: Reply) -> None:
         if waiter.missions:
             reply.mission = waiter.missions[-1]
         if waiter.message.idem is not None:
@@ -337,46 +344,38 @@ class Kernel:
     def _wait_longer(self, waiter: _Waiter) -> None:
         """The mind or the embedder is waited for, which has a longer default than a turn."""
         waiter.deadline = waiter.thought_deadline
-        self._set_alarm(waiter, waiter.deadline)
-
-    def _set_alarm(self, waiter: _Waiter, when: float) -> None:
-        with self._alarm:
-            heapq.heappush(self._alarms, (when, id(waiter), waiter))
-            if self._alarms[0][2] is waiter:
-                self._alarm.notify()
 
     def _watch(self) -> None:
-        while True:
-            with self._alarm:
-                while not self._alarms:
-                    if self._stopping:
-                        return
-                    self._alarm.wait()
-                when, _, waiter = self._alarms[0]
-                left = when - time.monotonic()
-                if not waiter.answered and left > 0:
-                    self._alarm.wait(min(left, 1.0))
-                    continue
-                heapq.heappop(self._alarms)
-            if not waiter.answered and waiter.deadline <= time.monotonic():
-                self._expire(waiter)
+        """Look at everybody who waits, twenty times a second while anybody does."""
+        while self._waiting or not self._stopping:
+            if not self._waiting:
+                self._somebody_waits.clear()
+                if not self._waiting:
+                    self._somebody_waits.wait(1.0)
+            time.sleep(LOOK)
+            now = time.monotonic()
+            for waiter in list(self._waiting.values()):
+                if waiter.deadline <= now:
+                    mission = waiter.missions[-1] if waiter.missions else None
+                    self._give_up(
+                        waiter,
+                        Deadline(
+                            f"{waiter.message.send!r} had no answer within its time; nothing was done"
+                            + (f", but mission {mission} goes on" if mission else ""),
+                            mission=mission,
+                            hint=f"look at it with: python -m batos mission {mission}" if mission else None,
+                        ),
+                    )
 
-    def _expire(self, waiter: _Waiter) -> None:
-        """Answer `deadline`, unless the turn has begun: that one ends itself and its answer is the true one."""
+    def _give_up(self, waiter: _Waiter, error: BatosError) -> bool:
+        """Answer `error` and never run the message; false if its turn has begun, whose answer is the true one."""
         with self._lock:
-            turn = waiter.turn
-            if turn is not None and not turn.cancel():
-                return
-        mission = waiter.missions[-1] if waiter.missions else None
-        self._fail(
-            waiter,
-            Deadline(
-                f"{waiter.message.send!r} had no answer within its time; nothing was done"
-                + (f", but mission {mission} goes on" if mission else ""),
-                mission=mission,
-                hint=f"look at it with: python -m batos mission {mission}" if mission else None,
-            ),
-        )
+            if waiter.turn is not None and not waiter.turn.cancel():
+                return False
+            if not self._claim(waiter):
+                return False
+        self._deliver(waiter, Reply(waiter.message.id, error=error))
+        return True
 
     def cancel(self, what: str) -> bool:
         """Cancel a mission by its id, or a waiting message by its own; false if there is none."""
@@ -384,11 +383,7 @@ class Kernel:
             return True
         for waiter in list(self._waiting.values()):
             if waiter.message.id == what and waiter.message.send != "cancel":
-                with self._lock:
-                    if waiter.turn is not None and not waiter.turn.cancel():
-                        return False  # it is being done: its true answer comes
-                self._fail(waiter, Cancelled(f"message {what} was cancelled; nothing was done"))
-                return True
+                return self._give_up(waiter, Cancelled(f"message {what} was cancelled; nothing was done"))
         return False
 
     # -- idempotency -------------------------------------------------------------------------------

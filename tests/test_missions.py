@@ -375,3 +375,20 @@ def test_who_asks_again_after_a_cancel_gets_a_mission_of_their_own(system, send,
     mind.gate.set()
     assert first.result(10).error.code == "cancelled"
     assert again.result(10).result == 70
+
+
+def test_a_deadline_that_meets_the_end_of_the_mission_never_runs_the_message_it_answered(system, send, mind):
+    for attempt in range(4):
+        send("lobby", "clone", called=f"account{attempt}", balance=1000)
+        teach_withdraw(mind)
+        mind.gate.clear()
+        futures = [
+            system.kernel.submit(Message(f"account{attempt}", "withdraw_balance", [1], timeout=0.02 * n))
+            for n in range(1, 31)
+        ]
+        time.sleep(0.25)
+        mind.gate.set()
+        replies = [future.result(20) for future in futures]
+        done = [reply for reply in replies if reply.error is None]
+        assert all(reply.error is None or reply.error.code == "deadline" for reply in replies)
+        assert send(f"account{attempt}", "balance").result == 1000 - len(done)
