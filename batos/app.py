@@ -174,9 +174,8 @@ class System:
     def close(self) -> None:
         """Stop the parts, the last one started first; one that fails to stop does not keep the others awake."""
         global _system
-        with (
-            contextlib.ExitStack() as parts
-        ):  # runs in the reverse of this order, whatever any of them raises
+        # An ExitStack runs in the reverse of this order, whatever any of them raises.
+        with contextlib.ExitStack() as parts:
             parts.callback(self.rehearsal.stop)
             parts.callback(self.journal.close)
             parts.callback(self.image.close)
@@ -279,8 +278,8 @@ class System:
         return verdict
 
     def _model(self) -> dict[str, Any]:
-        told = self.mind.describe()
-        return {"model_id": told.get("model_id"), "digest": told.get("digest")}
+        model_id, weights = incarnation.identity(self.image)
+        return {"model_id": model_id, "digest": weights}
 
     def _mind_metrics(self, event: str, value: float, **labels: Any) -> None:
         if event == "swap_ms":

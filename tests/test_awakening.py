@@ -370,3 +370,21 @@ def test_an_idempotency_key_holds_across_a_crash(awaken):
     assert again["result"] == 70 and again["replayed"] is True
     assert image.cli("send", "account", "pay", 31, "--idem", "rent-1").returncode == 4
     assert image.said("send", "account", "balance") == 70
+
+
+def test_a_busy_object_is_taught_while_it_goes_on_changing(awake):
+    """The real mind thinks on a snapshot; what it learned is replayed on an object that changed meanwhile."""
+    with awake.client() as image:
+        image.send("memory_manager_obj", "activate_expert_", "BRICK", timeout=60)
+        for attempt in range(3):
+            name = f"busy{attempt}"
+            image.send("lobby", "clone", called=name, snirps=100)
+            mission = image.send(name, "withdraw_snirps", 30, wait=False)["mission"]
+            end = time.monotonic() + 20
+            puts = 0
+            while image.send("kernel", "mission", mission)["answer"] is None and time.monotonic() < end:
+                puts += 1
+                image.send(name, "put", "snirps", 100 + puts)
+            told = image.send("kernel", "mission", mission)
+            assert told["state"] == "COMPLETE" and puts > 1
+            assert image.send(name, "withdraw_snirps", 1, miss="error") == image.send(name, "snirps")

@@ -256,6 +256,12 @@ def test_an_object_that_was_put_out_of_memory_is_found_again_whole(image):
     assert image.run("look", lambda root: list(root.account.tags)) == ["kept"]
 
 
+def test_a_turn_that_would_wait_for_another_turn_is_told_so_at_once(image):
+    with pytest.raises(RuntimeError, match="waited for another turn"):
+        image.run("outer", lambda root: image.run("inner", lambda root: 1))
+    assert balance(image) == 100
+
+
 def test_a_closed_image_takes_no_more_turns(tmp_path):
     image = open_image(tmp_path / "image")
     image.close()

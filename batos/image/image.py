@@ -239,6 +239,8 @@ class LivingImage:
 
     def run(self, why: str, function: Callable[[Root], Any], who: str = "user") -> Any:
         """`function(root)` in a turn on the image thread; answers its value once it is committed."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError(f"{why}: a turn waited for another turn, which would be for ever")
         return self.submit(why, function, who).result().value
 
     def submit(

@@ -47,7 +47,7 @@ def install_method(at: Tools) -> None:
         at.verdict,
         author="BRICK",
         mission=mission.id,
-        model=at.model(),
+        model=at.model,
         voices=chosen["voices"],
         prompts=chosen["prompts"],
         rehearsal=chosen["rehearsal"],

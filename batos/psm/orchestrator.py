@@ -177,6 +177,8 @@ class Orchestrator:
         if mission.cancelled.is_set():
             self._fail(mission, Cancelled(f"mission {mission.id} was cancelled before it began"))
             return
+        # Asked now and not when it is installed: a replay runs on the image thread, which must wait for no turn.
+        model = self._model()
         with self._image.mission_transaction() as root:
             try:
                 receiver = root.by_oid(mission.miss.oid)
@@ -193,9 +195,8 @@ class Orchestrator:
             mission.brief |= {"intent": mission.intent, "examples": mission.examples}
             mission.circle = to_data(receiver, args, kw)
             at = Tools(
-                mission, root, receiver, self._think(mission), self._rehearse, self._judge, self._journal,
-                self._model,
-            )  # fmt: skip
+                mission, root, receiver, self._think(mission), self._rehearse, self._judge, self._journal, model
+            )
             cycle = UvmObject()  # never added to the connection, and nothing reaches it: it is not kept
             cycle.mission_brief = mission.miss.selector
             cycle.target = receiver

@@ -41,7 +41,7 @@ class Tools:
     rehearse: Callable
     judge: Callable
     journal: Journal
-    model: Callable[[], dict[str, Any]]
+    model: dict[str, Any]
     verdict: Any = None
 
     def doom(self) -> None:
