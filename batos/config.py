@@ -29,13 +29,10 @@ class Settings:
 
     turn_seconds: float = 10.0  # a method that runs longer is ended and its turn rolled back
     mission_seconds: float = 60.0  # a mission's own deadline, whoever still waits for it
-    mission_drafts: int = 5  # drafts of the first round; more cost time, fewer cannot form a majority
-    mission_depth: int = 3  # missions inside missions; deeper is a loop, not a thought
     missions_waiting: int = 256  # misses queued before senders are told `busy`
 
     vram_bytes: float = 8.0e9  # the consumer card batos is made for, the CUDA context included
     ram_bytes: float = 32e9
-    disk_bytes: float = 1e12
     warm_bytes: float = 20e9  # experts kept in RAM, least recently used out first
     hot_slots: int = 4  # experts resident at once
 

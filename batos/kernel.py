@@ -284,7 +284,6 @@ class Kernel:
                 partial(self._learned, waiter),
                 message.intent if not waiter.missions else None,
                 message.examples if not waiter.missions else None,
-                depth=len(waiter.missions),
             )
         except BatosError as exc:
             self._fail(waiter, exc)

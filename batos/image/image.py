@@ -42,7 +42,6 @@ from batos.objects.lookup import LeftTurn
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
 BLOB_CHUNK = 1 << 20
 CLOSING_SECONDS = 1.0  # left to the turn that runs when the image is closed
 

@@ -47,7 +47,6 @@ class Mission:
     intent: str | None = None
     examples: list[dict[str, Any]] = field(default_factory=list)
     sender: str = "user"
-    depth: int = 0
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     began: float = field(default_factory=time.time)
     state: str = "IDLE"

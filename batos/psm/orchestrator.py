@@ -102,7 +102,6 @@ class Orchestrator:
         ended: Callable[[Mission], None],
         intent: str | None,
         examples: list | None,
-        depth: int = 0,
     ) -> Mission:
         """The mission for a miss, a running one if there is one; `ended(mission)` is called once, on any thread.
 
@@ -116,7 +115,7 @@ class Orchestrator:
             if self._stopping or len(self._pending) >= self._settings.missions_waiting:
                 raise Busy(f"{len(self._pending)} missions are waiting", hint="send it again in a while")
             deadline = time.monotonic() + self._settings.mission_seconds
-            mission = Mission(miss, deadline, intent, list(examples or ()), depth=depth)
+            mission = Mission(miss, deadline, intent, list(examples or ()))
             self._pending[miss.key] = mission
             self._callbacks[mission.id] = [ended]
             if not self._threads:
