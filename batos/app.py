@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from batos import __version__, doctor
+from batos import __version__, doctor, kernel
 from batos.autotelic import Clock, Heartbeat, Metrics, audits, metrics
 from batos.config import Settings
 from batos.errors import BatosError, NobodyAwake
@@ -68,6 +68,7 @@ def birth(root: Root) -> None:
             catalog.catalog,
             metrics.system_metrics,
             audits.alfred_part,
+            kernel.birth,
             primitives_birth,
         ),
     )

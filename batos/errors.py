@@ -146,6 +146,12 @@ class Damaged(BatosError):
     code, exit_code = "damaged", 9
 
 
+class NewerImage(BatosError):
+    """A newer batos wrote the image; never on the wire."""
+
+    code, exit_code = "newer_image", 1
+
+
 WIRE_ERRORS = {
     kind.code: kind
     for kind in (

@@ -35,6 +35,7 @@ from batos.errors import (
     MethodError,
     NoSuchObject,
     NotUnderstood,
+    Refused,
     WrongArguments,
 )  # fmt: skip
 from batos.image import Done, LivingImage, Root
@@ -43,6 +44,7 @@ from batos.objects import Missed, UvmObject, send
 from batos.objects.lookup import Elsewhere, LeftTurn, one_slip
 from batos.objects.method import digest
 from batos.objects.plain import NotPlain, encode, oid_text, plain
+from batos.psm.machine import FAILED
 from batos.psm.mission import Miss, Mission
 from batos.psm.orchestrator import Orchestrator, recorded
 
@@ -51,7 +53,13 @@ log = logging.getLogger(__name__)
 MISSIONS_A_MESSAGE = 8  # a message that misses more often than this goes round in circles
 IDEM_SECONDS = 7 * 24 * 3600.0
 LOOK = 0.05  # seconds between two looks at the deadlines; what has begun is ended by its fuel, to the millisecond
-UNLIMITED = frozenset({"remember", "audit", "stage", "pack", "doctor"})  # verbs that may take long
+UNLIMITED = frozenset({"remember", "audit", "stage", "pack", "backup", "export", "doctor"})  # verbs that may take long
+
+
+def birth(root: Root) -> None:
+    """What the kernel keeps in an image: the answers under idempotency keys."""
+    if "idempotency" not in root:
+        root["idempotency"] = OOBTree()
 
 
 class _Missed(LeftTurn):
@@ -62,6 +70,14 @@ class _Missed(LeftTurn):
         self.miss = miss
         self.told = told
         self.slip = slip  # one slip of the keyboard away from something understood
+
+
+class _Replayed(LeftTurn):
+    """A message whose idempotency key has its answer already."""
+
+    def __init__(self, result: Any):
+        super().__init__("answered before")
+        self.result = result
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +120,9 @@ class Kernel:
             "mission": self._mission,
             "cancel": self.cancel,
             "stats": self.stats,
+            "log": self._log,
+            "undo": self._undo,
+            "redo": self._image.redo,
         }
         self._quick = {"ping", "stats", "cancel", "describe", "stop"}
         threading.Thread(target=self._watch, name="deadlines", daemon=True).start()
@@ -165,6 +184,8 @@ class Kernel:
             self._somebody_waits.set()
         if message.to == "kernel":
             self._serve(waiter)
+        elif message.at is not None:
+            self._begin_elsewhere(waiter, partial(self._perform_past, waiter))
         elif message.idem is not None:
             self._once(waiter)
         else:
@@ -179,12 +200,16 @@ class Kernel:
             if waiter.answered:
                 return
             waiter.turn = self._image.submit(
-                why, partial(self._perform, message), message.who, deadline=waiter.deadline
-            )
+                why, partial(self._perform, message), message.who, deadline=waiter.deadline,
+                ident=message.id, dry=message.dry, keep=partial(_remember, message) if message.idem else None,
+            )  # fmt: skip
         waiter.turn.add_done_callback(partial(self._turned, waiter))
 
     def _perform(self, message: Message, root: Root) -> Any:
-        """One message inside its turn; answers its result as plain data."""
+        """One message inside its turn; answers its result as plain data.  Raises `_Replayed` where its
+        idempotency key has an answer already."""
+        if message.idem is not None:
+            _look_up(message, root)
         receiver = (
             root.by_oid(message.to["oid"]) if isinstance(message.to, dict) else root.resolve(message.to)
         )
@@ -203,9 +228,20 @@ class Kernel:
             ) from exc
         except (Exception, RecursionError) as exc:
             raise _method_error(exc, receiver, message.send) from exc
-        if message.idem is not None:
-            _remember(root, message, told)
         return told
+
+    def _perform_past(self, waiter: _Waiter) -> Any:
+        """A message to the image as it was, on a thread of its own: nobody who lives now waits for it."""
+        message = waiter.message
+        why = f"{message.send} to the past"
+        try:
+            return self._image.run_past(
+                message.at, why, partial(self._perform, message), message.who, waiter.deadline
+            )
+        except _Missed as exc:
+            raise exc.told from None
+        except Elsewhere:
+            raise _slow("sent to the past") from None
 
     def _reified(self, exc: Missed, root: Root) -> BaseException:
         """A miss as plain data; only a public, well-formed selector of an object that is kept may become a mission."""
@@ -231,9 +267,13 @@ class Kernel:
         exc = future.exception()
         if exc is None:
             done = future.result()
-            self._answer(waiter, Reply(waiter.message.id, done.value, tid=done.tid))
+            self._answer(waiter, Reply(waiter.message.id, done.value, tid=done.tid, changes=done.changes))
         elif isinstance(exc, _Missed):
             self._missed(waiter, exc)
+        elif isinstance(exc, _Replayed):
+            self._answer(waiter, Reply(waiter.message.id, exc.result, replayed=True))
+        elif isinstance(exc, Elsewhere) and waiter.message.dry:
+            self._fail(waiter, _slow("kept apart from what it would change"))
         elif isinstance(exc, Elsewhere):
             self._wait_longer(waiter)
             self._begin_elsewhere(waiter, exc.work)
@@ -270,7 +310,7 @@ class Kernel:
 
     def _missed(self, waiter: _Waiter, missed: _Missed) -> None:
         message = waiter.message
-        if message.miss == "error" or (message.miss is None and missed.slip):
+        if message.dry or message.miss == "error" or (message.miss is None and missed.slip):
             self._fail(waiter, missed.told)
             return
         if len(waiter.missions) >= MISSIONS_A_MESSAGE:
@@ -388,7 +428,7 @@ class Kernel:
     # -- idempotency -------------------------------------------------------------------------------
 
     def _once(self, waiter: _Waiter) -> None:
-        """Run a message with an idempotency key, or answer it from the record."""
+        """Run a message with an idempotency key, or let it wait for the same message that runs."""
         key, wanted = waiter.message.idem, _body_digest(waiter.message)
         with self._lock:
             running = self._running_keys.get(key)
@@ -398,25 +438,7 @@ class Kernel:
                 running.append(waiter)
                 return
             self._running_keys[key] = [waiter]
-
-        def look(root: Root) -> dict[str, Any] | None:
-            records = root.connection.root().get("idempotency")
-            found = records.get(key) if records is not None else None
-            return dict(found) if found and found["time"] > time.time() - IDEM_SECONDS else None
-
-        def looked(future: Future[Done]) -> None:
-            if future.exception() is not None:
-                self._fail(waiter, future.exception())
-                return
-            found = future.result().value
-            if found is None:
-                self._turn(waiter)
-            elif found["digest"] != wanted:
-                self._fail(waiter, Conflict(f"the idempotency key {key!r} was used for another message"))
-            else:
-                self._answer(waiter, Reply(waiter.message.id, json.loads(found["result"]), replayed=True))
-
-        self._image.submit(f"record of {key}", look).add_done_callback(looked)
+        self._turn(waiter)
 
     def _once_done(self, waiter: _Waiter, reply: Reply) -> None:
         with self._lock:
@@ -455,6 +477,28 @@ class Kernel:
             "commits": self._image.commits,
             "aborts": self._image.aborts,
         }
+
+    def _log(self, last: int = 50) -> list[dict[str, Any]]:
+        """The image's past as a list of thoughts: what changed it, and the missions that came to nothing."""
+        if not isinstance(last, int) or isinstance(last, bool) or last < 1:
+            raise WrongArguments(f"log takes how many of the last changes to tell, not {last!r}")
+        told = self._image.log(last)
+        since = told[0]["time"] if len(told) == last else 0.0
+        failed = [
+            {
+                "message": each["id"], "time": each["since"], "tid": None, "who": each.get("sender"),
+                "why": f"{each['send']} to {each['to']} was not learned: {each['why']}", "mission": each["id"],
+                "changes": 0, "undone": False,
+            }
+            for each in self._image.run("missions", lambda root: _plain_records(root))
+            if each["state"] == FAILED and each["since"] >= since
+        ]  # fmt: skip
+        return sorted([*told, *failed], key=lambda each: each["time"])[-last:]
+
+    def _undo(self, what: str | None = None) -> dict[str, Any]:
+        if what is not None and not isinstance(what, str):
+            raise WrongArguments(f"undo takes the id of a message, a mission or a transaction, not {what!r}")
+        return self._image.undo(what)
 
     def _missions(self) -> list[dict[str, Any]]:
         running = {each.id: each.headline() for each in self._orchestrator.running()}
@@ -512,13 +556,23 @@ def _body_digest(message: Message) -> str:
     return digest(json.dumps([message.to, message.send, message.args, message.kw], sort_keys=True))
 
 
-def _remember(root: Root, message: Message, told: Any) -> None:
+def _slow(what: str) -> Refused:
+    return Refused(f"this needs the mind, the embedder or a file, and cannot be {what}", rule="slow")
+
+
+def _look_up(message: Message, root: Root) -> None:
+    """Raise `_Replayed` if the message's key has an answer, `Conflict` if it was another message's."""
+    found = root.connection.root()["idempotency"].get(message.idem)
+    if found is None or found["time"] < time.time() - IDEM_SECONDS:
+        return
+    if found["digest"] != _body_digest(message):
+        raise Conflict(f"the idempotency key {message.idem!r} was used for another message")
+    raise _Replayed(json.loads(found["result"]))
+
+
+def _remember(message: Message, root: Root, told: Any) -> None:
     """Keep the answer under the message's idempotency key, in the same transaction as its effect."""
-    names = root.connection.root()
-    if "idempotency" not in names:
-        names["idempotency"] = OOBTree()
-    records = names["idempotency"]
-    records[message.idem] = {
+    root.connection.root()["idempotency"][message.idem] = {
         "digest": _body_digest(message),
         "result": json.dumps(told),
         "time": time.time(),

@@ -182,7 +182,7 @@ def test_a_mission_commits_on_its_own_and_is_replayed_on_what_changed_meanwhile(
         def again(fresh):
             fresh.account.learned = "something"
 
-        tid = image.commit_mission(root, "learned", "BRICK", "m1", again).result().value
+        tid = image.commit_mission(root, "learned", "BRICK", "m1", [], again).result().value
     assert image.run("look", lambda r: (r.account.balance, r.account.learned)) == (99, "something")
     told = changes(image, "account")
     assert told[0]["tid"] == tid and told[0]["who"] == "BRICK" and told[0]["mission"] == "m1"

@@ -1,8 +1,9 @@
 """The image: one storage, one writer, one turn at a time.  Everything that commits is here.
 
 A turn is one message in one transaction.  Turns run one after another on the image thread, so they
-never conflict; those that wait share a commit (group commit), each behind a savepoint of its own,
-and are answered after it.  A mission has a connection of its own and commits as a turn of its own,
+never conflict; those that wait share a commit (group commit) and are answered after it.  Each has an
+undo log of its own, by which it is taken back alone if it fails, and which becomes its change record
+just before the commit.  A mission has a connection of its own and commits as a turn of its own,
 between groups.  What is not about transactions does not belong here: who may say what, and what a
 miss means, is decided above and handed in.
 
@@ -15,14 +16,16 @@ import contextlib
 import errno
 import logging
 import queue
+import random
 import shutil
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,19 +33,28 @@ import transaction
 from ZODB import DB
 from ZODB.blob import Blob
 from ZODB.Connection import Connection
-from ZODB.POSException import ConflictError
+from ZODB.POSException import ConflictError, POSKeyError
 from ZODB.serialize import referencesf
 from ZODB.utils import p64
 
-from batos.errors import BatosError, Busy, Deadline, Internal, NoSuchObject, ReadOnly
+from batos.errors import BadRequest, BatosError, Busy, Conflict, Deadline, Internal, NoSuchObject, ReadOnly
+from batos.image import changes
+from batos.image.changes import Moments, Said, write
 from batos.image.storage import BLOBS, end_birth, in_birth, open_storage
-from batos.objects import Activation, UvmObject, activated
+from batos.objects import Activation, Method, UvmObject, activated
+from batos.objects.containers import KINDS, containers_in
 from batos.objects.fuel import Limit, OutOfFuel, spend
 from batos.objects.lookup import LeftTurn
+from batos.objects.undo_log import Entry, UndoLog, noting
 
 log = logging.getLogger(__name__)
 
 BLOB_CHUNK = 1 << 20
+OURS = (UvmObject, Method, *KINDS)  # what an undo log sees
+NEW = b"\0" * 8  # the serial of what no transaction has kept yet
+UPKEEP = "batos"  # who works when batos looks after itself: records of its own, metrics
+CONFLICT_TRIES = 8  # with other processes on one storage
+CONFLICT_SECONDS = 0.02
 CLOSING_SECONDS = 1.0  # left to the turn that runs when the image is closed
 
 
@@ -55,6 +67,7 @@ class Root:
 
     def __init__(self, connection: Connection):
         self._connection = connection
+        self.undo_log = UndoLog()  # of this turn, where whoever began it notes changes
 
     def __getitem__(self, name: str) -> Any:
         return self._connection.root()[name]
@@ -124,10 +137,12 @@ class Root:
 
 @dataclass(slots=True)
 class Done:
-    """What a turn came to: its value, and the transaction id if it changed anything."""
+    """What a turn came to: its value, the transaction id if it changed anything, and what it would have
+    changed if it was a dry run."""
 
     value: Any
     tid: str | None = None
+    changes: list[dict[str, Any]] | None = None
 
 
 @dataclass(slots=True)
@@ -138,7 +153,30 @@ class _Job:
     mission: str | None
     deadline: float | None
     alone: bool
+    ident: str = ""
+    dry: bool = False
+    keep: Callable[[Root, Any], None] | None = None
     future: Future = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class TakenBack:
+    """The value of a turn that undid or redid: what, and the facts for its own record."""
+
+    told: list[dict[str, Any]]
+    facts: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A turn that has run and waits for its commit."""
+
+    job: _Job
+    value: Any
+    log: UndoLog
+    entries: list[Entry]  # told as soon as it has run, before the next one changes the same
+    changed: bool
+    more: bool  # it changed something that no undo log sees: an index, a blob
 
 
 class LivingImage:
@@ -152,6 +190,7 @@ class LivingImage:
         self._manager = transaction.TransactionManager(explicit=True)
         self._connection = self._begin_connection(self._manager)
         self._lock = threading.RLock()  # held by whoever is in a turn
+        self._moments = Moments()
         self._jobs: queue.Queue[_Job | None] = queue.Queue()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -223,14 +262,16 @@ class LivingImage:
         with self._lock:
             self._manager.begin()
             root = Root(self._connection)
+            log = root.undo_log
             try:
-                with activated(Activation(who=who, judge=self._judge)):
+                with activated(Activation(who=who, judge=self._judge)), noting(log):
                     yield root
             except BaseException:
                 self._manager.abort()
                 raise
+            job = _Job(lambda _: None, why, who, None, None, False)
             try:
-                self._commit([(why, who, None)])
+                self._commit([self._ran(job, None, log, 0)])
             except Exception as exc:
                 self._manager.abort()
                 self.aborts += 1
@@ -250,14 +291,20 @@ class LivingImage:
         mission: str | None = None,
         deadline: float | None = None,
         alone: bool = False,
+        ident: str = "",
+        dry: bool = False,
+        keep: Callable[[Root, Any], None] | None = None,
     ) -> Future[Done]:
         """Queue a turn; the future gets a `Done` after its commit, or the exception that rolled it back.
 
         deadline  seconds of `time.monotonic` after which the turn is not begun, and a method in it
                   is ended; `Deadline` then means that nothing was done
         alone     the function commits for itself (a mission), between groups
+        ident     the message's id, under which its change record is found
+        dry       keep nothing; the `Done` says what would have changed
+        keep      `keep(root, value)` writes what is to be kept with the turn's value, just before the commit
         """
-        job = _Job(function, why, who, mission, deadline, alone)
+        job = _Job(function, why, who, mission, deadline, alone, ident, dry, keep)
         if self._closing:
             job.future.set_exception(
                 Busy("the image is going to sleep", hint="awaken it again and send again")
@@ -307,22 +354,18 @@ class LivingImage:
     def _run_group(self, job: _Job) -> _Job | None:
         """Run waiting turns in one transaction; answers a job that must run alone after it, if one came."""
         self._manager.begin()
-        group: list[tuple[_Job, Any, bool]] = []  # who waits for the commit: value, changed anything?
+        group: list[_Turn] = []  # who waits for the commit
         follower = None
         for _ in range(self._settings.group_size):
             if job.future.set_running_or_notify_cancel():
-                try:
-                    savepoint = self._manager.savepoint(optimistic=True) if group else None
-                except Exception as exc:  # noqa: BLE001 - an earlier turn of the group left what cannot be kept
-                    self._one_by_one([*(each for each, _, _ in group), job], exc)
-                    return None
-                came = self._run_one(job, savepoint)
-                if came is not None:
-                    value, changed = came
-                    if changed or group:
-                        group.append((job, value, changed))
+                turn = self._run_one(job)
+                if turn is not None:
+                    if turn.changed or group:
+                        group.append(turn)
                     else:
-                        job.future.set_result(Done(value))  # nothing uncommitted was seen
+                        job.future.set_result(Done(turn.value))  # nothing uncommitted was seen
+                    if turn.more:
+                        break  # a later turn that failed could not be taken back alone
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
@@ -339,8 +382,8 @@ class LivingImage:
             self._manager.abort()
         return follower
 
-    def _run_one(self, job: _Job, savepoint: Any = None) -> tuple[Any, bool] | None:
-        """(value, changed anything?) of one turn, or None once its failure is told and rolled back."""
+    def _run_one(self, job: _Job) -> _Turn | None:
+        """A turn that ran and waits for its commit, or None once it is answered: it failed, or was a dry run."""
         limit = time.monotonic() + self._settings.turn_seconds
         if job.deadline is not None:
             if time.monotonic() > job.deadline:
@@ -350,13 +393,16 @@ class LivingImage:
                 return None
             limit = min(limit, job.deadline)
         self._limit.at = limit
+        root = Root(self._connection)
+        log = root.undo_log
+        before = len(self._connection._registered_objects)
         try:
             with (
                 activated(Activation(who=job.who, mission=job.mission, judge=self._judge)),
                 spend(self._limit),
+                noting(log),
             ):
-                value = job.function(Root(self._connection))
-            return value, bool(self._connection._registered_objects)
+                value = job.function(root)
         except OutOfFuel:
             failure: BaseException = Deadline(
                 f"{job.why}: it ran past its time and was ended; nothing was changed",
@@ -368,59 +414,120 @@ class LivingImage:
             # A miss, slow work done elsewhere and a method's own refusal are ordinary ends, no failed transaction.
             if not isinstance(exc, (LeftTurn, BatosError)):
                 self.aborts += 1
-        if savepoint is not None:
-            savepoint.rollback()
         else:
-            self._manager.abort()
-            self._manager.begin()
+            if not job.dry:
+                return self._ran(job, value, log, before)
+            told = changes.told_of_dry_run(log, root.path_of, lambda: self._take_back(log, before))
+            job.future.set_result(Done(value, changes=told))
+            return None
+        self._take_back(log, before)
         job.future.set_exception(failure)
         return None
 
-    def _finish_group(self, group: list[tuple[_Job, Any, bool]]) -> None:
+    def _ran(self, job: _Job, value: Any, log: UndoLog, before: int) -> _Turn:
+        """What a turn did that has run; `before`: objects registered before it."""
+        connection = self._connection
+        registered = connection._registered_objects[before:]
+        added = connection._added
+        new = frozenset(id(obj) for obj in registered if obj._p_oid in added)
+        more = any(
+            not isinstance(obj, OURS) or (obj not in log and id(obj) not in new) for obj in registered
+        )
+        changed = bool(registered) or len(log) > 0 or job.keep is not None
+        return _Turn(job, value, log, log.entries(new), changed, more)
+
+    def _take_back(self, log: UndoLog, before: int) -> None:
+        """Undo one turn of the open transaction, and nothing of those before it.
+
+        What it was the first to change or add goes back to what the storage has, as ZODB's own abort
+        does it; what an earlier turn of the group had changed already, to its before-image.
+        """
+        connection = self._connection
+        registered = connection._registered_objects
+        first = registered[before:]
+        connection._registered_objects = first
+        try:
+            connection._abort()
+        finally:
+            connection._registered_objects = registered[:before]
+        log.rollback({id(obj) for obj in first})
+
+    def _finish_group(self, group: list[_Turn]) -> None:
         """Commit the open transaction and answer everybody in it."""
         try:
-            tid = self._commit([(job.why, job.who, job.mission) for job, _, changed in group if changed])
+            for turn in group:
+                if turn.job.keep is not None:
+                    turn.job.keep(Root(self._connection), turn.value)
+            tid = self._commit([turn for turn in group if turn.changed])
         except Exception as exc:  # noqa: BLE001 - told to everybody in the group
-            if len(group) > 1 and not isinstance(exc, ReadOnly):
-                self._one_by_one([job for job, _, _ in group], exc)
-                return
             self._manager.abort()
             self.aborts += 1
-            for job, _, _ in group:
-                job.future.set_exception(_told(exc))
+            if isinstance(exc, ConflictError) or (len(group) > 1 and not isinstance(exc, ReadOnly)):
+                self._one_by_one([turn.job for turn in group], exc)
+                return
+            for turn in group:
+                turn.job.future.set_exception(_told(exc))
             return
-        for job, value, changed in group:
-            job.future.set_result(Done(value, tid if changed else None))
+        for turn in group:
+            turn.job.future.set_result(Done(turn.value, tid if turn.changed else None))
 
     def _one_by_one(self, jobs: list[_Job], exc: Exception) -> None:
-        """A shared commit failed: run its messages again, each in a transaction of its own."""
+        """A shared commit failed: run its messages again, each in a transaction of its own.
+
+        On a storage that other processes write to as well, each may meet a conflict again; it is then
+        tried a few times more.
+        """
         log.warning(
             "a shared commit failed (%s: %s); its messages run again one by one", type(exc).__name__, exc
         )
-        self._manager.abort()
-        self.aborts += 1
         for job in jobs:
-            self._manager.begin()
-            came = self._run_one(job)
-            if came is None:
-                self._manager.abort()
-            elif came[1]:
-                self._finish_group([(job, *came)])
-            else:
-                self._manager.abort()
-                job.future.set_result(Done(came[0]))
+            for left in range(CONFLICT_TRIES, -1, -1):
+                self._manager.begin()
+                turn = self._run_one(job)
+                if turn is None or not turn.changed:
+                    self._manager.abort()
+                    if turn is not None:
+                        job.future.set_result(Done(turn.value))
+                    break
+                try:
+                    if job.keep is not None:
+                        job.keep(Root(self._connection), turn.value)
+                    tid = self._commit([turn])
+                except Exception as again:  # noqa: BLE001 - told to whoever waits
+                    self._manager.abort()
+                    self.aborts += 1
+                    if left and isinstance(again, ConflictError):
+                        time.sleep(random.uniform(0, CONFLICT_SECONDS))
+                        continue
+                    job.future.set_exception(_told(again))
+                else:
+                    job.future.set_result(Done(turn.value, tid))
+                break
 
-    def _commit(self, messages: list[tuple[str, str, str | None]]) -> str | None:
-        """Commit the open transaction; answers its id in hex, None if nothing had changed."""
-        if not self._connection._registered_objects and not self._connection._savepoint_storage:
+    def _commit(self, turns: list[_Turn]) -> str | None:
+        """Commit the open transaction with the records of its turns; answers its id in hex, None if
+        nothing had changed."""
+        connection = self._connection
+        if not connection._registered_objects and not connection._savepoint_storage:
             self._manager.abort()
             return None
         self.check_space()
-        current = self._manager.get()
-        describe(current, messages)
+        self._record(connection, turns)
+        describe(self._manager.get(), [(turn.job.why, turn.job.who, turn.job.mission) for turn in turns])
         self._manager.commit()
         self.commits += 1
         return self._db.storage.lastTransaction().hex()
+
+    def _record(self, connection: Connection, turns: Iterable[_Turn]) -> None:
+        """Write the change records of turns into the open transaction; batos's own upkeep leaves none."""
+        said = []
+        for turn in turns:
+            job = turn.job
+            if turn.entries or (turn.more and job.who != UPKEEP):
+                facts = turn.value.facts if isinstance(turn.value, TakenBack) else {}
+                said.append(Said(job.ident, job.who, job.why, job.mission, turn.log, turn.entries, turn.more, facts))
+        if said:
+            write(connection.root(), self._moments.next(), said)
 
     def check_space(self, wanted: int = 0) -> None:
         """Raise `ReadOnly` where `wanted` bytes more would eat into the disk's reserve."""
@@ -442,7 +549,9 @@ class LivingImage:
         connection = self._begin_connection(manager)
         manager.begin()
         try:
-            yield Root(connection)
+            root = Root(connection)
+            with noting(root.undo_log):
+                yield root
         finally:
             if manager._txn is not None:
                 manager.abort()
@@ -454,30 +563,49 @@ class LivingImage:
         why: str,
         who: str,
         mission: str,
+        read: Iterable[UvmObject],
         again: Callable[[Root], None],
     ) -> Future[Done]:
         """Commit a mission's transaction as a turn, on the image thread, between groups.
 
-        Where something it read has changed since, `again(root)` replays the mission's change on the
-        image as it is now; nobody else commits in between.  The future's value is the transaction id.
+        Where something of `read` (the objects the mission looked at, with their containers) has changed
+        since, `again(root)` replays the mission's change on the image as it is now; nobody of this
+        process commits in between.  So neither a turn's change nor the mission's is lost, and no write
+        skew lies between them.  The future's value is the transaction id.
         """
-        manager = root.connection.transaction_manager
+        connection, manager = root.connection, root.connection.transaction_manager
+        job = _Job(lambda _: None, why, who, mission, None, True, ident=mission)
+
+        for obj in read:
+            for each in (obj, *containers_in(*obj._slots.values())):
+                if each._p_serial != NEW:
+                    connection.readCurrent(each)
+
+        def keep(changed: UndoLog) -> None:
+            self._record(connection, [_Turn(job, None, changed, changed.entries(), True, False)])
+            describe(manager.get(), [(why, who, mission)])
+            manager.commit()
 
         def commit(_root: None) -> str:
             self.check_space()
             try:
-                describe(manager.get(), [(why, who, mission)])
-                manager.commit()
+                keep(root.undo_log)
             except ConflictError:
-                manager.abort()
-                manager.begin()
-                try:
-                    again(root)
-                    describe(manager.get(), [(why, who, mission)])
-                    manager.commit()
-                except BaseException:
+                for left in range(CONFLICT_TRIES, -1, -1):
                     manager.abort()
-                    raise
+                    manager.begin()
+                    try:
+                        with noting(UndoLog()) as changed:
+                            again(root)
+                        keep(changed)
+                        break
+                    except ConflictError:
+                        if not left:
+                            manager.abort()
+                            raise
+                    except BaseException:
+                        manager.abort()
+                        raise
             except Exception as exc:
                 manager.abort()
                 raise _told(exc) from exc
@@ -489,6 +617,65 @@ class LivingImage:
     def _begin_connection(self, manager: transaction.TransactionManager) -> Connection:
         # An explicit manager has no transaction to hand the connection yet, and needs none.
         return self._db.open(manager)
+
+    # -- the past ----------------------------------------------------------------------------------
+
+    def run_past(self, tid: str, why: str, function: Callable[[Root], Any], who: str, deadline: float) -> Any:
+        """`function(root)` on the image as it was right after the transaction `tid` (hex), on the caller's
+        thread; answers its value.
+
+        Raises `BadRequest` for what is no transaction id, one of the future, or one older than what the
+        image keeps, `ReadOnly` if the function changed something, `Deadline` past `deadline` (seconds of
+        `time.monotonic`).
+        """
+        try:
+            before = p64(int(tid, 16) + 1)
+        except (ValueError, OverflowError, struct.error):
+            raise BadRequest(f"{tid!r} is no transaction id", hint="take one from `log` or a reply") from None
+        if before > p64(int.from_bytes(self._db.storage.lastTransaction(), "big") + 1):
+            raise BadRequest(f"the transaction {tid} has not been yet", hint="take one from `log` or a reply")
+        limit = min(deadline, time.monotonic() + self._settings.turn_seconds)
+        with self.past(before) as connection:
+            try:
+                connection.root()["batos"]
+            except (KeyError, POSKeyError):
+                raise BadRequest(
+                    f"the image keeps nothing as old as the transaction {tid}: it was packed, or not born yet",
+                    hint="a backup may have it: python -m batos restore DIR --to TID",
+                ) from None
+            try:
+                with activated(Activation(who=who, judge=self._judge)), spend(limit):
+                    value = function(Root(connection))
+            except OutOfFuel:
+                raise Deadline(f"{why}: it ran past its time and was ended") from None
+            if connection._registered_objects:
+                raise ReadOnly(
+                    f"{why} would change something, and the past cannot be changed", hint="send it without `at`"
+                )
+            return value
+
+    def undo(self, what: str | None) -> dict[str, Any]:
+        """Take back a message, a mission or a commit by its id (None: the last change); see `changes.undo`."""
+        return self._taken_back(f"undo of {what or 'the last change'}", lambda names: changes.undo(names, what))
+
+    def redo(self) -> dict[str, Any]:
+        """Do again what was taken back last."""
+        return self._taken_back("redo", changes.redo)
+
+    def _taken_back(self, why: str, take: Callable[[Any], tuple[list[changes.Record], dict[str, Any]]]) -> Any:
+        def turn(root: Root) -> TakenBack:
+            records, facts = take(root.connection.root())
+            told = [{"message": each.message["id"], "why": each.message["why"]} for each in records]
+            return TakenBack(told, facts)
+
+        done = self.submit(why, turn).result()
+        return {"taken": done.value.told, "tid": done.tid}
+
+    def log(self, last: int) -> list[dict[str, Any]]:
+        """The newest `last` change records as plain data, oldest first."""
+        return self.run(
+            "log", lambda root: [each.told() for each in islice(changes.newest(root.connection.root()), last)][::-1]
+        )
 
     # -- blobs and facts ---------------------------------------------------------------------------
 
@@ -565,6 +752,11 @@ def _told(exc: BaseException) -> BaseException:
             hint="free some space on that disk and send it again",
             retryable=True,
         )
+    if isinstance(exc, ConflictError):
+        return Conflict(
+            f"another process changed the same meanwhile, {CONFLICT_TRIES} times; nothing was changed",
+            hint="send it again", retryable=True,
+        )  # fmt: skip
     if isinstance(exc, OSError):
         return Internal(f"the disk refused to keep it: {exc}; nothing was changed")
     if isinstance(exc, (TypeError, AttributeError)) or "pickle" in type(exc).__name__.lower():

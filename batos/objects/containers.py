@@ -21,6 +21,7 @@ from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 
 from batos.errors import Refused
+from batos.objects.undo_log import note
 
 ATOMS = (
     type(None), bool, int, float, str, bytes, complex,
@@ -55,6 +56,12 @@ def keep(value: Any, slot: str = "a container") -> Any:
     )
 
 
+def touch(container: Persistent) -> None:
+    """Flag a container that is about to change."""
+    note(container)
+    container._p_changed = True
+
+
 class List(PersistentList):
     """A list in the image."""
 
@@ -64,17 +71,17 @@ class List(PersistentList):
 
     def append(self, item):
         item = keep(item)
-        self._p_changed = True
+        touch(self)
         self.data.append(item)
 
     def insert(self, i, item):
         item = keep(item)
-        self._p_changed = True
+        touch(self)
         self.data.insert(i, item)
 
     def extend(self, other):
         items = [keep(each) for each in other]
-        self._p_changed = True
+        touch(self)
         self.data.extend(items)
 
     def __iadd__(self, other):
@@ -82,37 +89,37 @@ class List(PersistentList):
         return self
 
     def __imul__(self, n):
-        self._p_changed = True
+        touch(self)
         self.data *= n
         return self
 
     def __setitem__(self, i, item):
         item = [keep(each) for each in item] if isinstance(i, slice) else keep(item)
-        self._p_changed = True
+        touch(self)
         self.data[i] = item
 
     def __delitem__(self, i):
-        self._p_changed = True
+        touch(self)
         del self.data[i]
 
     def pop(self, i=-1):
-        self._p_changed = True
+        touch(self)
         return self.data.pop(i)
 
     def remove(self, item):
-        self._p_changed = True
+        touch(self)
         self.data.remove(item)
 
     def clear(self):
-        self._p_changed = True
+        touch(self)
         self.data.clear()
 
     def reverse(self):
-        self._p_changed = True
+        touch(self)
         self.data.reverse()
 
     def sort(self, *, key=None, reverse=False):
-        self._p_changed = True
+        touch(self)
         self.data.sort(key=key, reverse=reverse)
 
     # Slices and sums are plain lists: they are values on their way somewhere, not yet kept.
@@ -147,16 +154,16 @@ class Dict(PersistentMapping):
 
     def __setitem__(self, key, value):
         key, value = _key(key), keep(value, str(key))
-        self._p_changed = True
+        touch(self)
         self.data[key] = value
 
     def __delitem__(self, key):
-        self._p_changed = True
+        touch(self)
         del self.data[key]
 
     def update(self, other=(), /, **named):
         incoming = {_key(key): keep(value, str(key)) for key, value in dict(other, **named).items()}
-        self._p_changed = True
+        touch(self)
         self.data.update(incoming)
 
     def __ior__(self, other):
@@ -175,15 +182,15 @@ class Dict(PersistentMapping):
         return self.data[key]
 
     def pop(self, key, *default):
-        self._p_changed = True
+        touch(self)
         return self.data.pop(key, *default)
 
     def popitem(self):
-        self._p_changed = True
+        touch(self)
         return self.data.popitem()
 
     def clear(self):
-        self._p_changed = True
+        touch(self)
         self.data.clear()
 
     def copy(self):
@@ -247,41 +254,41 @@ class Set(Persistent, MutableSet):
 
     def add(self, item):
         item = _key(item)
-        self._p_changed = True
+        touch(self)
         self.data.add(item)
 
     def discard(self, item):
-        self._p_changed = True
+        touch(self)
         self.data.discard(item)
 
     def remove(self, item):
-        self._p_changed = True
+        touch(self)
         self.data.remove(item)
 
     def pop(self):
-        self._p_changed = True
+        touch(self)
         return self.data.pop()
 
     def clear(self):
-        self._p_changed = True
+        touch(self)
         self.data.clear()
 
     def update(self, *others):
         incoming = {_key(each) for other in others for each in other}
-        self._p_changed = True
+        touch(self)
         self.data |= incoming
 
     def difference_update(self, *others):
-        self._p_changed = True
+        touch(self)
         self.data.difference_update(*others)
 
     def intersection_update(self, *others):
-        self._p_changed = True
+        touch(self)
         self.data.intersection_update(*others)
 
     def symmetric_difference_update(self, other):
         incoming = {_key(each) for each in other}
-        self._p_changed = True
+        touch(self)
         self.data ^= incoming
 
     def union(self, *others):
@@ -329,6 +336,21 @@ def own_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
     else:
         copy.data |= value.data
     return copy
+
+
+def containers_in(*values: Any) -> list[Persistent]:
+    """The containers in some values, themselves among them, at every depth, each once; objects are not entered."""
+    found: dict[int, Persistent] = {}
+    waiting = list(values)
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, (tuple, frozenset)):
+            waiting.extend(each)
+        elif isinstance(each, KINDS) and id(each) not in found:
+            found[id(each)] = each
+            each._p_activate()
+            waiting.extend(each.data.values() if isinstance(each.data, dict) else each.data)
+    return list(found.values())
 
 
 def kind_of(value: Any) -> str:

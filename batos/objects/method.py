@@ -17,6 +17,7 @@ from typing import Any
 from persistent import Persistent
 
 from batos.errors import NotUnderstood
+from batos.objects.undo_log import note
 
 _compiler: Callable[[str], Callable] | None = None
 _compiled: dict[str, Callable] = {}
@@ -71,6 +72,11 @@ class Method(Persistent):
         if primitive is not None:
             self.primitive = primitive
             self.current = 0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith(("_p_", "_v_")):
+            note(self)
+        super().__setattr__(name, value)
 
     def add_version(self, source: str, author: str, verdict: str, **provenance: Any) -> dict[str, Any]:
         """Make `source` the newest version and the installed one; answers its record."""

@@ -50,10 +50,17 @@ class Outside(UvmObject):
 
 
 def to_data(
-    receiver: UvmObject, args: list | tuple = (), kw: dict[str, Any] | None = None, bound: int = BOUND
-):
-    """The circle of `receiver` and its arguments as JSON data (shape: module docstring)."""
-    order: list[UvmObject] = []
+    receiver: UvmObject,
+    args: list | tuple = (),
+    kw: dict[str, Any] | None = None,
+    bound: int = BOUND,
+    reached: list[UvmObject] | None = None,
+) -> dict[str, Any]:
+    """The circle of `receiver` and its arguments as JSON data (shape: module docstring).
+
+    reached  an empty list, filled with the live objects of the circle
+    """
+    order: list[UvmObject] = [] if reached is None else reached
     index: dict[int, int] = {}
 
     def ref(obj: Persistent) -> dict[str, Any]:

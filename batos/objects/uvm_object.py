@@ -20,6 +20,7 @@ from batos.errors import BadRequest, NotUnderstood
 from batos.objects import lookup
 from batos.objects.containers import keep, own_copy
 from batos.objects.method import Method
+from batos.objects.undo_log import note
 
 # These seven are how a person takes back what batos did; no object may put something else in their place.
 PROTECTED = frozenset({"define", "revert", "source", "versions", "get", "put", "forget"})
@@ -75,7 +76,14 @@ class UvmObject(Persistent):
                     f"{name!r} is a method of {self!r}",
                     hint=f"forget it first: `forget {name}`, then put the value",
                 )
+            note(self)
+        elif not name.startswith("_v_") and (name == "_p_changed" or not name.startswith("_p_")):
+            note(self)
         Persistent.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        note(self)
+        Persistent.__delattr__(self, name)
 
     def __getattr__(self, name: str) -> Any:
         # Reached only where the object's own state has no such attribute.

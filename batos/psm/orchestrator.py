@@ -192,7 +192,8 @@ class Orchestrator:
             kw = {name: decode(value, deref) for name, value in mission.miss.kw.items()}
             mission.brief = brief_of(receiver, mission.miss.selector, args, kw, mission.miss.path)
             mission.brief |= {"intent": mission.intent, "examples": mission.examples}
-            mission.circle = to_data(receiver, args, kw)
+            read: list[UvmObject] = []
+            mission.circle = to_data(receiver, args, kw, reached=read)
             at = Tools(
                 mission, root, receiver, self._think(mission), self._rehearse, self._judge, self._journal, model
             )
@@ -206,7 +207,7 @@ class Orchestrator:
                 at.doom()
                 return
             if mission.state == machine.COMPLETE:
-                self._commit(mission, at)
+                self._commit(mission, at, read)
 
     def _step(self, mission: Mission, cycle: UvmObject, at: Tools, root: Root) -> None:
         """Run the machine to its end, in the mission's own transaction."""
@@ -258,7 +259,7 @@ class Orchestrator:
 
         return generate
 
-    def _commit(self, mission: Mission, at: Tools) -> None:
+    def _commit(self, mission: Mission, at: Tools, read: list[UvmObject]) -> None:
         why = f"learned {mission.miss.selector}"
 
         def again(root: Root) -> None:
@@ -266,7 +267,7 @@ class Orchestrator:
             complete.install_method(at)
 
         try:
-            self._image.commit_mission(at.root, why, "BRICK", mission.id, again).result()
+            self._image.commit_mission(at.root, why, "BRICK", mission.id, read, again).result()
         except BaseException as exc:  # noqa: BLE001 - nothing was committed, whatever it was
             mission.state = machine.FAILED
             self._fail(mission, self._reason(mission, exc))
