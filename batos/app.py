@@ -28,19 +28,23 @@ from batos.errors import BatosError, NobodyAwake
 from batos.guardian import judge, summaries_of
 from batos.guardian.policy import compile_method
 from batos.guardian.rehearsal import Rehearsal
-from batos.image import AWAKE, LivingImage, Root, changes, exists
+from batos.image import AWAKE, LivingImage, Root, backup, changes
+from batos.image.export import export, import_
+from batos.image.lease import Lease
+from batos.image.places import exists, open_place
+from batos.image.retention import tend
 from batos.kernel import Kernel
 from batos.knowledge import Memory, catalog, embedder
 from batos.message import SERIES
 from batos.mind import Mind, incarnation, personas
 from batos.objects import Method, UvmObject, use_compiler
-from batos.objects.genesis import add_primitives, child, genesis
+from batos.objects.genesis import add_primitives, child, genesis, offers, take
 from batos.objects.lookup import elsewhere, lookup
 from batos.objects.method import primitive
 from batos.objects.plain import plain
 from batos.objects.traits import method_of
 from batos.psm import orchestrator
-from batos.psm.journal import Journal
+from batos.psm.journal import Journal, about
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +173,11 @@ class System:
             "experts": self.experts,
             "stage": self.stage,
             "doctor": partial(doctor.examine, self),
+            "pack": self._pack,
+            "backup": self._backup,
+            "export": self._export,
+            "offers": self._offers,
+            "take": self._take,
         }
         _system = self
 
@@ -232,12 +241,21 @@ class System:
 
     def _remember(self, paths: list[str] | None = None, forget: list[str] | None = None) -> dict[str, Any]:
         told = self.memory.remember(paths) if paths else {}
-        return told | ({"forgotten": [self.memory.forget(source) for source in forget]} if forget else {})
+        if forget:
+            told |= {"forgotten": [self.memory.forget(source) for source in forget]}
+            self.journal.redact(about(*forget))  # what is forgotten is not to be read in the journal either
+        return told
 
     def audit(self) -> dict[str, Any]:
         """ALFRED's self-audit, now; answers the report it keeps."""
         self._tally()
         return audits.perform(self.image, self.settings, self.metrics)
+
+    def night(self) -> dict[str, Any]:
+        """What the heartbeat does: the audit, then what is over the limits of the settings is let go."""
+        report = self.audit()
+        tend(self.image, self.settings, self.journal)
+        return report
 
     def _tally(self) -> None:
         """Hand the image's counts since the last time to the metrics."""
@@ -270,6 +288,24 @@ class System:
             ],
         }
 
+    def _pack(self) -> dict[str, Any]:
+        """Give back the space of what is not reached any more; the past stays as far as the settings say."""
+        return self.image.pack(self.settings.history_days)
+
+    def _backup(self, directory: str) -> dict[str, Any]:
+        return self.image.backup(directory)
+
+    def _export(self, directory: str) -> dict[str, Any]:
+        return export(self.image, directory)
+
+    def _offers(self) -> list[dict[str, Any]]:
+        """Texts that this edition ships newer than those a user has edited."""
+        return self.image.run("offers", lambda root: plain(offers(root)))
+
+    def _take(self, path: str, slot: str) -> Any:
+        """Put such a text in the place of the user's own."""
+        return self.image.run(f"take {slot} of {path}", lambda root: plain(take(root, path, slot)))
+
     # -- what the parts are handed -------------------------------------------------------------------
 
     def _judged(self, source: str, selector: str, holder: UvmObject) -> Any:
@@ -287,13 +323,34 @@ class System:
             self.metrics.note("lora_swap_latencies", ms=value, **labels)
 
 
+def restore(settings: Settings, source: str, moment: str | None = None) -> dict[str, Any]:
+    """Bring an image back into the settings' folder from a backup; see `backup.restore` for answer and errors.
+
+    Raises `AlreadyAwake` where an image is awake there.
+    """
+    _nobody_awake(settings)
+    return backup.restore(source, settings.image, moment, settings.disk_reserve_bytes)
+
+
+def import_image(settings: Settings, source: str) -> dict[str, Any]:
+    """Make an image in the settings' folder of an export; see `export.import_` for answer and errors."""
+    _nobody_awake(settings)
+    use_compiler(compile_method)
+    return import_(source, settings.image, judge=judge_in)
+
+
+def _nobody_awake(settings: Settings) -> None:
+    if (settings.image / AWAKE).exists() and exists(settings.image):
+        open_place(settings.image, settings.storage).close()  # raises `AlreadyAwake` if a process serves it
+
+
 @contextlib.contextmanager
 def asleep(settings: Settings) -> Iterator[Kernel]:
     """The kernel of a sleeping image, without door and heartbeat, for verbs that only look.
 
     Raises `NobodyAwake` where there is no image, `AlreadyAwake` where another process holds it.
     """
-    if not exists(settings.image):
+    if not exists(settings.image, settings.storage):
         raise NobodyAwake(
             f"there is no image in {settings.image}, awake or asleep",
             hint=f"give birth to one: python -m batos --image {settings.image}",
@@ -330,7 +387,8 @@ def awaken(settings: Settings, talk: Callable[..., Any] | None = None, json_line
         _say_awake(system, server.endpoint, json_line)
         threading.Thread(target=system.load, name="loading", daemon=True).start()
         if settings.heartbeat:
-            heartbeat = Heartbeat(Clock(), system.image, system.audit, settings)
+            lease = Lease(system.image) if system.image.place.shared else None
+            heartbeat = Heartbeat(Clock(), system.image, system.night, settings, lease)
             heartbeat.start()
         if talk is not None:
             talk(system.kernel, history=settings.image / "repl_history", stop=stop)

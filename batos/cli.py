@@ -14,17 +14,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from batos import __version__, config
 from batos.config import Settings
-from batos.errors import BadRequest, BatosError, NobodyAwake, NoSuchFile, Usage
+from batos.errors import AlreadyAwake, BadRequest, BatosError, NobodyAwake, NoSuchFile, Usage
 from batos.message import PROTOCOL, SERIES, Message, Reply
 
 PROGRAM = "python -m batos"
+REMARKABLE = 2.0  # seconds a verb works before it says on what
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,10 +373,13 @@ def _fail(call: Call, reply: Reply) -> int:
 
     for words in sentences(error):
         _say(words)
-    command = error.hint and (PROGRAM in error.hint or isinstance(error, NoSuchFile))
-    if error.hint and not command:
-        _say(f"hint: {error.hint}")
-    _say(f"next: {error.hint if command else _next(call, error)}")
+    hint = error.hint or ""
+    if "--image" not in hint and "--endpoint" not in hint:
+        hint = hint.replace(PROGRAM, call.command("").rstrip())
+    command = PROGRAM in hint or (hint and isinstance(error, NoSuchFile))
+    if hint and not command:
+        _say(f"hint: {hint}")
+    _say(f"next: {hint if command else _next(call, error)}")
     return error.exit_code
 
 
@@ -450,12 +455,20 @@ def _send(call: Call) -> int:
         wait="no-wait" not in call.flags,
         miss=call.flags.get("miss"),
         idem=call.flags.get("idem"),
+        at=call.flags.get("at"),
+        dry="dry" in call.flags,
     )
     endpoint, _ = _endpoint(call)
     reply = _awake(endpoint, message, call)
     if reply.error is not None:
         return _fail(call, reply)
     print(json.dumps(reply.to_wire() if call.json else reply.result, ensure_ascii=False))
+    if message.dry and not call.json:
+        from batos.repl import changed
+
+        # Beside the result, which a script reads, and not in it.
+        for words in changed(reply.changes or []) or ["nothing"]:
+            _say(f"would change {words}")
     return 0
 
 
@@ -514,7 +527,30 @@ def _inspect(call: Call) -> int:
 
 
 def _history(call: Call) -> int:
-    return _print(call, _ask(call, "kernel", "history", *call.args).result)
+    from batos.repl import past
+
+    return _print(call, _ask(call, "kernel", "history", *call.args).result, past)
+
+
+def _log(call: Call) -> int:
+    from batos.repl import logged
+
+    last = [_value(call.flags["n"])] if "n" in call.flags else []
+    if last and (type(last[0]) is not int or last[0] < 1):
+        raise _usage(f"-n wants a whole number, 1 or more, not {call.flags['n']!r}", call.verb)
+    return _print(call, _ask(call, "kernel", "log", *last).result, logged)
+
+
+def _undo(call: Call) -> int:
+    from batos.repl import taken
+
+    return _print(call, _ask(call, "kernel", "undo", *call.args).result, lambda told: taken(told, "taken back"))
+
+
+def _redo(call: Call) -> int:
+    from batos.repl import taken
+
+    return _print(call, _ask(call, "kernel", "redo").result, lambda told: taken(told, "done again"))
 
 
 def _revert(call: Call) -> int:
@@ -570,9 +606,76 @@ def _experts(call: Call) -> int:
 def _doctor(call: Call) -> int:
     from batos.repl import checks
 
-    found = _ask(call, "kernel", "doctor").result
+    scrub = [True] if "scrub" in call.flags else []
+    with _patience("every byte of the image is read" if scrub else "the image is looked over"):
+        found = _ask(call, "kernel", "doctor", *scrub).result
     _print(call, found, checks)
     return 1 if any(check["state"] == "fail" for check in found) else 0
+
+
+def _pack(call: Call) -> int:
+    with _patience("the image is packed; messages are answered meanwhile"):
+        told = _ask(call, "kernel", "pack").result
+    return _print(call, told)
+
+
+def _backup(call: Call) -> int:
+    target = os.path.abspath(call.args[0])  # the image has a current folder of its own
+    with _patience(f"the image is copied to {target}"):
+        told = _ask(call, "kernel", "backup", target).result
+    return _print(call, told)
+
+
+def _export(call: Call) -> int:
+    target = os.path.abspath(call.args[0])
+    with _patience(f"the image is written to {target}"):
+        told = _ask(call, "kernel", "export", target).result
+    return _print(call, told)
+
+
+def _restore(call: Call) -> int:
+    source = _existing(call.args[0])
+    _only_asleep(call)
+    from batos.app import restore
+
+    with _patience(f"{source} is brought back to {call.settings.image}, and every byte of it compared"):
+        told = restore(call.settings, source, call.flags.get("to"))
+    return _print(call, told)
+
+
+def _import(call: Call) -> int:
+    source = _existing(call.args[0])
+    _only_asleep(call)
+    from batos.app import import_image
+
+    with _patience(f"an image is built from {source} in {call.settings.image}"):
+        told = import_image(call.settings, source)
+    return _print(call, told)
+
+
+def _only_asleep(call: Call) -> None:
+    """Raise `AlreadyAwake` where somebody serves the image; who else holds it is told by its storage."""
+    record = awake_record(call.settings.image)
+    if record is not None:
+        raise AlreadyAwake(
+            f"the image {call.settings.image} is awake: process {record['pid']} serves it "
+            f"at {record['endpoint']} since {record.get('since')}",
+            hint=call.command("stop"),
+        )
+
+
+@contextmanager
+def _patience(words: str) -> Iterator[None]:
+    """Say what is going on where it takes longer than a person expects."""
+    import threading
+
+    timer = threading.Timer(REMARKABLE, _say, [f"{words}; that takes a while"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _stop(call: Call) -> int:
@@ -638,6 +741,8 @@ VERBS = {
                 Flag("miss", "mission|error", "what becomes of a message nobody understands"),
                 Flag("no-wait", "", "where a mission is needed, answer its id and do not wait"),
                 Flag("idem", "KEY", "run at most once under this key, however often it is sent"),
+                Flag("at", "TID", "ask the image as it was right after a transaction; log tells their ids"),
+                Flag("dry", "", "try it: say what it would answer and change, and keep nothing"),
             ),
         ),
         Verb(
@@ -663,10 +768,18 @@ VERBS = {
         Verb(
             "history",
             "PATH [SELECTOR]",
-            "the versions of its methods and the changes of its slots",
+            "the versions of its methods, and who changed which of its slots when and why",
             _history,
             1,
             2,
+            asleep=True,
+        ),
+        Verb(
+            "log",
+            "",
+            "what changed the image, newest last: when, who and why",
+            _log,
+            flags=(Flag("n", "N", "how many of the newest (50)"),),
             asleep=True,
         ),
         Verb(
@@ -677,6 +790,17 @@ VERBS = {
             2,
             3,
         ),
+        Verb(
+            "undo",
+            "[MESSAGE_OR_MISSION]",
+            "take back the last change, or what a message or a mission changed\n\n"
+            "Its id stands in log; a transaction's is taken too, where it held one message. What others\n"
+            "did since stays; where they changed the same again, nothing is taken back.",
+            _undo,
+            0,
+            1,
+        ),
+        Verb("redo", "", "do again what was taken back last", _redo),
         Verb(
             "remember",
             "FILE ...",
@@ -720,8 +844,38 @@ VERBS = {
             "",
             "check the image and the machine under it; exit 1 if something fails",
             _doctor,
+            flags=(Flag("scrub", "", "read every byte of the image and compare it with its digest"),),
             asleep=True,
         ),
+        Verb("pack", "", "give back the room that old states of objects take", _pack, asleep=True),
+        Verb(
+            "backup",
+            "DIR",
+            "copy the image into DIR, awake or asleep; the next time only what came since",
+            _backup,
+            1,
+            1,
+            asleep=True,
+        ),
+        Verb(
+            "restore",
+            "DIR",
+            "bring an image back from the backup in DIR, verified, into an empty folder",
+            _restore,
+            1,
+            1,
+            flags=(Flag("to", "MOMENT", "as it was then: a transaction id, or a time like 2026-01-31T18:30"),),
+        ),
+        Verb(
+            "export",
+            "DIR",
+            "write the world into DIR as text that people read and git compares",
+            _export,
+            1,
+            1,
+            asleep=True,
+        ),
+        Verb("import", "DIR", "build an image from exported text, as data only", _import, 1, 1),
         Verb("stop", "", "let the image go to sleep", _stop),
     )
 }

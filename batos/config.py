@@ -21,6 +21,7 @@ class Settings:
     endpoint: str = "tcp://127.0.0.1:5555"  # loopback: a stranger on the network is never the owner
     timeout: float = 0.0  # seconds a command waits for its answer; 0: as long as its kind of message takes
     staging: Path = Path("lora_staging")  # adapters waiting to be ingested
+    storage: str = ""  # where the image is kept, as a URI; empty: in files of its own folder
 
     max_frame_bytes: int = 16 * 2**20  # larger documents enter through `remember`, which reads files
     max_waiting: int = 10_000  # messages queued before senders are told `busy`
@@ -38,6 +39,18 @@ class Settings:
 
     cache_objects: int = 50_000  # live objects kept in memory, about 1 KB each
     disk_reserve_bytes: float = 64e6  # free space below which nothing more is promised
+
+    history_days: float = 7.0  # of the past that `at` can look at; a pack lets go what was replaced before
+    pack_share: float = 0.5  # of the data file that a nightly pack must free to be worth copying the rest
+    pack_bytes: float = 64e6  # a smaller file is not packed of its own accord: nobody misses that much
+    changes_days: float = 90.0  # of change records: who changed what, and undo
+    changes_kept: int = 200_000  # change records however young, about 1 KB each
+    versions_kept: int = 1_000  # of a method; the installed one and the one shipped last stay beyond it
+    missions_days: float = 90.0
+    missions_kept: int = 1_000
+    journal_days: float = 365.0
+    journal_bytes: float = 64e6  # of the journal, the oldest lines go first
+    backup_generations: int = 1  # kept in a backup's folder beside the newest, for what was packed away since
 
     heartbeat: bool = True
     heartbeat_delay: float = 300.0  # seconds after awakening, so that a restart loop audits nothing

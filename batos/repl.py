@@ -4,7 +4,7 @@ It speaks through a *sender*, anything with `call(Message) -> Reply`: a client o
 kernel in the terminal that awakened it.  A line is one message, in Python's clothes or Smalltalk's:
 
     account.deposit(5)      account deposit 5       account.balance      account.balance = 5
-    account?                account.deposit??       missions             help
+    account?                account.deposit??       dry account deposit 5   log   undo   help
 
 Lines are read as literals, never evaluated: whatever happens, happens in the image.  Without a
 terminal the same lines come from standard input, data goes to stdout and words to stderr.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import signal
 import sys
@@ -24,7 +25,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,13 +39,26 @@ account.balance = 5     put a value into a slot; account.friend = shop.owner put
 account?                describe an object: its slots, parents and methods
 account.deposit??       the source of a method
 define account          write a method for account yourself; an empty line ends it
+dry account.deposit(5)  try it: what it would answer and change; nothing is kept
+at TID account.balance  ask the image as it was right after a transaction; `log` tells their ids
+log, log 100            what changed the image, newest last: when, who and why
+history account         who changed which slot and method of it; history account.deposit: one method
+undo, undo ID, redo     take the last change back, or that of a message, mission or transaction; do it again
 missions, mission ID    what is being thought about
+pack, backup DIR, export DIR, doctor, doctor scrub        care
 help, quit              this text; leave (also Ctrl-D).  Ctrl-C cancels what is waited for"""
 
 GLANCE = 0.3  # seconds between looks at the mission that is waited for; shorter waits are not remarked on
 FRESH = 2.0  # seconds a completion may be old
 ENDED = ("COMPLETE", "FAILED", "CANCELLED")
 WIDTH = 100  # columns of a table and of a value on one line
+# Lines about the image and not to an object in it: how many words may follow.  An object of such a name is
+# spoken to in Python's clothes: `log.add(5)`.
+WORDS = {
+    "help": (0, 0), "quit": (0, 0), "missions": (0, 0), "redo": (0, 0), "pack": (0, 0),
+    "mission": (1, 1), "define": (1, 1), "describe": (1, 1), "backup": (1, 1), "export": (1, 1),
+    "log": (0, 1), "undo": (0, 1), "doctor": (0, 1), "history": (1, 2),
+}  # fmt: skip
 
 
 class Sender(Protocol):
@@ -57,7 +71,7 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a line asks for.  `kind`: send describe source mission missions define help quit nothing."""
+    """What a line asks for.  `kind`: send describe source nothing, or one of `WORDS`, whose argument is `to`."""
 
     kind: str
     to: str = ""
@@ -65,18 +79,22 @@ class Line:
     args: list[Any] = field(default_factory=list)
     kw: dict[str, Any] = field(default_factory=dict)
     miss: str | None = None
+    at: str | None = None
+    dry: bool = False
 
 
 def parse(text: str) -> Line:
     """Read one line.  Raises `BadRequest` with a sentence about what it cannot be."""
     text = text.strip()
-    words = text.split()
-    if not words or text.startswith("#"):
+    if match := _APART.match(text):
+        return _apart(match, text)
+    if not text or text.startswith("#"):
         return Line("nothing")
-    if len(words) == 1 and (text in ("help", "?", "quit", "exit", "missions")):
-        return Line({"?": "help", "exit": "quit"}.get(text, text))
-    if len(words) == 2 and words[0] in ("mission", "define", "describe"):
-        return Line(words[0], to=words[1])
+    kind, *words = text.split()
+    kind = {"?": "help", "exit": "quit"}.get(kind, kind)
+    least, most = WORDS.get(kind, (1, 0))
+    if least <= len(words) <= most and not words[:1] == ["="]:
+        return Line(kind, to=" ".join(words))
     if match := re.fullmatch(r"([\w.]+)\s*(\?\??)", text):
         path, marks = match.groups()
         receiver, _, selector = path.rpartition(".")
@@ -92,8 +110,25 @@ def parse(text: str) -> Line:
     return _written(tree.body[0])
 
 
+_APART = re.compile(r"(?:(dry)|at\s+((?:0x)?[0-9a-fA-F]{1,16}))\s+(?=[A-Za-z_])")
+
+
+def _apart(match: re.Match[str], text: str) -> Line:
+    """A line that keeps nothing: tried (`dry`), or sent to the past (`at TID`)."""
+    line = parse(text[match.end() :])
+    if line.kind == "send":
+        return replace(line, dry=bool(match[1]), at=match[2])
+    if match[2] and line.kind in ("describe", "source"):
+        return replace(line, at=match[2])
+    raise BadRequest(
+        f"only a message can be {'tried' if match[1] else 'sent to the past'}, not {text[match.end() :][:60]!r}",
+        hint="write dry account.deposit(5), or at TID account.balance",
+    )
+
+
 def incomplete(text: str) -> bool:
     """Whether a Python-like line has a bracket or a triple quote still open."""
+    text = _APART.sub("", text.lstrip(), count=1)
     if not re.match(r"\s*[\w.]+\s*[(=]", text):
         return False
     try:
@@ -302,6 +337,63 @@ def passages(found: list[dict[str, Any]]) -> str:
     )
 
 
+def logged(rows: list[dict[str, Any]]) -> str:
+    """The image's past, a line for each message that changed something, newest last."""
+    if not rows:
+        return "nothing has changed yet"
+    told = []
+    for row in rows:
+        known = {name: row.get(name) for name in ("time", "message", "who", "why", "mission", "changes", "tid")}
+        known["changes"] = "undone" if row.get("undone") else known["changes"]
+        told.append(known | {name: cell for name, cell in row.items() if name not in (*known, "undone")})
+    return _table(told, "")
+
+
+def changed(changes: list[dict[str, Any]]) -> list[str]:
+    """`account.balance: 100 -> 70` for each change."""
+    return [f"{_place(one)}: {_side(one.get('before'))} -> {_side(one.get('after'))}" for one in changes]
+
+
+def past(told: Any) -> str:
+    """What `history` tells: the versions of methods with their diffs, then who changed which slot when."""
+    if not isinstance(told, dict) or not {"versions", "changes"} <= set(told):
+        return readable(told)
+    lines = []
+    for version in told["versions"]:
+        facts = [version.get(name) for name in ("author", "time", "verdict", "mission")]
+        words = [_cell(fact, "time") for fact in facts if fact is not None]
+        lines.append(f"{version.get('selector')} version {version.get('version')}: {', '.join(words)}")
+        if text := version.get("diff") or version.get("source"):
+            lines.append(readable(text, 4))
+    rows = []
+    for one in told["changes"]:
+        about = {name: one.get(name) for name in ("time", "who", "why", "mission", "tid")}
+        (change,) = changed([one | {"object": None}])
+        rows.append({"time": about.pop("time"), "who": about.pop("who"), "change": change, **about})
+    if rows:
+        lines.append(_table(rows, ""))
+    return "\n".join(lines) or "nothing has changed yet"
+
+
+def taken(told: Any, words: str) -> str:
+    """What `undo` took back, or `redo` did again, a line for each message."""
+    if not isinstance(told, dict) or "taken" not in told:
+        return readable(told)
+    return "\n".join(f"{words}: {one.get('why')} (message {one.get('message')})" for one in told["taken"])
+
+
+def _place(change: dict[str, Any]) -> str:
+    obj, slot = change.get("object"), change.get("slot")
+    name = (obj.get("path") or obj.get("oid")) if isinstance(obj, dict) else obj
+    return ".".join(str(part) for part in (name, slot) if part is not None)
+
+
+def _side(value: Any) -> str:
+    if value is None:
+        return "-"
+    return _short(_leaf(value) if _is_object(value) else json.dumps(value, ensure_ascii=False))
+
+
 def checks(found: list[dict[str, Any]]) -> str:
     """The doctor's findings, one line each."""
     width = max((len(one["check"]) for one in found), default=0)
@@ -397,6 +489,7 @@ class Conversation:
 
     def complete(self, text: str) -> tuple[str, list[str]]:
         """The unfinished word at the end of `text`, and what it may become, asked of the live objects."""
+        text = _APART.sub("", text.lstrip(), count=1) if _APART.match(text.lstrip()) else text
         word = re.search(r"[\w.]*$", text)[0]
         path, dot, start = word.rpartition(".")
         if dot:
@@ -406,7 +499,7 @@ class Conversation:
         else:
             names = self._understood("lobby", slots_only=True)
             if word == text.lstrip():
-                names = [*names, "help", "missions", "quit"]
+                names = [*names, *WORDS, "at", "dry"]
         return start, sorted({name for name in names if name.startswith(start)})
 
     def _do(self, line: Line) -> None:
@@ -415,19 +508,53 @@ class Conversation:
         elif line.kind == "send":
             self._send(line)
         elif line.kind == "describe":
-            print(described(self._describe(line.to)))
+            print(described(self._describe(line.to, line.at)))
         elif line.kind == "source":
-            self._print_source(self._result(Message(line.to, "source", [line.selector], miss="error")))
-        elif line.kind == "missions":
-            print(readable(self._result(Message("kernel", "missions"))))
-        elif line.kind == "mission":
-            print(readable(self._result(Message("kernel", "mission", [line.to]))))
+            self._print_source(
+                self._result(Message(line.to, "source", [line.selector], miss="error", at=line.at))
+            )
         elif line.kind == "define":
             self._define(line.to)
+        elif line.kind != "nothing":
+            self._care(line.kind, line.to)
+
+    def _care(self, kind: str, word: str) -> None:
+        """A word about the image as a whole, which the receiver `kernel` answers."""
+        if kind == "history":
+            path, _, selector = word.rpartition(".")
+            try:
+                told = self._kernel(kind, *word.split())
+            except NoSuchObject:
+                if not path:
+                    raise
+                told = self._kernel(kind, path, selector)
+            print(past(told))
+        elif kind == "log":
+            if word and not word.isdecimal():
+                raise BadRequest(f"log takes how many changes to tell, not {word!r}", hint="log 100")
+            print(logged(self._kernel(kind, *([int(word)] if word else []))))
+        elif kind in ("undo", "redo"):
+            words = "taken back" if kind == "undo" else "done again"
+            print(taken(self._kernel(kind, *([word] if word else [])), words))
+            self._known.clear()
+        elif kind == "doctor":
+            if word not in ("", "scrub"):
+                raise BadRequest(f"the doctor takes no {word!r}", hint="doctor, or doctor scrub")
+            print(checks(self._kernel(kind, *([True] if word else []))))
+        elif kind in ("backup", "export"):
+            print(readable(self._kernel(kind, os.path.abspath(os.path.expanduser(word)))))
+        else:  # missions, mission ID, pack
+            print(readable(self._kernel(kind, *([word] if word else []))))
+
+    def _kernel(self, selector: str, *args: Any) -> Any:
+        return self._result(Message("kernel", selector, list(args)))
 
     def _send(self, line: Line) -> None:
         began = time.monotonic()
-        message = Message(line.to, line.selector, line.args, line.kw, id=uuid.uuid4().hex, miss=line.miss)
+        message = Message(
+            line.to, line.selector, line.args, line.kw,
+            id=uuid.uuid4().hex, miss=line.miss, at=line.at, dry=line.dry,
+        )  # fmt: skip
         try:
             reply = self._wait(message)
         except NotUnderstood as error:
@@ -440,6 +567,8 @@ class Conversation:
             self._print_source(reply.result)
         elif reply.result is not None:
             self._print(reply.result)
+        if line.dry:
+            print("\n".join(changed(reply.changes or [])) or "nothing would change")
         if reply.mission:
             self._say(
                 f"learned {line.to}.{line.selector} in {time.monotonic() - began:.1f} s "
@@ -447,14 +576,14 @@ class Conversation:
             )
         self._known.clear()  # slots and selectors may be others now
 
-    def _describe(self, path: str) -> Any:
+    def _describe(self, path: str, at: str | None) -> Any:
         try:
-            return self._result(Message(path, "describe"))
+            return self._result(Message(path, "describe", at=at))
         except NoSuchObject:
             receiver, _, name = path.rpartition(".")
             if not receiver:
                 raise
-            return self._result(Message(receiver, "versions", [name], miss="error"))
+            return self._result(Message(receiver, "versions", [name], miss="error", at=at))
 
     def _define(self, path: str) -> None:
         lines = []

@@ -38,6 +38,7 @@ _json = msgspec.json.Decoder()
 _msgpack = msgspec.msgpack.Decoder()
 _LIMITS = "documents enter through `remember`, which reads files; ask `kernel describe` for the limits"
 _oid = re.compile(r"0x[0-9a-f]{1,16}\Z")
+_tid = re.compile(r"(0x)?[0-9a-fA-F]{1,16}\Z")
 _ids = (f"{uuid.uuid4().hex[:12]}-{number}" for number in itertools.count(1))
 
 
@@ -86,6 +87,16 @@ def _seconds(value: Any) -> str | None:
 
 def _boolean(value: Any) -> str | None:
     return None if type(value) is bool else f"wants true or false, not {_name(value)}"
+
+
+def _moment(value: Any) -> str | None:
+    if type(value) is not str:
+        return f"wants a transaction id as text, not {_name(value)}"
+    return (
+        None
+        if _tid.match(value)
+        else f"wants a transaction id such as 03fd1c2a9b7e5500, from `log` or a reply, not {_short(value)}"
+    )
 
 
 def _list(value: Any) -> str | None:
@@ -137,8 +148,8 @@ FIELDS = {
         Field("miss", '"mission" or "error"', "what becomes of a message nobody understands", _miss),
         Field("idem", "text", "idempotency key, image-wide, kept 7 days", _key),
         Field("stream", "boolean", "event frames before the reply"),
-        Field("at", "text", "a transaction id: a read-only answer from the past"),
-        Field("dry", "boolean", "run, answer with the changes, keep nothing"),
+        Field("at", "hex text", "a transaction id: a read-only answer from the image as it was", _moment),
+        Field("dry", "boolean", "run, answer with the changes, keep nothing", _boolean),
     )
 }
 _NESTED = ("args", "kw", "examples")
@@ -247,7 +258,7 @@ def describe(settings: Settings) -> dict[str, Any]:
             if field.check
         ],
         "not_served": [field.name for field in FIELDS.values() if not field.check],
-        "reply": ["id", "result", "error", "tid", "mission", "replayed"],
+        "reply": ["id", "result", "error", "tid", "mission", "replayed", "changes"],
         "error": ["code", "message", "retryable", "hint", "near", "mission", "line", "rule"],
         "codes": list(WIRE_ERRORS),
         "limits": {
@@ -305,8 +316,21 @@ def _message(fields: dict[Any, Any], flat: bool) -> Message:
     for name in _REQUIRED:
         if name not in fields:
             raise _bad(f"field {name!r} is missing")
+    if fields.get("dry") or "at" in fields:
+        _check_kept(fields)
     ident = fields.pop("id", None)
     return Message(id=next(_ids) if ident is None else str(ident), **fields)
+
+
+def _check_kept(fields: dict[str, Any]) -> None:
+    """Raises where a message that keeps nothing asks for something to be kept."""
+    name = "at" if "at" in fields else "dry"
+    if name == "at" and fields.get("dry"):
+        raise _bad("fields 'at' and 'dry' exclude each other: the past cannot change, not even to try")
+    if "idem" in fields:
+        raise _bad(f"field 'idem' makes no sense with {name!r}: nothing is kept, so nothing happens twice")
+    if fields["to"] == "kernel":
+        raise _bad(f"field {name!r} is for messages to objects; the kernel's own have no past and no dry run")
 
 
 def _plain(name: str, value: Any) -> None:

@@ -40,10 +40,19 @@ PACKAGES = "batos ZODB pyzmq torch transformers peft llguidance sentence-transfo
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {}
 
 
+LONG: set[str] = set()  # parts that run only when they are named
+
+
 def part(function: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
     """Add a part of the benchmark under its own name; its docstring is its help."""
     PARTS[function.__name__] = function
     return function
+
+
+def long_part(function: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
+    """A part that takes minutes, and runs only when it is named."""
+    LONG.add(function.__name__)
+    return part(function)
 
 
 # -- measuring and telling -------------------------------------------------------------------------------
@@ -238,7 +247,7 @@ def wire(_: argparse.Namespace) -> None:
         for _ in range(20):  # in turns, so that whatever else the machine does meets both
             reading += timed(lambda: client.send("account", "balance"), 100)
             echoed += timed(round_trip, 100)
-        time_row("a read-only message", reading, "3 times", "bare pyzmq asyncio echo", echoed)
+        time_row("a read-only message", reading, "2 times", "bare pyzmq asyncio echo", echoed)
         with (one.image / "beside").open("ab") as file:
 
             def synced() -> None:
@@ -272,6 +281,216 @@ async def messages_per_second(endpoint: str, reading: bool, each: int = 60) -> f
         start = time.perf_counter()
         await asyncio.gather(*(sender() for _ in range(TOGETHER)))
         return TOGETHER * each / (time.perf_counter() - start)
+
+
+# -- durability ------------------------------------------------------------------------------------------
+
+CLIENTS = 50
+PIPELINED = 10  # messages of each client under way at once
+SLOWER = 0.004  # seconds added to every sync, for a disk whose commit costs more than this machine's
+# Python imports a module of this name by itself, before anything has taken `fsync` by its name.
+SITECUSTOMIZE = """
+import os, time
+
+def slower(sync):
+    def synced(descriptor):
+        sync(descriptor)
+        time.sleep(float(os.environ["BENCH_SLOWER_SYNC"]))
+    return synced
+
+os.fsync, os.fdatasync = slower(os.fsync), slower(os.fdatasync)
+"""
+
+
+@contextlib.contextmanager
+def slower_disk(seconds: float) -> Iterator[dict[str, str]]:
+    """The environment of a process in which every sync takes that much longer; nothing in batos knows of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "sitecustomize.py").write_text(SITECUSTOMIZE)
+        path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+        yield {"PYTHONPATH": path, "BENCH_SLOWER_SYNC": str(seconds)} if seconds else {}
+
+
+def sync_seconds(folder: Path) -> float:
+    """What 300 bytes and their fsync take in `folder`, median."""
+    with (folder / "synced").open("ab") as file:
+
+        def write() -> None:
+            file.write(b"x" * 300)
+            file.flush()
+            os.fsync(file.fileno())
+
+        return quantile(timed(write, 100, warm_up=10), 0.5)
+
+
+def pipelined(endpoint: str, total: int, warm_up: int) -> float:
+    """Durable messages a second from clients that do not wait for one answer before they send the next.
+
+    Bare sockets, because fifty whole clients on one core would be what is measured.
+    """
+    import zmq
+
+    poller, sockets, begin, answered, numbers = zmq.Poller(), {}, 0.0, 0, itertools.count()
+
+    def send(socket: zmq.Socket) -> None:
+        number = next(numbers)
+        socket.send(
+            b'{"id":"%d","to":"%b","send":"put","args":["balance",%d]}' % (number, sockets[socket], number)
+        )
+
+    for number in range(CLIENTS):
+        socket = zmq.Context.instance().socket(zmq.DEALER)
+        socket.connect(endpoint)
+        sockets[socket] = b"account_%d" % number
+        poller.register(socket, zmq.POLLIN)
+    try:
+        for socket in sockets:
+            for _ in range(PIPELINED):
+                send(socket)
+        while answered < warm_up + total:
+            for socket, _ in poller.poll():
+                with contextlib.suppress(zmq.Again):
+                    while True:
+                        reply = socket.recv(zmq.NOBLOCK)
+                        assert b'"tid"' in reply, reply  # acknowledged after its commit, or not at all
+                        answered += 1
+                        if answered == warm_up:
+                            begin = time.perf_counter()
+                        send(socket)
+        return (answered - warm_up) / (time.perf_counter() - begin)
+    finally:
+        for socket in sockets:
+            socket.close(0)
+
+
+def durable_rate(total: int, **environ: str) -> tuple[float, float]:
+    """(durable messages a second, seconds of a sync beside the image) of a newborn image."""
+    with awake(**environ) as one, one.client() as client:
+        for number in range(CLIENTS):
+            client.send("lobby", "clone", called=f"account_{number}", balance=0)
+        wait_for_mind(client)
+        wait_for_embedder(client)
+        return pipelined(one.endpoint, total, total // 10), sync_seconds(one.image)
+
+
+@part
+def durable(_: argparse.Namespace) -> None:
+    """messages that change something, pipelined by 50 clients, each acknowledged after its fsync"""
+    for seconds in (0.0, SLOWER):
+        with slower_disk(seconds) as environ:
+            progress(f"every sync {spoken(seconds)} longer than it is")
+            grouped, sync = durable_rate(20_000, **environ)
+            alone, _ = durable_rate(600 if seconds else 3_000, **environ, BATOS_GROUP_SIZE="1")
+        disk = f"a sync of this disk takes {spoken(sync)}"
+        if seconds:
+            disk += f", here and in the peer {spoken(seconds)} more by a sleep"
+        row(
+            f"durable messages, {CLIENTS} clients with {PIPELINED} each on the way; {disk}",
+            f"{grouped:,.0f} messages/s",
+            "20 times the peer" if seconds else "5,000/s",
+            f"the same, one commit a message, {alone:,.0f} messages/s",
+            grouped / alone,
+        )
+
+
+# -- the past --------------------------------------------------------------------------------------------
+
+
+@part
+def past(_: argparse.Namespace) -> None:
+    """become, revert, undo and redo of one thing, and a dry run"""
+    with awake() as one, one.client() as client:
+        wait_for_mind(client)
+        wait_for_embedder(client)
+        for name in ("account", "one", "other"):
+            client.send("lobby", "clone", called=name, balance=100)
+        for amount in (1, 2):
+            client.send("account", "define", f"def fee(self):\n    return self.balance + {amount}\n")
+        other, amounts, versions = {"$ref": "other"}, itertools.count(), itertools.cycle((1, 2))
+        ways: dict[str, Callable[[], Any]] = {
+            "`become` of two objects": lambda: client.send("one", "become", other),
+            "`revert` of a method": lambda: client.send("account", "revert", "fee", next(versions)),
+            "`undo` of one change": lambda: client.send("kernel", "undo"),
+            "`redo` of it": lambda: client.send("kernel", "redo"),
+            "a dry run": lambda: client.dry("account", "put", "balance", next(amounts)),
+        }
+        took: dict[str, list[float]] = {what: [] for what in ways}
+        putting = []
+        for _ in range(60):
+            putting += timed(lambda: client.send("account", "put", "balance", next(amounts)))
+            for what, run in ways.items():
+                took[what] += timed(run)
+        for what, times in took.items():
+            goal = "" if what == "a dry run" else "10 ms"
+            time_row(what, times, goal, "a message that changes a slot", putting)
+
+
+# -- a large image ---------------------------------------------------------------------------------------
+
+CROWD, BATCH = 1_000_000, 20_000  # objects, and how many of them a turn makes
+
+
+def populate(folder: Path, objects: int) -> float:
+    """An image with that many objects, made in this process; seconds."""
+    from batos import Image, UvmObject
+
+    start = time.perf_counter()
+    with Image.open(folder) as image:
+        for at in range(0, objects, BATCH):
+            with image.turn(f"objects from {at} on") as root:
+                group = UvmObject()
+                group.members = [UvmObject(balance=at + i, owner="Ada") for i in range(BATCH)]
+                setattr(root.lobby, f"group_{at // BATCH}", group)
+            if at % (BATCH * 10) == 0:
+                progress(f"{at + BATCH:,} objects")
+        with image.turn("the one that is asked") as root:
+            root.lobby.clone(called="account", balance=100)
+    return time.perf_counter() - start
+
+
+def to_first_answer(one: Awake) -> float:
+    """Seconds from the command to the first answer over a socket."""
+    start = time.perf_counter()
+    one.start()
+    with one.client() as client:
+        assert client.send("account", "balance") is not None
+    return time.perf_counter() - start
+
+
+@long_part
+def image(options: argparse.Namespace) -> None:
+    """an image of a million objects: awakening it clean and after `kill -9`"""
+    with tempfile.TemporaryDirectory() as folder:
+        small, large = (
+            Awake(Path(folder) / name, free_tcp_endpoint()) for name in ("small", "large")
+        )
+        populate(small.image, BATCH)
+        took = populate(large.image, options.objects)
+        row(f"making {options.objects:,} objects in process", f"{options.objects / took:,.0f} objects/s")
+        try:
+            times: dict[str, dict[str, list[float]]] = {}
+            for one in (small, large):
+                to_first_answer(one)  # the first awakening also takes the model in
+                clean, killed = [], []
+                for _ in range(5):
+                    one.stop()
+                    clean.append(to_first_answer(one))
+                for _ in range(5):
+                    with one.client() as client:
+                        for amount in range(100):
+                            client.send("account", "put", "balance", amount)
+                    one.kill9()
+                    killed.append(to_first_answer(one))
+                one.stop()
+                times[one.image.name] = {"after going to sleep": clean, "after `kill -9`": killed}
+            for how, goal in (("after going to sleep", "1 s"), ("after `kill -9`", "2 s")):
+                time_row(
+                    f"first answer of {options.objects:,} objects {how}", times["large"][how], goal,
+                    f"the same of {BATCH:,} objects", times["small"][how],
+                )  # fmt: skip
+        finally:
+            small.end()
+            large.end()
 
 
 # -- missions --------------------------------------------------------------------------------------------
@@ -601,11 +820,12 @@ def guardian(_: argparse.Namespace) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="parts:\n" + "\n".join(f"  {name:<10} {run.__doc__}" for name, run in PARTS.items()),
+        epilog="parts:\n" + "\n".join(f"  {name:<10} {run.__doc__}{' (long)' if name in LONG else ''}" for name, run in PARTS.items()),
     )  # fmt: skip
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help="of those below; all of them if none is named"
+        "parts", nargs="*", metavar="PART", help="of those below; all but the long ones if none is named"
     )
+    parser.add_argument("--objects", type=int, default=CROWD, help="of the large image (default %(default)s)")
     parser.add_argument("--messages", type=int, default=240, help="nobody understands (default %(default)s)")
     options = parser.parse_args()
     for name in options.parts:
@@ -613,7 +833,7 @@ def main() -> int:
             parser.error(f"there is no part {name!r}; there are {', '.join(PARTS)}")
     print(machine(), end="\n\n")
     print("| what | measured | goal | peer in the same run | ratio |\n|---|---|---|---|---|", flush=True)
-    for name in options.parts or PARTS:
+    for name in options.parts or [name for name in PARTS if name not in LONG]:
         progress(name)
         try:
             PARTS[name](options)

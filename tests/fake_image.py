@@ -7,6 +7,7 @@ have stories of their own that need no image and no mind.
 
 from __future__ import annotations
 
+import copy
 import os
 import queue
 import threading
@@ -38,6 +39,7 @@ class FakeImage:
         self.cancelled: list[str] = []
         self.stopped = threading.Event()
         self.said: dict[str, Any] = {}  # answers of `kernel SELECTOR` a story wants
+        self.slow = 0.0  # seconds `kernel` takes for them
         self._queue: queue.SimpleQueue[tuple[Message, Future[Reply]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
@@ -68,7 +70,16 @@ class FakeImage:
             if message.to == "kernel":
                 reply.result = self._kernel(message)
             else:
+                before = copy.deepcopy(self.lobby) if message.dry else None
                 reply.result, reply.mission = self._object(message)
+                if before is not None:
+                    reply.changes = [
+                        {"object": {"oid": "0x1f", "path": path}, "slot": slot, "before": was, "after": after}
+                        for path, slots in before.items()
+                        for slot, was in slots.items()
+                        if (after := self.lobby[path][slot]) != was
+                    ]
+                    self.lobby = before
         except errors.BatosError as error:
             reply.error = error
         except Exception as exc:
@@ -155,6 +166,7 @@ class FakeImage:
 
     def _kernel(self, message: Message) -> Any:
         if message.send in self.said:
+            time.sleep(self.slow)
             return self.said[message.send]
         if message.send == "ping":
             return "pong"

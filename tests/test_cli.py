@@ -101,11 +101,18 @@ def test_a_receiver_may_be_an_object_id(batos, image):
     ("typed", "said"),
     [
         ("snd account balance", "did you mean send?"),
-        ("pack", "there is no verb 'pack'"),
-        ("undo", "there is no verb"),
+        ("keys", "there is no verb 'keys'"),
+        ("pakc", "did you mean pack?"),
+        ("undo a b", "undo [MESSAGE_OR_MISSION]"),
+        ("redo a", "redo was given 1 arguments"),
+        ("backup", "backup DIR"),
+        ("restore . --to", "--to wants MOMENT"),
+        ("log -n none", "-n wants"),
+        ("log -n 0", "-n wants"),
+        ("doctor --dry", "doctor has no flag --dry"),
+        ("send account balance --at yesterday", "'at'"),
+        ("send account balance --at 5 --dry", "'at' and 'dry'"),
         ("send account", "RECEIVER SELECTOR"),
-        ("send account balance --dry", "there is no flag '--dry'"),
-        ("send account balance --at 5", "there is no flag '--at'"),
         ("send account balance --tiemout 5", "did you mean --timeout?"),
         ("send account balance --timeout soon", "wants seconds"),
         ("send account balance --timeout -1", "wants seconds"),
@@ -137,8 +144,9 @@ def test_help_lists_exactly_the_verbs_there_are_and_each_has_its_own(capfd):
     told = capfd.readouterr()
     listed = re.findall(r"^  (\w+) ", told.out.split("verbs:")[1].split("flags")[0], re.M)
     assert listed == list(VERBS) and told.err == ""
-    built = "awaken send define repl missions mission inspect history revert remember recall audit experts"
-    assert listed == [*built.split(), "doctor", "stop"]
+    built = """awaken send define repl missions mission inspect history log revert undo redo remember recall
+        audit experts doctor pack backup restore export import stop"""
+    assert listed == built.split()
     for name, verb in VERBS.items():
         for typed in ([name, "--help"], ["--help", name], ["-h", name]):
             assert main(typed) == 0
@@ -224,10 +232,63 @@ def test_inspect_and_the_lists_are_pages_for_people_and_json_for_programs(batos,
     assert batos("missions").out.split()[:4] == ["id", "to", "send", "state"]
     image.said["mission"] = {"id": "m-1", "plan": ["think"], "source": "def f(self):\n    return 1\n"}
     assert "plan:\n  - think\nsource:\n  def f(self):\n      return 1" in batos("mission m-1").out
-    image.said["history"] = {"versions": [{"version": 1}], "changes": []}
-    assert "versions:\n  version\n  1\nchanges: none" in batos("history account").out
+    image.said["history"] = {"versions": [], "changes": []}
+    assert batos("history account").out == "nothing has changed yet\n"
     assert image.heard[-1].args == ["account"]
     assert json.loads(batos("--json revert account deposit 2").out) == {"selector": "deposit", "version": 2}
+
+
+def test_a_dry_run_prints_its_result_and_tells_beside_it_what_would_change(batos):
+    tried = batos("send account deposit 5 --dry")
+    assert tried.out == "5\n" and tried.err == "batos: would change account.balance: 0 -> 5\n"
+    assert batos("send account balance --dry").err == "batos: would change nothing\n"
+    told = json.loads(batos("--json send account deposit 5 --dry").out)
+    account = {"oid": "0x1f", "path": "account"}
+    assert told["changes"] == [{"object": account, "slot": "balance", "before": 0, "after": 5}]
+    assert batos("send account balance").out == "0\n"
+
+
+def test_the_past_is_asked_by_the_id_of_a_transaction(batos, image):
+    assert batos("send account balance --at 03fd1c2a9b7e5500").out == "0\n"
+    assert image.heard[-1].at == "03fd1c2a9b7e5500"
+
+
+def test_log_undo_and_redo_are_lines_for_people_and_json_for_programs(batos, image):
+    image.said["log"] = [
+        {"message": "a-1", "time": 1.0e9, "tid": "03fd", "who": "Ada", "why": "deposit to account",
+         "mission": None, "changes": 1, "undone": True},
+    ]  # fmt: skip
+    head, line = batos("log").out.splitlines()
+    assert head.split() == ["time", "message", "who", "why", "mission", "changes", "tid"]
+    assert line.split()[2:] == ["a-1", "Ada", "deposit", "to", "account", "-", "undone", "03fd"]
+    assert image.heard[-1].args == []
+    assert json.loads(batos("--json log -n 7").out) == image.said["log"] and image.heard[-1].args == [7]
+    image.said["log"] = []
+    assert batos("log").out == "nothing has changed yet\n"
+    image.said["undo"] = image.said["redo"] = {"taken": [{"message": "a-1", "why": "deposit to account"}]}
+    assert batos("undo").out == "taken back: deposit to account (message a-1)\n"
+    assert batos("undo a-1").code == 0 and image.heard[-1].args == ["a-1"]
+    assert batos("redo").out == "done again: deposit to account (message a-1)\n"
+    assert json.loads(batos("--json redo").out) == image.said["redo"]
+
+
+def test_paths_are_made_absolute_before_they_travel_and_long_verbs_have_no_limit(batos, image, nowhere):
+    image.said["pack"] = {"before_bytes": 10, "after_bytes": 5}
+    image.said["backup"] = image.said["export"] = {"bytes": 5}
+    assert batos("pack").out == "before_bytes: 10\nafter_bytes: 5\n"
+    assert json.loads(batos("backup copies --json").out) == {"bytes": 5}
+    assert image.heard[-1].args == [str(nowhere / "copies")] and image.heard[-1].timeout is None
+    assert batos("export ../world --timeout 9").code == 0
+    assert image.heard[-1].args == [str(nowhere.parent / "world")] and image.heard[-1].timeout == 9.0
+
+
+def test_a_verb_that_works_long_says_on_what(batos, image, nowhere, monkeypatch):
+    image.said["backup"] = image.said["pack"] = {"bytes": 5}
+    assert batos("backup copies").err == ""
+    monkeypatch.setattr(command_line, "REMARKABLE", 0.0)
+    image.slow = 0.3
+    told = batos("backup copies")
+    assert told.out == "bytes: 5\n" and f"is copied to {nowhere / 'copies'}" in told.err
 
 
 def test_remember_sends_absolute_paths_and_names_what_was_left_out(batos, image, nowhere):
@@ -287,6 +348,12 @@ def test_the_doctor_speaks_in_lines_and_fails_with_its_patient(batos, image):
     assert batos("doctor").code == 1 and len(json.loads(batos("--json doctor").out)) == 3
 
 
+def test_the_scrub_is_asked_for_by_name(batos, image):
+    image.said["doctor"] = [{"check": "bytes", "state": "fail", "detail": "a blob differs"}]
+    assert batos("doctor").code == 1 and image.heard[-1].args == []
+    assert batos("doctor --scrub").code == 1 and image.heard[-1].args == [True]
+
+
 def test_audit_is_now_or_the_last_one(batos, image):
     image.said["audit"] = "All is well.\nNothing was slow."
     assert batos("audit").out == "All is well.\nNothing was slow.\n" and image.heard[-1].kw == {}
@@ -330,12 +397,61 @@ def test_an_image_that_sleeps_is_read_where_reading_is_enough_and_else_exit_5(sl
         ["stop"],
         ["audit"],
         ["revert", "account", "x"],
+        ["undo"],
+        ["redo"],
         ["repl"],
     ):
         assert main(typed) == 5
         told = capfd.readouterr()
         assert "asleep" in told.err and "next: python -m batos awaken" in told.err
     assert len(sleeping.opened) == 1
+
+
+def test_care_is_taken_of_an_image_that_sleeps(sleeping, image, capfd):
+    for name in ("log", "history", "pack", "backup", "export", "doctor"):
+        image.said[name] = [] if name in ("log", "doctor") else {"bytes": 5}
+    for typed in (["log"], ["history", "account"], ["pack"], ["backup", "b"], ["export", "e"], ["doctor"]):
+        assert main(typed) == 0
+    assert len(sleeping.opened) == 6 and [message.send for message in image.heard][-1] == "doctor"
+
+
+def test_what_is_brought_back_is_brought_back_asleep(nowhere, monkeypatch, capfd):
+    asked = []
+
+    def bring(verb):
+        return lambda settings, source, *more: asked.append((verb, settings.image, source, *more)) or {"bytes": 5}
+
+    app = SimpleNamespace(restore=bring("restore"), import_image=bring("import"))
+    monkeypatch.setitem(sys.modules, "batos.app", app)
+    (nowhere / "copies").mkdir()
+    assert main(["--image", "new", "restore", "copies"]) == 0
+    assert main(["restore", "copies", "--to", "2026-01-31T18:30", "--json"]) == 0
+    assert main(["import", "copies"]) == 0
+    source = str(nowhere / "copies")
+    assert asked == [("restore", Path("new"), source, None), ("restore", Path("image"), source, "2026-01-31T18:30"),
+                     ("import", Path("image"), source)]  # fmt: skip
+    assert capfd.readouterr().out == 'bytes: 5\n{"bytes": 5}\nbytes: 5\n'
+    assert main(["restore", "gone"]) == 3 and main(["import", "gone"]) == 3 and len(asked) == 3
+
+
+def test_nothing_is_brought_back_over_an_image_that_is_awake(sleeping, server, capfd, monkeypatch):
+    record = {"endpoint": server.endpoint, "pid": os.getpid(), "since": "2026-01-31"}
+    (sleeping.folder / "awake.json").write_text(json.dumps(record))
+    for typed in (["restore", "."], ["import", "."]):
+        assert main(["--image", str(sleeping.folder), *typed]) == 6
+        told = capfd.readouterr().err
+        assert f"process {os.getpid()} serves it at {server.endpoint} since 2026-01-31" in told
+        assert f"next: python -m batos --image {sleeping.folder} stop" in told
+
+
+def test_a_next_command_is_aimed_at_the_image_that_was_meant(capfd):
+    call = command_line.Call(VERBS["undo"], [], {"image": "shop"})
+    for hint, told in (
+        ("look at: python -m batos log", "look at: python -m batos --image shop log"),
+        ("python -m batos --image OTHER awaken", "python -m batos --image OTHER awaken"),
+    ):
+        command_line._fail(call, command_line.Reply("", error=errors.Conflict("no", hint=hint)))
+        assert f"next: {told}\n" in capfd.readouterr().err
 
 
 def test_a_record_whose_process_lives_but_does_not_answer_is_asleep_too(sleeping, free_endpoint, capfd):

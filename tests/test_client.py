@@ -88,9 +88,27 @@ def test_the_options_travel_as_fields_and_only_where_they_are_given(client, imag
 
 
 def test_a_field_the_image_does_not_serve_is_its_bad_request_not_our_silence(client):
-    assert "'at'" in str(client.call(Message("account", "balance", at="0x1")).error)
-    assert "'dry'" in str(client.call(Message("account", "balance", dry=True)).error)
     assert "'stream'" in str(client.call(Message("account", "balance", stream=True)).error)
+
+
+def test_a_message_may_be_tried_and_tells_what_it_would_have_changed(client, image):
+    tried = client.dry("account", "deposit", 5)
+    account = {"oid": "0x1f", "path": "account"}
+    assert tried.result == 5
+    assert tried.changes == [{"object": account, "slot": "balance", "before": 0, "after": 5}]
+    assert client.account.balance() == 0
+    result, changes = client.dry("account", "balance")  # a reading changes nothing
+    assert (result, changes) == (0, [])
+    assert client.send("account", "deposit", 5, dry=True) == 5 and client.account.balance() == 0
+    with pytest.raises(NotUnderstood):
+        client.dry("account", "depozit", 5)
+
+
+def test_the_past_is_asked_with_the_id_of_a_transaction(client, image):
+    client.send("account", "balance", at="03fd1c2a9b7e5500")
+    assert image.heard[-1].at == "03fd1c2a9b7e5500" and not image.heard[-1].dry
+    with pytest.raises(BadRequest, match="'at'"):
+        client.send("account", "balance", at="yesterday")
 
 
 def test_objects_as_arguments_go_by_name_by_oid_or_as_a_result_of_before(client, image):

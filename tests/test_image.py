@@ -173,6 +173,16 @@ def test_a_disk_that_fills_up_while_writing_loses_nothing(image, monkeypatch):
     assert image.run("pay", spend(1)) == 99
 
 
+def test_more_turns_than_a_group_holds_are_all_answered(tmp_path):
+    with open_image(tmp_path / "image", group_size=4) as image:
+        with image.turn("make an account") as root:
+            send(root["lobby"], "clone", (), {"called": "account", "balance": 100})
+        with image._lock:
+            futures = [image.submit("pay", spend(1)) for _ in range(11)]
+        assert [future.result(5).value for future in futures] == list(range(99, 88, -1))
+        assert image.commits <= 2 + 11 // 4 + 2
+
+
 def test_a_mission_commits_on_its_own_and_is_replayed_on_what_changed_meanwhile(image):
     with image.mission_transaction() as root:
         account = root.resolve("account")
@@ -186,6 +196,29 @@ def test_a_mission_commits_on_its_own_and_is_replayed_on_what_changed_meanwhile(
     assert image.run("look", lambda r: (r.account.balance, r.account.learned)) == (99, "something")
     told = changes(image, "account")
     assert told[0]["tid"] == tid and told[0]["who"] == "BRICK" and told[0]["mission"] == "m1"
+
+
+@pytest.mark.parametrize(
+    "change", [lambda r: setattr(r.account, "balance", 7), lambda r: r.account.tags.append("x"), lambda r: None]
+)
+def test_what_a_mission_read_and_a_turn_changed_meanwhile_is_thought_over(image, change):
+    """The mission writes elsewhere than the turn: without a check of what it read, write skew would commit."""
+    with image.turn("make another") as root:
+        send(root["lobby"], "clone", (), {"called": "other", "total": 0})
+    replayed = []
+    with image.mission_transaction() as root:
+        account, other = root.resolve("account"), root.resolve("other")
+        other.total = account.balance + len(account.tags)
+        image.run("meanwhile", change)
+
+        def again(fresh):
+            replayed.append(1)
+            fresh.other.total = fresh.account.balance + len(fresh.account.tags)
+
+        image.commit_mission(root, "add up", "BRICK", "m2", [account], again).result()
+    expected = image.run("look", lambda r: r.account.balance + len(r.account.tags))
+    assert image.run("look", lambda r: r.other.total) == expected
+    assert len(replayed) == (expected != 100)
 
 
 def test_a_doomed_mission_leaves_the_image_byte_for_byte_as_it_was(image):

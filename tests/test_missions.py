@@ -109,11 +109,11 @@ def test_the_method_keeps_who_wrote_it_and_why(system, send, mind):
     } <= kinds
 
 
-def test_what_was_learned_survives_sleep(image_dir, system, send, mind):
+def test_what_was_learned_survives_sleep(system, send, mind):
     teach_withdraw(mind)
     send("account", "withdraw_balance", 30)
     system.close()
-    again = System(Settings(image=image_dir), ScriptedMind())
+    again = System(system.settings, ScriptedMind())
     try:
         reply = again.kernel.send(Message("account", "withdraw_balance", [30]))
         assert (reply.result, reply.mission) == (40, None)

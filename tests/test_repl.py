@@ -18,7 +18,7 @@ import pytest
 from fake_image import image, server  # noqa: F401 - fixtures
 
 from batos.errors import BadRequest
-from batos.repl import Conversation, Line, incomplete, parse, readable, run
+from batos.repl import HELP, WORDS, Conversation, Line, incomplete, parse, readable, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -88,6 +88,42 @@ def test_every_form_of_the_help_is_read(text, line):
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("log", Line("log")),
+        ("log 100", Line("log", "100")),
+        ("undo", Line("undo")),
+        ("undo m-1", Line("undo", "m-1")),
+        ("redo", Line("redo")),
+        ("history account", Line("history", "account")),
+        ("history account deposit", Line("history", "account deposit")),
+        ("backup /tmp/b", Line("backup", "/tmp/b")),
+        ("doctor scrub", Line("doctor", "scrub")),
+        ("dry account.deposit(5)", Line("send", "account", "deposit", [5], dry=True)),
+        ("dry account deposit 5", Line("send", "account", "deposit", [5], dry=True)),
+        ("dry account.balance = 5", Line("send", "account", "put", ["balance", 5], dry=True)),
+        ("at 3fd1 account.balance", Line("send", "account", "balance", miss="error", at="3fd1")),
+        ("at 0x3fd1 account?", Line("describe", "account", at="0x3fd1")),
+        ("at 3fd1 account.deposit??", Line("source", "account", "deposit", at="3fd1")),
+        # objects of these names are spoken to in Python's clothes
+        ("log.add(5)", Line("send", "log", "add", [5])),
+        ("log = 5", Line("send", "lobby", "put", ["log", 5])),
+        ("dry.x()", Line("send", "dry", "x")),
+        ("at = 5", Line("send", "lobby", "put", ["at", 5])),
+        ("account at 5", Line("send", "account", "at", [5])),
+    ],
+)
+def test_words_about_the_image_are_read_and_take_no_names_from_objects(text, line):
+    assert parse(text) == line
+
+
+@pytest.mark.parametrize("text", ["dry log", "dry account?", "at 3fd1 pack", "dry missions"])
+def test_only_a_message_can_be_tried_or_sent_to_the_past(text):
+    with pytest.raises(BadRequest, match="only a message"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
     "text",
     ["5", "a + b", "account.balance += 5", "a.b().c()", "a[1]", "f(*x)", "f(**x)", "lambda: 1", "a = b = 1",
      "x; y", "import os", "account.deposit(open('x').read())", "account.deposit(f'{1}')",
@@ -105,6 +141,8 @@ def test_a_line_goes_on_while_a_bracket_or_triple_quote_is_open():
         "account.define('''def f(self):\n",
         "account.items = {",
         "account.deposit(",
+        "dry account.deposit(",
+        "at 3fd1 account.count([1,",
     ):
         assert incomplete(text)
     for text in ("account.deposit(5)", "account deposit [1", "it's", "account?", "", "(" * 5000):
@@ -153,6 +191,67 @@ def test_putting_and_defining(talk, image):
     assert image.heard[2].args == ["def f(self):\n    return 1\n"]
 
 
+def test_a_message_is_tried_and_nothing_is_kept(talk):
+    out, _ = talk("dry account.deposit(5)", "account.balance", "dry account.balance", "dry account.owner = 'Bob'")
+    assert out.splitlines() == ["5", "account.balance: 0 -> 5", "0", "0", "nothing would change", '"Bob"',
+                                'account.owner: "Ada" -> "Bob"']  # fmt: skip
+
+
+def test_the_past_is_asked_by_the_id_of_a_transaction(talk, image):
+    out, err = talk("at 3fd1 account.balance", "at 3fd1 account?")
+    assert out.startswith("0\n<account 0x1f>\n") and err == ""
+    assert [(message.send, message.at) for message in image.heard] == [("balance", "3fd1"), ("describe", "3fd1")]
+
+
+def test_log_undo_redo_and_history_are_words_of_the_conversation(talk, image):
+    image.said["log"] = [
+        {"message": "a-1", "time": 1.0e9, "tid": "03fd", "who": "Ada", "why": "deposit to account",
+         "mission": None, "changes": 1, "undone": False},
+        {"message": "a-2", "time": 1.0e9, "tid": "03fe", "who": "BRICK", "why": "deposit to account",
+         "mission": "m-1", "changes": 2, "undone": True},
+    ]  # fmt: skip
+    image.said["undo"] = {"taken": [{"message": "a-1", "why": "deposit to account"}], "tid": "03ff"}
+    image.said["redo"] = image.said["undo"]
+    image.said["history"] = {
+        "versions": [{"selector": "deposit", "version": 1, "author": "Ada", "time": 1.0e9, "verdict": "accepted",
+                      "mission": None, "diff": "+def deposit(self):\n+    return 1"}],
+        "changes": [{"time": 1.0e9, "who": "Ada", "why": "deposit to account", "mission": None, "tid": "03fd",
+                     "slot": "balance", "before": None, "after": 5}],
+    }  # fmt: skip
+    out, err = talk("log 2", "undo a-1", "undo", "redo", "history account", "history account deposit", "log many")
+    head, first, second, *rest = out.splitlines()
+    assert head.split() == ["time", "message", "who", "why", "mission", "changes", "tid"]
+    assert first.split()[2:] == ["a-1", "Ada", "deposit", "to", "account", "-", "1", "03fd"]
+    assert second.split()[-3:] == ["m-1", "undone", "03fe"]
+    assert rest[:3] == ["taken back: deposit to account (message a-1)"] * 2 + [
+        "done again: deposit to account (message a-1)"
+    ]
+    assert re.match(r"deposit version 1: Ada, 2001-09-\S+ \S+, accepted$", rest[3])
+    assert rest[4:6] == ["    +def deposit(self):", "    +    return 1"] and "balance: - -> 5" in rest[7]
+    assert "log takes how many" in err
+    asked = [(message.send, message.args) for message in image.heard]
+    assert asked == [("log", [2]), ("undo", ["a-1"]), ("undo", []), ("redo", []), ("history", ["account"]),
+                     ("history", ["account", "deposit"])]  # fmt: skip
+
+
+def test_care_for_the_image_is_taken_in_the_conversation_too(talk, image, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ada")
+    image.said["pack"] = {"before_bytes": 10, "after_bytes": 5}
+    image.said["backup"] = image.said["export"] = {"bytes": 5}
+    image.said["doctor"] = [{"check": "disk", "state": "ok", "detail": "5 GB free"}]
+    out, err = talk("pack", "backup copies", "export ~/world", "doctor", "doctor scrub", "doctor who")
+    assert out.startswith("before_bytes: 10\nafter_bytes: 5\nbytes: 5\nbytes: 5\nok    disk  5 GB free\n")
+    assert "the doctor takes no 'who'" in err
+    asked = [(message.send, message.args) for message in image.heard]
+    assert asked == [("pack", []), ("backup", [str(tmp_path / "copies")]), ("export", ["/home/ada/world"]),
+                     ("doctor", []), ("doctor", [True])]  # fmt: skip
+
+
+def test_the_help_names_every_word():
+    assert all(re.search(rf"(?m)(^|, ){word}\b", HELP) for word in [*WORDS, "at", "dry"] if word != "describe")
+
+
 def test_errors_are_words_with_what_is_near_and_the_conversation_goes_on(talk):
     out, err = talk("account.depozit(5)", "nobody.x()", "5 +", "account.balance(1)", "account.owner")
     assert out == '"Ada"\n'
@@ -188,7 +287,8 @@ def test_ctrl_c_cancels_the_waiting_and_not_the_conversation(talk, image):
 def test_completion_comes_from_the_live_objects(image):
     complete = Conversation(image, lambda _: None).complete
     assert complete("ac") == ("ac", ["account"])
-    assert complete("") == ("", ["account", "help", "missions", "quit", "shop"])
+    assert complete("") == ("", sorted(["account", "shop", *WORDS, "at", "dry"]))
+    assert complete("dry ac") == ("ac", ["account"]) and complete("at 3fd1 account.de") == ("de", ["deposit"])
     assert complete("account.") == ("", ["balance", "clone", "deposit", "owner"])
     assert complete("account.de") == ("de", ["deposit"])
     assert complete("account de") == ("de", ["deposit"])

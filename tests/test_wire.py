@@ -62,7 +62,8 @@ WRONG = [
     ("miss", []), ("idem", ""), ("idem", 5), ("idem", "k" * 300), ("examples", {}), ("examples", [5]),
     ("examples", [{"args": [1]}]), ("examples", [{"args": 1, "result": 2}]),
     ("examples", [{"kw": [], "result": 2}]), ("examples", [{"result": 2, "why": 1}]), ("stream", True),
-    ("stream", False), ("at", "0x1"), ("dry", True), ("who", "ALFRED"), ("arg", [1]), ("To", "x"), ("", 1),
+    ("stream", False), ("at", 5), ("at", ""), ("at", "yesterday"), ("at", None), ("at", "0" * 17),
+    ("dry", 1), ("dry", None), ("who", "ALFRED"), ("arg", [1]), ("To", "x"), ("", 1),
 ]  # fmt: skip
 
 
@@ -75,6 +76,26 @@ def test_a_field_that_does_not_fit_is_a_bad_request_naming_it(name, value):
         assert isinstance(request.error, BadRequest) and request.message is None
         assert repr(name) in str(request.error)
         assert request.id == "mine" or name == "id"  # the sender still learns which message it was
+
+
+@pytest.mark.parametrize("msgpack", [False, True])
+def test_the_past_and_a_trial_are_asked_for_in_the_message(msgpack):
+    for tid in ("03fd1c2a9b7e5500", "0x3fd1c2a9b7e5500", "3FD1"):
+        assert read({**GOOD, "at": tid}, msgpack).message.at == tid
+    assert read({**GOOD, "dry": True}, msgpack).message.dry is True
+    assert read({**GOOD, "dry": False, "idem": "k"}, msgpack).message.idem == "k"
+
+
+def test_what_keeps_nothing_cannot_be_asked_to_keep_something():
+    for fields, named in (
+        ({"at": "3fd1", "dry": True}, "'at' and 'dry'"),
+        ({"dry": True, "idem": "k"}, "'idem'"),
+        ({"at": "3fd1", "idem": "k"}, "'idem'"),
+        ({"dry": True, "to": "kernel", "send": "pack"}, "'dry'"),
+        ({"at": "3fd1", "to": "kernel", "send": "log"}, "'at'"),
+    ):
+        request = read({**GOOD, **fields})
+        assert isinstance(request.error, BadRequest) and named in str(request.error)
 
 
 @pytest.mark.parametrize("name", ["to", "send"])
@@ -155,6 +176,7 @@ def test_a_reply_holds_result_or_error_and_only_what_says_something(msgpack):
     assert sent(Reply("i", 5, tid="ab", mission="m-1", replayed=True)) == {
         "id": "i", "result": 5, "tid": "ab", "mission": "m-1", "replayed": True,
     }  # fmt: skip
+    assert sent(Reply("i", 5, changes=[])) == {"id": "i", "result": 5, "changes": []}
     error = sent(Reply("i", error=NotUnderstood("no", near=["deposit"])))["error"]
     assert error == {"code": "not_understood", "message": "no", "retryable": False, "near": ["deposit"]}
 
@@ -177,7 +199,7 @@ def test_describe_states_every_field_that_is_served_and_every_limit():
     told = wire.describe(Settings())
     assert json.loads(json.dumps(told)) == told
     assert {row["field"] for row in told["request"]} | set(told["not_served"]) == set(wire.FIELDS)
-    assert told["not_served"] == ["stream", "at", "dry"]
+    assert told["not_served"] == ["stream"] and "changes" in told["reply"]
     assert (
         told["limits"]["frame_bytes"] == Settings().max_frame_bytes
         and told["limits"]["depth"] == wire.MAX_DEPTH

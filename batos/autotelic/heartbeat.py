@@ -1,8 +1,8 @@
 """The autotelic heartbeat: what batos does of its own accord, when nobody asked.
 
 A daemon thread that waits for the next due time and then performs the audit.  The due time stands in the
-image (`alfred_prototype_obj.next_audit`), so a restart neither forgets a night nor repeats one.  What an
-audit is, is handed in.
+image (`alfred_prototype_obj.next_audit`), so a restart neither forgets a night nor repeats one.  Where
+several processes share an image, only the one that holds the lease beats.  What an audit is, is handed in.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ class Heartbeat:
     image     has ``run(why, function)``
     audit     () -> its report; raises `Busy` when this is no time for it
     settings  heartbeat_cron, heartbeat_delay
+    lease     has ``held()``, ``release()`` and ``pause``, in seconds; None where nobody else has the image open
     """
 
-    def __init__(self, clock: Clock, image: Any, audit: Callable[[], Any], settings: Any):
+    def __init__(
+        self, clock: Clock, image: Any, audit: Callable[[], Any], settings: Any, lease: Any = None
+    ):
         self._clock = clock
         self._image = image
         self._audit = audit
+        self._lease = lease
         self._schedule = Schedule(settings.heartbeat_cron, settings.heartbeat_delay)
         self._stopped = threading.Event()
         self._running = threading.Lock()
@@ -53,6 +57,8 @@ class Heartbeat:
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(seconds)
+            if self._lease is not None:
+                self._lease.release()
 
     def run_now(self) -> Any:
         """The audit now, whatever the time; `Busy` while another runs.  The next due time stays."""
@@ -78,14 +84,23 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Wait and audit, until stopped.  Runs in the heartbeat's own thread."""
-        try:
-            self._due = self._schedule.first(self._clock.now(), self._image.run("heartbeat", _kept))
-        except Busy:  # the image went to sleep again before the first beat
-            return
+        awakened, longest = self._clock.now(), LONGEST_SLEEP
+        if self._lease is not None:
+            longest = min(longest, self._lease.pause)
         while not self._stopped.is_set():
+            if self._lease is not None and not self._lease.held():
+                self._due = None  # whoever beats meanwhile writes down what comes next
+                self._clock.wait(self._stopped, longest)
+                continue
+            if self._due is None:
+                try:
+                    self._due = self._schedule.first(awakened, self._image.run("heartbeat", _kept))
+                except Busy:  # the image went to sleep again before the first beat, or its storage is out of reach
+                    self._clock.wait(self._stopped, longest)
+                    continue
             left = self._due - self._clock.now()
             if left > 0:
-                self._clock.wait(self._stopped, min(left, LONGEST_SLEEP))
+                self._clock.wait(self._stopped, min(left, longest))
                 continue
             self._once()
 

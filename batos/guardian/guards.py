@@ -25,6 +25,8 @@ from typing import Any
 from batos.errors import Refused
 from batos.objects import fuel, lookup
 from batos.objects.containers import Dict, List, Set, keep
+from batos.objects.dispatch import dispatch
+from batos.objects.fuel import tank as _tank
 from batos.objects.uvm_object import UvmObject
 
 MAX_TEXT = 4_000_000  # characters or bytes in one value
@@ -219,7 +221,7 @@ def admit(kind: type) -> None:
 
 def get_attribute(obj: Any, name: str) -> Any:
     """`obj.name`, not called."""
-    if isinstance(obj, UvmObject):
+    if type(obj) is UvmObject or isinstance(obj, UvmObject):
         return getattr(obj, name)
     allowed = _SAFE_TYPES.get(type(obj))
     if allowed is not None:
@@ -241,8 +243,68 @@ def get_attribute(obj: Any, name: str) -> Any:
     raise AttributeError(f"a {type(obj).__name__} has no public {name!r}")
 
 
-def send(obj: Any, name: str, /, *args, **kw) -> Any:
-    """`obj.name(...)`: a message where `obj` is an object, an ordinary call where it is a value."""
+# A send costs what stands here: a dict read for the receiver, one for the selector, the call, the fuel.
+# By the number of arguments, because packing and unpacking them would double it.
+
+
+def send_0(obj: Any, name: str) -> Any:
+    """`obj.name()`: a message where `obj` is an object, an ordinary call where it is a value."""
+    if type(obj) is not UvmObject:
+        return _call_value(obj, name)
+    _tank.left -= 1
+    if _tank.left < 0:
+        fuel.look()
+    try:
+        return dispatch[obj][name](obj)
+    except TypeError as exc:
+        lookup.check_fit(exc, obj, name)
+        raise
+
+
+def send_1(obj: Any, name: str, a: Any) -> Any:
+    """`obj.name(a)`."""
+    if type(obj) is not UvmObject:
+        return _call_value(obj, name, a)
+    _tank.left -= 1
+    if _tank.left < 0:
+        fuel.look()
+    try:
+        return dispatch[obj][name](obj, a)
+    except TypeError as exc:
+        lookup.check_fit(exc, obj, name)
+        raise
+
+
+def send_2(obj: Any, name: str, a: Any, b: Any) -> Any:
+    """`obj.name(a, b)`."""
+    if type(obj) is not UvmObject:
+        return _call_value(obj, name, a, b)
+    _tank.left -= 1
+    if _tank.left < 0:
+        fuel.look()
+    try:
+        return dispatch[obj][name](obj, a, b)
+    except TypeError as exc:
+        lookup.check_fit(exc, obj, name)
+        raise
+
+
+def send_n(obj: Any, name: str, /, *args, **kw) -> Any:
+    """`obj.name(...)` with any arguments."""
+    if type(obj) is not UvmObject:
+        return _call_value(obj, name, *args, **kw)
+    _tank.left -= 1
+    if _tank.left < 0:
+        fuel.look()
+    try:
+        return dispatch[obj][name](obj, *args, **kw)
+    except TypeError as exc:
+        lookup.check_fit(exc, obj, name)
+        raise
+
+
+def _call_value(obj: Any, name: str, /, *args, **kw) -> Any:
+    """A call of what a value has under that name, or a send to an object of another class."""
     known = _METHODS.get(type(obj))
     if known is not None and name in known:
         return known[name](obj, *args, **kw)
@@ -251,21 +313,11 @@ def send(obj: Any, name: str, /, *args, **kw) -> Any:
     return get_attribute(obj, name)(*args, **kw)
 
 
-def send_plainly(obj: Any, name: str, /, *args) -> Any:
-    """`send` without keywords, which most calls are."""
-    known = _METHODS.get(type(obj))
-    if known is not None and name in known:
-        return known[name](obj, *args)
-    if isinstance(obj, UvmObject):
-        return lookup.send(obj, name, args)
-    return get_attribute(obj, name)(*args)
-
-
-def resend(receiver: UvmObject, name: str, /, *args, **kw) -> Any:
-    """`self.resend('name', ...)`: the parents' answer, with the receiver still the one who acts."""
+def resend(holder: UvmObject, receiver: UvmObject, name: str, /, *args, **kw) -> Any:
+    """`self.resend('name', ...)`: the answer of the holder's parents, with the receiver still the one who acts."""
     if not isinstance(name, str) or name.startswith("_"):
         raise TypeError("resend takes the name of a message first")
-    return lookup.resend(receiver, name, args, kw)
+    return lookup.resend(holder, receiver, name, args, kw)
 
 
 def _class_send(kind: type, name: str, /, *args, **kw) -> Any:
@@ -273,7 +325,7 @@ def _class_send(kind: type, name: str, /, *args, **kw) -> Any:
     if args and (
         isinstance(args[0], kinds(kind)) and not isinstance(vars(kind).get(name), (classmethod, staticmethod))
     ):
-        return send(args[0], name, *args[1:], **kw)
+        return send_n(args[0], name, *args[1:], **kw)
     if (kind, name) == (int, "from_bytes") and len(args[0]) > MAX_BITS // 8:
         raise too_big("a number")
     return getattr(kind, name)(*args, **kw)

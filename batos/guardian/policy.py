@@ -55,7 +55,8 @@ BUILTINS: dict[str, Any] = {
 }  # fmt: skip
 
 _HOOKS: dict[str, Any] = {
-    "_getattr_": guards.get_attribute, "_send_": guards.send, "_send_plainly_": guards.send_plainly,
+    "_getattr_": guards.get_attribute, "_send_0_": guards.send_0, "_send_1_": guards.send_1,
+    "_send_2_": guards.send_2, "_send_n_": guards.send_n,
     "_resend_": guards.resend, "_write_": guards.write, "_tick_": fuel.tick, "_kind_": guards.kept,
     "_add_": guards.add, "_mul_": guards.multiply, "_pow_": guards.power, "_shl_": guards.shift_left,
     "_mod_": guards.modulo, "_iadd_": guards.add_in_place, "_imul_": guards.multiply_in_place,
@@ -131,7 +132,8 @@ def parameters(function: ast.FunctionDef) -> tuple[str, ...]:
 
 
 def compile_method(source: str) -> Callable[..., Any]:
-    """The function `f(self, *args, **kw)` of a method's source.
+    """The function `f(self, *args, **kw)` of a method's source.  One that resends has `held_by`, which makes
+    it for the object that holds it: the resend begins there.
 
     Raises `Refused` with line and rule for what the policy does not admit.  Every call compiles anew;
     `batos.objects.method` keeps what was compiled.
@@ -152,9 +154,26 @@ def compile_method(source: str) -> Callable[..., Any]:
         function.args.posonlyargs.insert(0, ast.arg("_receiver_"))
         function.args.posonlyargs += function.args.args
         function.args.args = []
+    if not transformer.resends:
+        return _made(function, function.name)
+    made_for = [function, ast.Return(_name(function.name))]
+    maker = _function("_held_by_", "_holder_", made_for)
+    held_by = _made(maker, function.name)
+    made = held_by(None)
+    made.held_by = held_by
+    return made
+
+
+def _function(name: str, parameter: str, body: list[ast.stmt]) -> ast.FunctionDef:
+    made = ast.parse(f"def {name}({parameter}): pass").body[0]
+    made.body = body
+    return made
+
+
+def _made(function: ast.FunctionDef, called: str) -> Callable[..., Any]:
     module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
     made: dict[str, Any] = {}
-    exec(compile(module, f"<method {function.name}>", "exec", dont_inherit=True), _GLOBALS, made)
+    exec(compile(module, f"<method {called}>", "exec", dont_inherit=True), _GLOBALS, made)
     return made[function.name]
 
 
@@ -235,6 +254,7 @@ class _Method(RestrictingNodeTransformer):
         self.plain = plain_locals(function, self.resting)
         self.consumed: set[ast.AST] = set()
         self.depth = 0
+        self.resends = False
 
     # -- objections ------------------------------------------------------------------------------
 
@@ -392,9 +412,12 @@ class _Method(RestrictingNodeTransformer):
         args = [self.visit(each) for each in node.args]
         keywords = [self.visit(each) for each in node.keywords]
         if self.is_receiver(func.value) and func.attr == "resend":
-            return self.placed(ast.Call(_name("_resend_"), [_name(self.receiver), *args], keywords), node)
+            self.resends = True
+            given = [_name("_holder_"), _name(self.receiver), *args]
+            return self.placed(ast.Call(_name("_resend_"), given, keywords), node)
         value = self.visit(func.value)
-        hook = "_send_" if keywords else "_send_plainly_"
+        counted = len(args) < 3 and not keywords and not any(isinstance(each, ast.Starred) for each in args)
+        hook = f"_send_{len(args)}_" if counted else "_send_n_"
         return self.placed(ast.Call(_name(hook), [value, ast.Constant(func.attr), *args], keywords), node)
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
@@ -625,7 +648,9 @@ class _Method(RestrictingNodeTransformer):
         names = {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
         body = self.statement_list(node.body)
         self.depth -= 1
-        node.body = [self.tick(node), *made, *self.keeping(names - {self.receiver}, node), *body]
+        # The fuel of a method's own entry is spent by the send that called it.
+        ticks = [self.tick(node)] if inner else []
+        node.body = [*ticks, *made, *self.keeping(names - {self.receiver}, node), *body]
         return node
 
     def fresh_defaults(self, node: ast.FunctionDef) -> list[ast.stmt]:

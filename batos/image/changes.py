@@ -69,11 +69,11 @@ class Moments:
     """
 
     def __init__(self) -> None:
-        self._last = 0
+        self.last = 0
 
     def next(self) -> int:
-        self._last = max(self._last + 1, int(time.time() * 1_000_000) << 10)
-        return self._last
+        self.last = max(self.last + 1, int(time.time() * 1_000_000) << 10)
+        return self.last
 
 
 def tree(names: Any) -> LOBTree:
@@ -83,7 +83,7 @@ def tree(names: Any) -> LOBTree:
     return names["changes"]
 
 
-def write(names: Any, moment: int, said: list[Said]) -> None:
+def write(names: Any, moment: int, said: list[Said]) -> Changes:
     """Write the records of a commit, just before it, into the tree; changed objects get the moment."""
     previous: dict[bytes, int | None] = {}
     for each in said:
@@ -98,10 +98,11 @@ def write(names: Any, moment: int, said: list[Said]) -> None:
         }
         for each in said
     )  # fmt: skip
-    tree(names)[moment] = Changes(messages, previous)
+    commit = tree(names)[moment] = Changes(messages, previous)
     for each in said:
         for obj, _, _ in each.entries:
             Persistent.__setattr__(obj, "_last_change", moment)
+    return commit
 
 
 # -- looking back ------------------------------------------------------------------------------------------

@@ -38,20 +38,24 @@ from ZODB.serialize import referencesf
 from ZODB.utils import p64
 
 from batos.errors import BadRequest, BatosError, Busy, Conflict, Deadline, Internal, NoSuchObject, ReadOnly
-from batos.image import changes
-from batos.image.changes import Moments, Said, write
-from batos.image.storage import BLOBS, end_birth, in_birth, open_storage
+from batos.image import changes, schema
+from batos.image.backup import backup
+from batos.image.changes import Changes, Moments, Said, write
+from batos.image.digests import Scrub, scrub
+from batos.image.places import Place, open_place
 from batos.objects import Activation, Method, UvmObject, activated
 from batos.objects.containers import KINDS, containers_in
 from batos.objects.fuel import Limit, OutOfFuel, spend
+from batos.objects.dispatch import structure_changed
 from batos.objects.lookup import LeftTurn
 from batos.objects.undo_log import Entry, UndoLog, noting
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 BLOB_CHUNK = 1 << 20
 OURS = (UvmObject, Method, *KINDS)  # what an undo log sees
 NEW = b"\0" * 8  # the serial of what no transaction has kept yet
+GLANCE_SECONDS = 0.002  # a reading may take this long on the thread of whoever asks
 UPKEEP = "batos"  # who works when batos looks after itself: records of its own, metrics
 CONFLICT_TRIES = 8  # with other processes on one storage
 CONFLICT_SECONDS = 0.02
@@ -97,7 +101,10 @@ class Root:
         names = path.split(".")
         root = self._connection.root()
         lobby = root["lobby"]
-        found = lobby._slots.get(names[0], root.get(names[0]))
+        lobby._p_activate()
+        first = "" if names[0].startswith("_") else names[0]
+        # Read from its own state: `_slots` is made anew each time, and a lobby may hold thousands.
+        found = lobby.__dict__.get(first, root.get(first))
         if not isinstance(found, UvmObject):
             known = [name for name, value in lobby._slots.items() if isinstance(value, UvmObject)]
             raise NoSuchObject(
@@ -129,10 +136,15 @@ class Root:
         if not isinstance(obj, UvmObject):
             return None
         obj._p_activate()
-        name = obj.__dict__.get("_name")
-        if name and (root["lobby"]._slots.get(name) is obj or root.get(name) is obj):
+        name, lobby = obj.__dict__.get("_name"), root["lobby"]
+        lobby._p_activate()
+        if name and (lobby.__dict__.get(name) is obj or root.get(name) is obj):
             return name
-        return next((name for name, value in root["lobby"]._slots.items() if value is obj), None)
+        return next((name for name, value in lobby.__dict__.items() if value is obj and name[0] != "_"), None)
+
+
+class NoGlance(Exception):
+    """The image was not idle, or what was tried as a reading changed something or took too long."""
 
 
 @dataclass(slots=True)
@@ -182,8 +194,9 @@ class _Turn:
 class LivingImage:
     """An open image.  Made by `open`; a context manager that closes it."""
 
-    def __init__(self, directory: Path, db: DB, settings: Any, judge: Callable | None):
-        self.directory = directory
+    def __init__(self, place: Place, db: DB, settings: Any, judge: Callable | None):
+        self.place = place
+        self.directory = place.directory
         self._db = db
         self._settings = settings
         self._judge = judge
@@ -192,6 +205,7 @@ class LivingImage:
         self._lock = threading.RLock()  # held by whoever is in a turn
         self._moments = Moments()
         self._jobs: queue.Queue[_Job | None] = queue.Queue()
+        self._taken = 0  # out of the queue since the last of them was answered
         self._thread: threading.Thread | None = None
         self._closing = False
         self._limit = Limit(0.0)  # of the turn that runs on the image thread
@@ -212,28 +226,36 @@ class LivingImage:
         """Open the image in `directory`, giving birth to it where there is none.
 
         `birth(root)` fills a newborn image and runs again at every opening, adding what is missing.
-        Raises `AlreadyAwake` and `Damaged`.
+        An image of an older schema is brought to this one's first.  Raises `AlreadyAwake`, `Damaged`,
+        `NewerImage`, and of a storage elsewhere `Busy`, `Conflict` and `BadRequest` as `open_place` does.
         """
-        directory = Path(directory)
-        storage = open_storage(directory)
-        newborn = in_birth(directory)
+        place = open_place(Path(directory), settings.storage)
         try:
-            db = DB(storage, cache_size=settings.cache_objects, large_record_size=1 << 26)
-            image = cls(directory, db, settings, judge)
-            image.newborn = newborn
+            db = place.database(cache_size=settings.cache_objects, large_record_size=1 << 26)
+            db.classFactory = schema.find_class
+            schema.migrate(db)
+            image = cls(place, db, settings, judge)
         except BaseException:
-            storage.close()
+            place.close()
             raise
         try:
-            if birth is not None:
-                with image.turn("awakening", who="batos") as root:
-                    birth(root)
-            if newborn:
-                end_birth(directory)
+            image._be_born(birth or (lambda root: None))
         except BaseException:
             image.close()
             raise
         return image
+
+    def _be_born(self, birth: Callable[[Root], None]) -> None:
+        for _ in self.place.births():
+            try:
+                with self.turn("awakening", who=UPKEEP) as root:
+                    self.newborn = self.place.newborn(root)
+                    birth(root)
+                break
+            except Conflict:
+                continue  # another process gives birth to it at the same moment
+        with self.turn("awake", who=UPKEEP) as root:
+            self.place.settle(root)
 
     def close(self) -> None:
         """Let the running turn end, soon, and close the storage; turns that wait are told.  Safe to call twice."""
@@ -247,6 +269,7 @@ class LivingImage:
         with self._lock:
             self._connection.close()
             self._db.close()
+            self.place.close()
 
     def __enter__(self) -> Self:
         return self
@@ -260,10 +283,10 @@ class LivingImage:
     def turn(self, why: str, who: str = "user") -> Iterator[Root]:
         """One turn on the caller's own thread: commits at the end, rolls back if the block raises."""
         with self._lock:
-            self._manager.begin()
             root = Root(self._connection)
             log = root.undo_log
             try:
+                self._reach(self._manager)
                 with activated(Activation(who=who, judge=self._judge)), noting(log):
                     yield root
             except BaseException:
@@ -272,10 +295,8 @@ class LivingImage:
             job = _Job(lambda _: None, why, who, None, None, False)
             try:
                 self._commit([self._ran(job, None, log, 0)])
-            except Exception as exc:
-                self._manager.abort()
-                self.aborts += 1
-                raise _told(exc) from exc
+            except ConflictError as exc:
+                raise self._told(exc) from exc
 
     def run(self, why: str, function: Callable[[Root], Any], who: str = "user") -> Any:
         """`function(root)` in a turn on the image thread; answers its value once it is committed."""
@@ -323,15 +344,46 @@ class LivingImage:
         """Turns in the queue."""
         return self._jobs.qsize()
 
+    def glance(self, function: Callable[[Root], Any], who: str) -> Any:
+        """`function(root)` at once, on the caller's thread, while the image is idle; it must only read.
+
+        Handing a reading to the image thread and its answer back costs more than most readings.  Raises
+        `NoGlance`, and nothing was done, where a turn runs or waits, which goes first, or where the
+        function changed something or took longer than `GLANCE_SECONDS`; and whatever it raises.
+        """
+        if self._unfinished() or self._closing or not self._lock.acquire(blocking=False):
+            raise NoGlance
+        try:
+            if self._unfinished() or self._manager._txn is not None:  # the caller's own thread is in a turn
+                raise NoGlance
+            try:
+                self._manager.begin()
+                root, end = Root(self._connection), time.monotonic() + GLANCE_SECONDS
+                with activated(Activation(who=who, judge=self._judge)), spend(end), noting(root.undo_log):
+                    value = function(root)
+                if self._connection._registered_objects or len(root.undo_log) or time.monotonic() > end:
+                    raise NoGlance
+                return value
+            except OutOfFuel:
+                raise NoGlance from None
+            finally:
+                self._manager.abort()
+        finally:
+            self._lock.release()
+
+    def _unfinished(self) -> int:
+        """Turns that run or wait; counted from before `submit` returns until they are answered."""
+        return self._jobs.unfinished_tasks
+
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None and not self._closing:
+            self._taken = 1
             with self._lock:
-                if job.alone:
-                    self._run_alone(job)
-                    continue
-                follower = self._run_group(job)
+                follower = job if job.alone else self._run_group(job)
                 if follower is not None:
                     self._run_alone(follower)
+            for _ in range(self._taken):
+                self._jobs.task_done()
         while True:  # closing: tell whoever came too late
             if job is not None and job.future.set_running_or_notify_cancel():
                 job.future.set_exception(
@@ -353,10 +405,11 @@ class LivingImage:
 
     def _run_group(self, job: _Job) -> _Job | None:
         """Run waiting turns in one transaction; answers a job that must run alone after it, if one came."""
-        self._manager.begin()
+        if not self._begin(job):
+            return None
         group: list[_Turn] = []  # who waits for the commit
         follower = None
-        for _ in range(self._settings.group_size):
+        for room in range(self._settings.group_size - 1, -1, -1):
             if job.future.set_running_or_notify_cancel():
                 turn = self._run_one(job)
                 if turn is not None:
@@ -366,10 +419,13 @@ class LivingImage:
                         job.future.set_result(Done(turn.value))  # nothing uncommitted was seen
                     if turn.more:
                         break  # a later turn that failed could not be taken back alone
+            if not room:
+                break  # before another is taken out of the queue
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 break
+            self._taken += 1
             if job is None:
                 self._jobs.put(None)
                 break
@@ -381,6 +437,24 @@ class LivingImage:
         else:
             self._manager.abort()
         return follower
+
+    def _reach(self, manager: transaction.TransactionManager) -> None:
+        """Begin a transaction; `Busy` where the storage is out of reach."""
+        try:
+            manager.begin()
+        except Exception as exc:
+            raise self._told(exc) from exc
+
+    def _begin(self, job: _Job) -> bool:
+        """Begin a transaction; false, and the job is told, where the storage is out of reach."""
+        try:
+            self._manager.begin()
+            return True
+        except Exception as exc:  # noqa: BLE001 - told to whoever waits; the thread lives on
+            self._manager.abort()
+            if job.future.running() or job.future.set_running_or_notify_cancel():
+                job.future.set_exception(self._told(exc))
+            return False
 
     def _run_one(self, job: _Job) -> _Turn | None:
         """A turn that ran and waits for its commit, or None once it is answered: it failed, or was a dry run."""
@@ -410,7 +484,7 @@ class LivingImage:
             )
             self.aborts += 1
         except BaseException as exc:  # noqa: BLE001 - whatever it is belongs to whoever waits
-            failure = exc
+            failure = self._told(exc) if isinstance(exc, ConflictError) else self.place.told(exc) or exc
             # A miss, slow work done elsewhere and a method's own refusal are ordinary ends, no failed transaction.
             if not isinstance(exc, (LeftTurn, BatosError)):
                 self.aborts += 1
@@ -455,18 +529,13 @@ class LivingImage:
     def _finish_group(self, group: list[_Turn]) -> None:
         """Commit the open transaction and answer everybody in it."""
         try:
-            for turn in group:
-                if turn.job.keep is not None:
-                    turn.job.keep(Root(self._connection), turn.value)
-            tid = self._commit([turn for turn in group if turn.changed])
+            tid = self._commit(group)
         except Exception as exc:  # noqa: BLE001 - told to everybody in the group
-            self._manager.abort()
-            self.aborts += 1
-            if isinstance(exc, ConflictError) or (len(group) > 1 and not isinstance(exc, ReadOnly)):
+            if isinstance(exc, ConflictError) or (len(group) > 1 and not isinstance(exc, (ReadOnly, Busy))):
                 self._one_by_one([turn.job for turn in group], exc)
-                return
-            for turn in group:
-                turn.job.future.set_exception(_told(exc))
+            else:
+                for turn in group:
+                    turn.job.future.set_exception(exc)
             return
         for turn in group:
             turn.job.future.set_result(Done(turn.value, tid if turn.changed else None))
@@ -477,48 +546,86 @@ class LivingImage:
         On a storage that other processes write to as well, each may meet a conflict again; it is then
         tried a few times more.
         """
-        log.warning(
+        logger.warning(
             "a shared commit failed (%s: %s); its messages run again one by one", type(exc).__name__, exc
         )
         for job in jobs:
-            for left in range(CONFLICT_TRIES, -1, -1):
-                self._manager.begin()
+            for tried in range(CONFLICT_TRIES):
+                if not self._begin(job):
+                    break
                 turn = self._run_one(job)
-                if turn is None or not turn.changed:
+                if turn is None:
                     self._manager.abort()
-                    if turn is not None:
-                        job.future.set_result(Done(turn.value))
                     break
                 try:
-                    if job.keep is not None:
-                        job.keep(Root(self._connection), turn.value)
                     tid = self._commit([turn])
+                except ConflictError as again:
+                    if tried + 1 == CONFLICT_TRIES:
+                        job.future.set_exception(self._told(again))
+                    else:
+                        time.sleep(random.uniform(0, CONFLICT_SECONDS * 2**tried))
                 except Exception as again:  # noqa: BLE001 - told to whoever waits
-                    self._manager.abort()
-                    self.aborts += 1
-                    if left and isinstance(again, ConflictError):
-                        time.sleep(random.uniform(0, CONFLICT_SECONDS))
-                        continue
-                    job.future.set_exception(_told(again))
+                    job.future.set_exception(again)
+                    break
                 else:
                     job.future.set_result(Done(turn.value, tid))
-                break
+                    break
 
     def _commit(self, turns: list[_Turn]) -> str | None:
         """Commit the open transaction with the records of its turns; answers its id in hex, None if
-        nothing had changed."""
-        connection = self._connection
-        if not connection._registered_objects and not connection._savepoint_storage:
-            self._manager.abort()
-            return None
-        self.check_space()
-        self._record(connection, turns)
-        describe(self._manager.get(), [(turn.job.why, turn.job.who, turn.job.mission) for turn in turns])
-        self._manager.commit()
-        self.commits += 1
-        return self._db.storage.lastTransaction().hex()
+        nothing had changed.
 
-    def _record(self, connection: Connection, turns: Iterable[_Turn]) -> None:
+        Raises `ConflictError`, or what went wrong in words where it is known (`BatosError`); the
+        transaction is aborted then.
+        """
+        connection, commit = self._connection, None
+        try:
+            for turn in turns:
+                if turn.job.keep is not None:
+                    turn.job.keep(Root(connection), turn.value)
+            if not connection._registered_objects and not connection._savepoint_storage:
+                self._manager.abort()
+                return None
+            self.check_space()
+            commit = self._record(connection, turns)
+            changed = [turn.job for turn in turns if turn.changed]
+            describe(self._manager.get(), [(job.why, job.who, job.mission) for job in changed])
+            self._manager.commit()
+        except Exception as exc:
+            self._manager.abort()
+            self.aborts += 1
+            if isinstance(exc, ConflictError):
+                raise
+            if not isinstance(exc, self.place.lost) or not self._was_kept(commit):
+                raise self._told(exc) from exc
+        self.commits += 1
+        return self._tid_of(connection, commit)
+
+    def _tid_of(self, connection: Connection, commit: Changes | None) -> str:
+        # Of a storage that others write to, the last transaction may be another's.
+        return (commit._p_serial if commit is not None else connection._storage.lastTransaction()).hex()
+
+    def _was_kept(self, commit: Changes | None) -> bool:
+        """Was a commit kept whose connection broke in the middle?  Raises `Busy` where nobody can say."""
+        end = time.monotonic() + self.place.patience
+        while commit is not None and time.monotonic() < end:
+            try:
+                self._manager.begin()
+                kept = changes.tree(self._connection.root()).get(self._moments.last)
+                found = kept is not None and [m["id"] for m in kept.messages] == [m["id"] for m in commit.messages]
+                if found:
+                    commit._p_serial = kept._p_serial
+                return found
+            except self.place.lost:
+                time.sleep(0.1)
+            finally:
+                self._manager.abort()
+        raise Busy(
+            f"the connection to {self.place.uri} broke in the middle of the commit: whether it was kept is not known",
+            hint="look, or send it again with the same --idem key",
+        )
+
+    def _record(self, connection: Connection, turns: Iterable[_Turn]) -> Changes | None:
         """Write the change records of turns into the open transaction; batos's own upkeep leaves none."""
         said = []
         for turn in turns:
@@ -526,8 +633,29 @@ class LivingImage:
             if turn.entries or (turn.more and job.who != UPKEEP):
                 facts = turn.value.facts if isinstance(turn.value, TakenBack) else {}
                 said.append(Said(job.ident, job.who, job.why, job.mission, turn.log, turn.entries, turn.more, facts))
-        if said:
-            write(connection.root(), self._moments.next(), said)
+        return write(connection.root(), self._moments.next(), said) if said else None
+
+    def _told(self, exc: BaseException) -> BaseException:
+        """A failed transaction in words; nothing of it was kept."""
+        out_of_reach = self.place.told(exc)
+        if out_of_reach is not None:
+            return out_of_reach
+        if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            return ReadOnly(
+                "the disk is full; nothing was changed",
+                hint="free some space on that disk and send it again",
+                retryable=True,
+            )
+        if isinstance(exc, ConflictError):
+            return Conflict(
+                f"another process changed the same meanwhile, {CONFLICT_TRIES} times; nothing was changed",
+                hint="send it again", retryable=True,
+            )  # fmt: skip
+        if isinstance(exc, OSError):
+            return Internal(f"the disk refused to keep it: {exc}; nothing was changed")
+        if isinstance(exc, (TypeError, AttributeError)) or "pickle" in type(exc).__name__.lower():
+            return Internal(f"the change could not be kept: {exc}; nothing was changed")
+        return exc
 
     def check_space(self, wanted: int = 0) -> None:
         """Raise `ReadOnly` where `wanted` bytes more would eat into the disk's reserve."""
@@ -547,8 +675,8 @@ class LivingImage:
         """A connection with a manager of its own, begun; closed without a trace unless committed."""
         manager = transaction.TransactionManager(explicit=True)
         connection = self._begin_connection(manager)
-        manager.begin()
         try:
+            self._reach(manager)
             root = Root(connection)
             with noting(root.undo_log):
                 yield root
@@ -565,13 +693,14 @@ class LivingImage:
         mission: str,
         read: Iterable[UvmObject],
         again: Callable[[Root], None],
+        seconds: float | None = None,
     ) -> Future[Done]:
         """Commit a mission's transaction as a turn, on the image thread, between groups.
 
         Where something of `read` (the objects the mission looked at, with their containers) has changed
         since, `again(root)` replays the mission's change on the image as it is now; nobody of this
         process commits in between.  So neither a turn's change nor the mission's is lost, and no write
-        skew lies between them.  The future's value is the transaction id.
+        skew lies between them.  `seconds` is how long it thought.  The future's value is the transaction id.
         """
         connection, manager = root.connection, root.connection.transaction_manager
         job = _Job(lambda _: None, why, who, mission, None, True, ident=mission)
@@ -581,42 +710,45 @@ class LivingImage:
                 if each._p_serial != NEW:
                     connection.readCurrent(each)
 
-        def keep(changed: UndoLog) -> None:
-            self._record(connection, [_Turn(job, None, changed, changed.entries(), True, False)])
-            describe(manager.get(), [(why, who, mission)])
+        def keep(changed: UndoLog) -> str:
+            self.check_space()
+            record = self._record(connection, [_Turn(job, None, changed, changed.entries(), True, False)])
+            describe(manager.get(), [(why, who, mission)], seconds)
             manager.commit()
+            return self._tid_of(connection, record)
 
         def commit(_root: None) -> str:
-            self.check_space()
             try:
-                keep(root.undo_log)
-            except ConflictError:
-                for left in range(CONFLICT_TRIES, -1, -1):
-                    manager.abort()
-                    manager.begin()
-                    try:
-                        with noting(UndoLog()) as changed:
-                            again(root)
-                        keep(changed)
-                        break
-                    except ConflictError:
-                        if not left:
-                            manager.abort()
-                            raise
-                    except BaseException:
-                        manager.abort()
-                        raise
+                try:
+                    tid = keep(root.undo_log)
+                except ConflictError:
+                    tid = self._replayed(root, again, keep)
             except Exception as exc:
                 manager.abort()
-                raise _told(exc) from exc
+                raise self._told(exc) from exc
             self.commits += 1
-            return self._db.storage.lastTransaction().hex()
+            return tid
 
         return self.submit(why, commit, who, mission, alone=True)
 
+    def _replayed(self, root: Root, again: Callable[[Root], None], keep: Callable[[UndoLog], str]) -> str:
+        manager = root.connection.transaction_manager
+        for left in range(CONFLICT_TRIES, 0, -1):
+            manager.abort()
+            try:
+                manager.begin()
+                with noting(UndoLog()) as changed:
+                    again(root)
+                return keep(changed)
+            except ConflictError:
+                if left == 1:
+                    raise
+
     def _begin_connection(self, manager: transaction.TransactionManager) -> Connection:
         # An explicit manager has no transaction to hand the connection yet, and needs none.
-        return self._db.open(manager)
+        connection = self._db.open(manager)
+        connection.on_invalidated = structure_changed
+        return connection
 
     # -- the past ----------------------------------------------------------------------------------
 
@@ -671,6 +803,29 @@ class LivingImage:
         done = self.submit(why, turn).result()
         return {"taken": done.value.told, "tid": done.tid}
 
+    # -- care --------------------------------------------------------------------------------------
+
+    def pack(self, days: float) -> dict[str, Any]:
+        """Give back the space of what is not reached any more; the past of `days` is kept, and all change
+        records.  Not for the image thread: turns go on meanwhile.
+
+        Raises `ReadOnly` where the disk has no room for it, `Busy` while another pack runs, `Damaged`.
+        """
+        return self.place.pack(self._db, days)
+
+    def backup(self, directory: Path | str) -> dict[str, Any]:
+        """Copy what is committed into `directory`, what came since the last time if a backup is there; see
+        `backup.backup`.  Turns go on meanwhile."""
+        self.place.only_files("backup")
+        return backup(
+            self.place.storage, directory, self._settings.backup_generations, self._settings.disk_reserve_bytes
+        )
+
+    def scrub(self) -> Scrub:
+        """Read every byte of the image and compare it with its digest; iterate over it for the findings."""
+        self.place.only_files("scrub")
+        return scrub(self.place.storage)
+
     def log(self, last: int) -> list[dict[str, Any]]:
         """The newest `last` change records as plain data, oldest first."""
         return self.run(
@@ -703,10 +858,6 @@ class LivingImage:
                 bad.append(f"0x{int.from_bytes(oid, 'big'):x} ({type(exc).__name__})")
         return bad
 
-    def revisions(self, oid: bytes, most: int) -> list[dict[str, Any]]:
-        """The storage's records of one object's past, newest first; `KeyError` if there is none."""
-        return self._db.storage.history(oid, size=most)
-
     @contextlib.contextmanager
     def past(self, before: bytes | None) -> Iterator[Connection]:
         """A read-only connection to the image as it was just before a transaction (None: as it is)."""
@@ -720,12 +871,9 @@ class LivingImage:
 
     def facts(self) -> dict[str, Any]:
         """Sizes and counters, read without a turn."""
-        blobs = self.directory / BLOBS
         return {
             "directory": str(self.directory),
-            "data_bytes": self._db.storage.getSize(),
-            "blob_bytes": sum(each.stat().st_size for each in blobs.rglob("*.blob")) if blobs.is_dir() else 0,
-            "objects": len(self._db.storage),
+            **self.place.facts(),
             "cached": self._db.cacheSize(),
             "commits": self.commits,
             "aborts": self.aborts,
@@ -734,7 +882,9 @@ class LivingImage:
         }
 
 
-def describe(current: transaction.Transaction, messages: list[tuple[str, str, str | None]]) -> None:
+def describe(
+    current: transaction.Transaction, messages: list[tuple[str, str, str | None]], seconds: float | None = None
+) -> None:
     """Write into the transaction's metadata what it was for; a shared commit lists its messages."""
     whys = [why for why, _, _ in messages]
     current.note("; ".join(whys[:8]) + (f"; and {len(whys) - 8} more" if len(whys) > 8 else ""))
@@ -742,23 +892,5 @@ def describe(current: transaction.Transaction, messages: list[tuple[str, str, st
     missions = [mission for _, _, mission in messages if mission]
     if missions:
         current.setExtendedInfo("mission", missions[0])
-
-
-def _told(exc: BaseException) -> BaseException:
-    """A failed commit in words; nothing of it was kept."""
-    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ReadOnly(
-            "the disk is full; nothing was changed",
-            hint="free some space on that disk and send it again",
-            retryable=True,
-        )
-    if isinstance(exc, ConflictError):
-        return Conflict(
-            f"another process changed the same meanwhile, {CONFLICT_TRIES} times; nothing was changed",
-            hint="send it again", retryable=True,
-        )  # fmt: skip
-    if isinstance(exc, OSError):
-        return Internal(f"the disk refused to keep it: {exc}; nothing was changed")
-    if isinstance(exc, (TypeError, AttributeError)) or "pickle" in type(exc).__name__.lower():
-        return Internal(f"the change could not be kept: {exc}; nothing was changed")
-    return exc
+    if seconds is not None:
+        current.setExtendedInfo("seconds", round(seconds, 3))

@@ -1,47 +1,602 @@
 """The storage under an image: a FileStorage with blobs that says what is wrong instead of guessing.
 
-Thin on purpose.  It adds what `ZODB.FileStorage` leaves out and an image needs: blobs are synced
-before the commit that names them, a second process is told who holds the image, damage is told as
-damage, and an image is never born silently where one has been.
+Thin on purpose.  It adds what `ZODB.FileStorage` leaves out and an image needs: blobs and folders are synced
+before the commit that names them; every transaction is sealed and has a digest in a sidecar (`digests`);
+the index is saved while the image is awake, so that an unclean start reads a few megabytes; a full disk in
+the middle of a commit is a failed commit and no more; pack is ours (`packing`); a second process is told who
+holds the image, damage is told as damage, and an image is never born silently where one has been.
+
+How an opening decides about the tail of the data file: what the last saved index covers was synced.  Behind
+it, a transaction is kept if its digest or its seal fits, or if it has neither (another program wrote it).
+One that does not fit is cut off, with its bytes kept beside in a `.trN` file, only where nothing follows it:
+then its commit may never have been finished.  Where something follows, it was acknowledged: it is damage, told in `damage`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import logging
 import os
+import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any
 
+from xxhash import xxh3_128
 from zc.lockfile import LockError
+from ZODB._compat import FILESTORAGE_MAGIC, Pickler, _protocol
 from ZODB.FileStorage import FileStorage
-from ZODB.FileStorage.FileStorage import CorruptedError, FileStorageError
+from ZODB.FileStorage.FileStorage import (
+    CorruptedError,
+    CorruptedFileStorageError,
+    CorruptedTransactionError,
+    FileIterator,
+    FileStorageError,
+    TempFormatter,
+)
+from ZODB.FileStorage.format import TRANS_HDR_LEN
+from ZODB.fsIndex import fsIndex
+from ZODB.POSException import POSKeyError, StorageTransactionError
+from ZODB.utils import as_bytes, p64, u64, z64
 
 from batos.errors import AlreadyAwake, Damaged
+from batos.image import packing
+from batos.image.digests import (
+    BLOBS,
+    DATA,
+    FIRST,
+    INDEX,
+    RECORD,
+    SIDECAR,
+    STATUS,
+    TRANSACTION,
+    BlobDigest,
+    Broken,
+    Digests,
+    TransactionDigest,
+    Whole,
+    Window,
+    bare,
+    blobs_of,
+    digest_file,
+    index_trailer,
+    read_index_trailer,
+    records,
+    sync,
+    unpacked,
+    whole_at,
+    with_room,
+    write_at,
+)
 
-DATA = "live_image.fs"
-BLOBS = "live_image.fs.blob"
+log = logging.getLogger(__name__)
+
 AWAKE = "awake.json"
 BIRTH = "live_image.fs.birth"  # stands while an image is being born: what is there then may be incomplete
 
-
-def _sync(path: str | Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+CHECKPOINT_BYTES = 16 << 20  # of data written since the index was saved; an unclean start reads no more than this
+DRAFT_BYTES = 16 << 20  # of a transaction kept in memory until its vote; a longer one goes to a file
 
 
 class ImageStorage(FileStorage):
-    """A FileStorage whose blobs are on the disk before the transaction that refers to them."""
+    """A FileStorage that keeps what it acknowledged, and knows it.
 
-    def storeBlob(self, oid, oldserial, data, blobfilename, version, transaction):
-        _sync(blobfilename)
-        super().storeBlob(oid, oldserial, data, blobfilename, version, transaction)
-        folder = Path(self.fshelper.getPathForOID(oid))
-        for each in (folder, *folder.parents):
-            _sync(each)  # a new name in a folder is only durable once the folder is
-            if each.name == BLOBS:
+    Besides the interface of ZODB:
+
+    damage      sentences about what the opening noticed
+    digests     the sidecar (`Digests`)
+    pack_apart  pack in a process of its own where the file is large enough to pay for it
+    """
+
+    def __init__(
+        self,
+        file_name: str,
+        create: bool = False,
+        read_only: bool = False,
+        stop: bytes | None = None,
+        quota: int | None = None,
+        pack_gc: bool = True,
+        pack_keep_old: bool = False,
+        packer: Any = None,
+        blob_dir: str | None = None,
+        pack_apart: bool = True,
+    ):
+        self.damage: list[str] = []
+        self.pack_apart = pack_apart
+        self.digests: Digests | None = None
+        self._past = stop is not None  # a view of the past, which the saved index and digests do not describe
+        self._saving: threading.Thread | None = None
+        self._checkpointed = FIRST  # the index on the disk covers the data up to here
+        self._entries: list[bytes] = []  # for the sidecar, of the transaction that is being committed
+        self._unknown_blobs: list[tuple[bytes, bytes]] = []
+        self._rebuilt = False
+        path = os.path.abspath(file_name)
+        self._settle = (path, os.path.abspath(blob_dir) if blob_dir else None)
+        newborn = create or not os.path.exists(path) or os.path.getsize(path) <= FIRST
+        try:
+            super().__init__(
+                file_name, create, read_only, stop, quota, pack_gc, pack_keep_old, packer, blob_dir
+            )
+            if not read_only:
+                self._begin_writing(newborn)
+        except BaseException:
+            self._let_go()
+            raise
+
+    # -- opening -----------------------------------------------------------------------------------
+
+    def _newIndexes(self):
+        # The first thing done after the lock is held and before the data file is opened.
+        if not self._is_read_only:
+            packing.settle(self._settle[0])
+        return super()._newIndexes()
+
+    def _begin_writing(self, newborn: bool) -> None:
+        buffered, self._file = self._file, io.FileIO(self._file_name, "r+b")
+        self._file.name = buffered.name
+        buffered.close()  # unbuffered from here on: no write can fail later than where it is made
+        self._tfile.close()
+        self._fresh_draft()
+        if newborn:
+            os.fsync(self._file.fileno())
+            if self.blob_dir:
+                sync(self.blob_dir)
+                sync(os.path.dirname(self.blob_dir))
+            sync(os.path.dirname(self._file_name))
+        if self._rebuilt:
+            self._used_index = 0
+        for oid, tid in self._unknown_blobs:
+            self._take_in_blob(oid, tid)
+        if self.blob_dir:
+            packing.remove_listed_blobs(self)
+        if self._rebuilt:
+            self._save_index()
+
+    def _take_in_blob(self, oid: bytes, tid: bytes) -> None:
+        """Digest a blob file the sidecar does not know yet."""
+        if not self.blob_dir:
+            return
+        try:
+            size, found = digest_file(self.fshelper.getBlobFilename(oid, tid))
+        except FileNotFoundError:
+            self._note(f"the blob file of object 0x{u64(oid):x} of transaction {tid.hex()} is missing")
+        else:
+            self.digests.append(BlobDigest(oid, tid, size, found).packed())
+
+    def _note(self, sentence: str) -> None:
+        log.warning("%s: %s", self._file_name, sentence)
+        self.damage.append(sentence)
+
+    def _restore_index(self):
+        # Called by the constructor between opening the data file and reading it; answers (index, end, last tid).
+        if self._past:
+            return super()._restore_index()
+        path, size = self._file_name + SIDECAR, os.fstat(self._file.fileno()).st_size
+        if size <= FIRST:
+            if not self._is_read_only:
+                self.digests = Digests.create(path)
+                self._clear_index()
+            return None
+        if os.pread(self._file.fileno(), FIRST, 0) != FILESTORAGE_MAGIC:
+            return None  # the constructor says so
+        self.digests = Digests.open(path, self._is_read_only)
+        if self.digests is None and not self._is_read_only:
+            if os.path.exists(path):
+                self._note("the file of digests was damaged; it is written anew from the data")
+                os.replace(path, path + ".damaged")
+            self.digests = Digests.create(path)
+        found = self._believable_index(size)
+        self._rebuilt = found is None
+        index, position, tid, entries = found or (fsIndex(), FIRST, z64, 0)
+        self._checkpointed = position
+        end, tid = self._read_tail(index, position, tid, entries, size)
+        return index, end, tid
+
+    def _believable_index(self, size: int) -> tuple[fsIndex, int, bytes, int] | None:
+        """The saved index, if it is what was written, of this data file: (index, position, tid, entries)."""
+        path = self._file_name + INDEX
+        try:
+            trailer = read_index_trailer(Path(path).read_bytes())
+            if trailer is None or self.digests is None or trailer[0] != self.digests.generation:
+                return None
+            _, position, entries = trailer
+            if position > size or entries > self.digests.count:
+                what, where = (size, self._file_name) if position > size else (self.digests.count, "the digests")
+                raise CorruptedFileStorageError(
+                    f"{where} ends at {what}, but its index was saved at {max(position, entries)}: "
+                    f"what was acknowledged is missing"
+                )
+            index = fsIndex.load(path)["index"]
+        except FileNotFoundError:
+            return None
+        if position == FIRST:
+            return index, position, z64, entries
+        tid = self._sane(index, position)
+        return (index, position, tid, entries) if tid else None
+
+    def _read_tail(
+        self, index: fsIndex, position: int, tid: bytes, first: int, size: int
+    ) -> tuple[int, bytes]:
+        """Take in what stands behind `position`, make the sidecar say the same, cut off what was never finished."""
+        raw = self.digests.raw(first) if self.digests is not None else b""
+        listed: list[TransactionDigest] = []
+        blobs: dict[tuple[bytes, bytes], BlobDigest] = {}
+        for entry in unpacked(raw):
+            if isinstance(entry, TransactionDigest):
+                listed.append(entry)
+            elif isinstance(entry, BlobDigest):
+                blobs[entry.oid, entry.tid] = entry
+        window, told, at = Window(self._file.fileno(), size), [], 0
+        while position < size:
+            while at < len(listed) and listed[at].position < position:
+                at += 1
+            entry = listed[at] if at < len(listed) and listed[at].position == position else None
+            later = at + (entry is not None) < len(listed)
+            txn = whole_at(window, position)
+            if txn is None and later:
+                raise CorruptedTransactionError(
+                    f"the transaction at byte {position} is not whole, though later ones were acknowledged"
+                )
+            if txn is None:
                 break
+            if not _proved(txn, entry):
+                if not later and not _followed(window, txn):
+                    break
+                self._note(f"transaction {txn.tid.hex()} at byte {position} is not what was written")
+            if txn.status != b"u":
+                try:
+                    tindex = {oid: position + offset for oid, offset, _ in records(txn)}
+                    fresh = {(oid, txn.tid) for oid in blobs_of(txn)}
+                except Broken as exc:
+                    raise CorruptedTransactionError(str(exc)) from exc
+                index.update(tindex)
+                self._unknown_blobs += [key for key in fresh if key not in blobs]
+                if blobs:
+                    told += [blobs[oid, txn.tid].packed() for oid in tindex if (oid, txn.tid) in blobs]
+            told.append(TransactionDigest(txn.tid, position, txn.length, txn.digest).packed())
+            position, tid = txn.end, txn.tid
+        missing = [each for each in listed if each.position >= position]
+        if len(missing) > 1:
+            raise CorruptedFileStorageError(
+                f"it ends at byte {position}, but {len(missing)} acknowledged transactions stood behind that, "
+                f"from {missing[0].tid.hex()} to {missing[-1].tid.hex()}"
+            )
+        if missing:
+            self._note(f"transaction {missing[0].tid.hex()} was begun and is not there; it was never acknowledged")
+        if not self._is_read_only:
+            if position < size:
+                self._cut_tail(window, position, size)
+            told_raw = b"".join(told)
+            if told_raw != raw:
+                self.digests.cut(first)
+                self.digests.append(told_raw)
+        return position, tid
+
+    def _cut_tail(self, window: Window, position: int, size: int) -> None:
+        head = window.take(position, TRANSACTION.size)
+        unfinished = len(head) == TRANSACTION.size and head[STATUS : STATUS + 1] == b"c"
+        if not unfinished and any(window.take(position, min(size - position, 1 << 20))):
+            number = 0
+            while os.path.exists(kept := f"{self._file_name}.tr{number}"):
+                number += 1
+            with open(kept, "wb") as target:
+                with open(self._file_name, "rb") as source:
+                    source.seek(position)
+                    shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+                os.fsync(target.fileno())
+            self._note(
+                f"{size - position} bytes at its end were no whole transaction; they are kept in {kept} and cut off"
+            )
+        else:
+            log.info("%s: %d bytes of an unfinished commit are cut off", self._file_name, size - position)
+        os.ftruncate(self._file.fileno(), position)
+        os.fsync(self._file.fileno())
+
+    # -- committing ----------------------------------------------------------------------------------
+
+    def _fresh_draft(self) -> None:
+        self._tfile = SpooledTemporaryFile(DRAFT_BYTES, dir=os.path.dirname(self._file_name))
+        self._tfmt = TempFormatter(self._tfile)
+
+    def _clear_temp(self):
+        self._tindex.clear()
+        self._entries.clear()
+        if self._tfile is None:
+            return
+        if getattr(self._tfile, "_rolled", False):
+            with contextlib.suppress(OSError):
+                self._tfile.close()  # what a full disk did not take is not wanted any more
+            self._fresh_draft()
+        else:
+            self._tfile.seek(0)
+
+    def _begin(self, tid, u, d, e):
+        self._ude = u, d, e = as_bytes(u), as_bytes(d), with_room(as_bytes(e))
+        super()._begin(tid, u, d, e)
+
+    def tpc_vote(self, transaction):
+        with self._lock:
+            if transaction is not self._transaction:
+                raise StorageTransactionError("tpc_vote called with wrong transaction")
+            length = self._tfile.tell()
+            user, description, extension = self._ude
+            total = self._thl + length
+            parts = (total, len(user), len(description), len(extension))
+            head = TRANSACTION.pack(self._tid, total, self._tstatus.encode(), *parts[1:])
+            head += user + description + extension[:-16]
+            sure = xxh3_128(head)
+            for chunk in self._draft(length):
+                sure.update(chunk)
+            sure.update(p64(total))
+            seal = sure.digest()
+            head = head[:STATUS] + b"c" + head[STATUS + 1 :] + seal
+            position = self._pos
+            if total > 1 << 20:
+                packing.room(self._file_name, total)
+            try:
+                for chunk in _gathered(head, self._draft(length), p64(total)):
+                    write_at(self._file.fileno(), chunk, position)
+                    position += len(chunk)
+            except BaseException:
+                os.ftruncate(self._file.fileno(), self._pos)
+                self._files.flush()
+                raise
+            self._nextpos = position
+            told = TransactionDigest(self._tid, self._pos, total + 8, seal)
+            self._entries.append(told.packed())
+            return self._resolved
+
+    def _draft(self, length: int) -> Iterator[bytes]:
+        """The records of the transaction being committed, a megabyte at a time."""
+        self._tfile.seek(0)
+        while length:
+            chunk = self._tfile.read(min(length, 1 << 20))
+            if not chunk:
+                raise FileStorageError("the draft of a transaction is shorter than what was stored")
+            length -= len(chunk)
+            yield chunk
+
+    def _finish(self, tid, u, d, e):
+        try:
+            write_at(self._file.fileno(), self._tstatus.encode(), self._pos + STATUS)
+            self._finish_finish(tid)
+        except OSError:
+            self._take_back()
+            raise
+        except BaseException:
+            logging.getLogger("ZODB.FileStorage").critical("Failure in _finish. Closing.", exc_info=True)
+            self.close()
+            raise
+        self._checkpoint_if_due()
+
+    def _finish_finish(self, tid):
+        before = self.digests.count
+        self.digests.append(b"".join(self._entries))
+        try:
+            os.fsync(self._file.fileno())
+        except OSError:
+            self.digests.cut(before)
+            raise
+        self._pos = self._nextpos
+        self._index.update(self._tindex)
+        self._ltid = tid
+        self._blob_tpc_finish()
+
+    def _take_back(self) -> None:
+        """A commit could not be finished: the file ends again where the last one ended, or the storage closes."""
+        try:
+            os.ftruncate(self._file.fileno(), self._pos)
+            os.fsync(self._file.fileno())
+            self._files.empty()  # nobody reads: the lock for writing is held
+            self._nextpos = 0
+            self._blob_tpc_abort()
+        except BaseException:
+            log.critical("%s: a failed commit could not be taken back; closing", self._file_name, exc_info=True)
+            self.close()
+            raise
+
+    def _abort(self):
+        super()._abort()
+        self._blob_tpc_abort()  # the base class forgets them where the vote was never reached
+
+    # -- blobs -----------------------------------------------------------------------------------------
+
+    def _blob_storeblob(self, oid, serial, blobfilename):
+        fresh = [self.fshelper.getPathForOID(oid)]  # a new name in a folder is only durable once the folder is
+        with self._lock:
+            while not os.path.isdir(fresh[-1]):
+                fresh.append(os.path.dirname(fresh[-1]))
+            super()._blob_storeblob(oid, serial, blobfilename)
+        target = self.fshelper.getBlobFilename(oid, serial)
+        sync(target)
+        for each in fresh:
+            sync(each)
+        size, found = digest_file(target)
+        self._entries.append(BlobDigest(oid, serial, size, found).packed())
+
+    # -- the index and checkpoints -----------------------------------------------------------------------
+
+    def checkpoint(self) -> None:
+        """Sync the sidecar and save the index now; an unclean start then reads only what is written later."""
+        self._join_saving()
+        self._save_index()
+
+    def _checkpoint_if_due(self) -> None:
+        if self._nextpos - self._checkpointed < CHECKPOINT_BYTES or self._saving is not None:
+            return
+        snapshot = self._index_snapshot()  # the lock is held
+        self._saving = threading.Thread(
+            target=self._save_quietly, args=snapshot, name="index checkpoint", daemon=True
+        )
+        self._saving.start()
+
+    def _index_snapshot(self) -> tuple[int, list[tuple[bytes, bytes]], Digests, int]:
+        """The index as it is now, in a form that later commits do not change."""
+        return (
+            self._pos,
+            [(prefix, bucket.toString()) for prefix, bucket in self._index._data.items()],
+            self.digests,
+            self.digests.count,
+        )
+
+    def _save_quietly(self, *snapshot: Any) -> None:
+        try:
+            self._write_index(*snapshot)
+        except (OSError, ValueError):
+            log.warning("%s: its index could not be saved", self._file_name, exc_info=True)
+        self._saving = None
+
+    def _write_index(
+        self, position: int, buckets: list[tuple[bytes, bytes]], digests: Digests, entries: int
+    ) -> None:
+        digests.sync()  # the index says how much of it is sure
+        out = io.BytesIO()
+        pickler = Pickler(out, _protocol)
+        pickler.fast = True
+        for each in (position, *buckets, None):
+            pickler.dump(each)
+        body = out.getvalue()
+        path = self._file_name + INDEX
+        draft = path + ".index_tmp"
+        try:
+            with open(draft, "wb", buffering=0) as file:
+                write_at(file.fileno(), body, 0)
+                write_at(
+                    file.fileno(), index_trailer(body, digests.generation, position, entries), len(body)
+                )
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+            sync(os.path.dirname(path))
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
+            raise
+        self._checkpointed = position
+
+    def _save_index(self):
+        if self._is_read_only:
+            return
+        with self._lock:
+            snapshot = self._index_snapshot()
+        self._save_quietly(*snapshot)
+        self._saved += 1
+
+    def _join_saving(self) -> None:
+        saving = self._saving
+        if saving is not None and saving is not threading.current_thread():
+            saving.join()
+
+    # -- packing, reading, closing -------------------------------------------------------------------------
+
+    def pack(self, t, referencesf, gc=None):
+        """ZODB's pack: history before the time `t` (seconds since the epoch) is dropped; see `packing`."""
+        packing.run(self, t, referencesf, self._pack_gc if gc is None else gc)
+
+    @property
+    def packing(self) -> bool:
+        """Is a pack going on?"""
+        return self._pack_is_in_progress
+
+    @property
+    def generation(self) -> bytes:
+        """16 bytes that change when a pack rewrites the data file: positions of another generation mean nothing."""
+        return self.digests.generation
+
+    def end_position(self) -> int:
+        """Where the last finished transaction ends; the bytes before it change only by a pack."""
+        return self._pos
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[tuple[io.FileIO, int, bytes]]:
+        """(file, end, generation): a file of its own on the data, which a pack meanwhile does not disturb."""
+        with self._lock:
+            file, end, generation = io.FileIO(self._file_name, "rb"), self._pos, self.generation
+        with file:
+            yield file, end, generation
+
+    def positions(self, start: int = FIRST) -> Iterator[tuple[bytes, int, int]]:
+        """(tid, start, end) of every finished transaction from the one that begins at byte `start` on.
+
+        Raises `Damaged` where none begins.
+        """
+        with self.reading() as (file, end, _):
+            window = Window(file.fileno(), end)
+            while start < end:
+                head = window.take(start, TRANSACTION.size)
+                tid, length, *_ = TRANSACTION.unpack(head) if len(head) == TRANSACTION.size else (b"", 0)
+                if length < TRANSACTION.size or start + length + 8 > end:
+                    raise Damaged(
+                        f"{self._file_name}: no transaction begins at byte {start}",
+                        hint="look at everything: python -m batos doctor --scrub",
+                    )
+                yield tid, start, start + length + 8
+                start += length + 8
+
+    def iterator(self, start=None, stop=None):
+        return _Unsealed(self._file_name, start, stop)
+
+    def cleanup(self):
+        super().cleanup()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._file_name + SIDECAR)
+
+    def close(self):
+        """Save the index and let everything go, the lock last.  Safe to call twice."""
+        self._join_saving()
+        if not self._file.closed and not self._is_read_only:
+            self._save_index()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for each in (
+            getattr(self, "_file", None),
+            getattr(self, "_files", None),
+            getattr(self, "_tfile", None),
+            self.digests,
+            getattr(self, "_lock_file", None),
+        ):
+            if each is not None:
+                with contextlib.suppress(OSError):
+                    each.close()
+
+
+class _Unsealed(FileIterator):
+    """Transactions with the extension field they were given."""
+
+    def __next__(self):
+        record = super().__next__()
+        record.extension_bytes = bare(record.extension_bytes)
+        return record
+
+
+def _proved(txn: Whole, entry: TransactionDigest | None) -> bool:
+    """Is a transaction what was written, as far as anybody can say?"""
+    if entry is not None and (entry.length, entry.digest) != (txn.length, txn.digest):
+        return False
+    return txn.seal is None or txn.seal == txn.digest
+
+
+def _followed(window: Window, txn: Whole) -> bool:
+    """Has a later commit begun?  It begins only when the one before it is on the disk."""
+    head = window.take(txn.end, TRANSACTION.size)
+    return len(head) == TRANSACTION.size and head[:8] > txn.tid and head[STATUS : STATUS + 1] in (b" ", b"c", b"p")
+
+
+def _gathered(head: bytes, chunks: Iterator[bytes], tail: bytes) -> Iterator[bytes]:
+    """The same bytes in as few pieces as a small transaction deserves: one."""
+    held = head
+    for chunk in chunks:
+        if len(held) + len(chunk) > 1 << 20:
+            yield held
+            held = chunk
+        else:
+            held += chunk
+    yield held + tail
 
 
 def exists(directory: Path) -> bool:
@@ -57,7 +612,7 @@ def in_birth(directory: Path) -> bool:
 def end_birth(directory: Path) -> None:
     """The image is whole: from now on a missing or empty data file is damage."""
     (directory / BIRTH).unlink(missing_ok=True)
-    _sync(directory)
+    sync(directory)
 
 
 def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
@@ -74,7 +629,8 @@ def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
             raise Damaged(
                 f"there is no image in {directory}", hint="give birth to one: python -m batos awaken"
             )
-        remains = [name for name in (f"{DATA}.old", f"{DATA}.pack") if (directory / name).exists()]
+        beside = [f"{DATA}{each}" for each in (".old", ".pack", SIDECAR, INDEX, packing.NEW_SIDECAR)]
+        remains = [name for name in beside if (directory / name).exists()]
         remains += [f"{BLOBS}/"] if blobs.is_dir() and any(each.is_dir() for each in blobs.iterdir()) else []
         if remains:
             raise Damaged(
@@ -84,7 +640,7 @@ def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
             )
         directory.mkdir(parents=True, exist_ok=True)
         (directory / BIRTH).touch()
-        _sync(directory)
+        sync(directory)
     elif data.stat().st_size == 0:
         raise Damaged(
             f"{data} is empty: it is no image any more", hint="restore it from a copy, or move it away"

@@ -12,7 +12,9 @@ from __future__ import annotations
 import datetime
 import decimal
 import fractions
+import io
 import math
+import pickle
 from collections.abc import MutableSet
 from typing import Any
 
@@ -28,32 +30,102 @@ ATOMS = (
     datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo,
     decimal.Decimal, fractions.Fraction,
 )  # fmt: skip
+PLAIN = frozenset((*ATOMS, datetime.datetime, datetime.timezone)) - {datetime.tzinfo}
 
 
-def keep(value: Any, slot: str = "a container") -> Any:
+def keep(value: Any, slot: str = "a container", jar: Any = None) -> Any:
     """`value` as it is stored: containers in their persistent kinds, everything else as it is.
 
-    Raises `Refused` (rule ``unkeepable``) naming `slot` for what would poison the image: functions,
-    generators, locks, open files and other objects that are not persistent.
+    `jar` is the connection of the object that will hold it.  What is named twice is kept once, and a
+    container may contain itself.  Raises `Refused` (rule ``unkeepable``) naming `slot` for what would
+    poison the image: functions, generators, locks, open files and other things that are not
+    persistent, and objects of another connection.
     """
-    if isinstance(value, ATOMS):
+    if type(value) in PLAIN:
         return value
-    if isinstance(value, Persistent) or hasattr(type(value), "_p_jar"):
+    try:
+        return _keep(value, slot, jar, {})
+    except RecursionError:
+        raise _unkeepable(f"{slot!r} cannot keep what is nested so deeply") from None
+
+
+def _keep(value: Any, slot: str, jar: Any, memo: dict[int, Any]) -> Any:
+    kind = type(value)
+    if kind in PLAIN:
         return value
+    if isinstance(value, Persistent) or hasattr(kind, "_p_jar"):
+        return _kept_object(value, slot, jar)
+    if id(value) in memo:
+        return memo[id(value)]
     if isinstance(value, list):
-        return List(value)
+        made = memo[id(value)] = List()
+        made.data.extend([_keep(each, slot, jar, memo) for each in value])
+        return made
     if isinstance(value, dict):
-        return Dict(value)
-    if isinstance(value, (set, frozenset)):
-        return Set(value) if isinstance(value, set) else frozenset(keep(each, slot) for each in value)
+        made = memo[id(value)] = Dict()
+        for key, each in value.items():
+            made.data[_key(key, slot)] = _keep(each, slot, jar, memo)
+        return made
+    if isinstance(value, set):
+        made = memo[id(value)] = Set()
+        made.data.update([_key(each, slot) for each in value])
+        return made
+    if isinstance(value, frozenset):
+        return frozenset([_key(each, slot) for each in value])
     if isinstance(value, tuple):
-        kept = [keep(each, slot) for each in value]
-        return tuple(kept) if type(value) is tuple else List(kept)
-    raise Refused(
-        f"{slot!r} cannot keep a {type(value).__name__}: it could not be loaded again",
+        kept = [_keep(each, slot, jar, memo) for each in value]
+        if kind is tuple:
+            return tuple(kept)
+        made = List()
+        made.data.extend(kept)
+        return made
+    if isinstance(value, ATOMS) and _loads_again(value):
+        return value
+    named = getattr(kind, "_told_as", f"a {kind.__name__}")
+    raise _unkeepable(f"{slot!r} cannot keep {named}: it could not be loaded again")
+
+
+def _unkeepable(words: str) -> Refused:
+    return Refused(
+        words,
         rule="unkeepable",
         hint="keep plain data or an object in a slot; behaviour is installed with `define`",
     )
+
+
+def _kept_object(value: Any, slot: str, jar: Any) -> Any:
+    """A persistent object, if it is of the same image's connection and its state can be stored."""
+    theirs = value._p_jar
+    if theirs is None:
+        if type(value).__module__.partition(".")[0] != "batos" and not _loads_again(value):
+            raise _unkeepable(
+                f"{slot!r} cannot keep a {type(value).__name__}: its state could not be loaded again"
+            )
+    elif jar is not None and theirs is not jar:
+        raise _unkeepable(f"{slot!r} cannot keep an object that was taken out of its turn")
+    return value
+
+
+class _Writer(pickle.Pickler):
+    """Pickles as the storage does: other persistent objects are references."""
+
+    first: Any = None
+
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, Persistent) and obj is not self.first:
+            return id(obj)
+        return None
+
+
+def _loads_again(value: Any) -> bool:
+    """Can a new value of a class that is not ours be stored?  Tried once, where it enters the image."""
+    writer = _Writer(io.BytesIO(), 3)
+    writer.first = value
+    try:
+        writer.dump(value)
+    except Exception:  # noqa: BLE001 - whatever pickling raises says no
+        return False
+    return True
 
 
 def touch(container: Persistent) -> None:
@@ -67,20 +139,20 @@ class List(PersistentList):
 
     def __init__(self, items=()):
         super().__init__()
-        self.data.extend(keep(each) for each in items)
+        self.data.extend(map(keep, items))
 
     def append(self, item):
-        item = keep(item)
+        item = keep(item, "a list", self._p_jar)
         touch(self)
         self.data.append(item)
 
     def insert(self, i, item):
-        item = keep(item)
+        item = keep(item, "a list", self._p_jar)
         touch(self)
         self.data.insert(i, item)
 
     def extend(self, other):
-        items = [keep(each) for each in other]
+        items = [keep(each, "a list", self._p_jar) for each in other]
         touch(self)
         self.data.extend(items)
 
@@ -94,7 +166,11 @@ class List(PersistentList):
         return self
 
     def __setitem__(self, i, item):
-        item = [keep(each) for each in item] if isinstance(i, slice) else keep(item)
+        jar = self._p_jar
+        if isinstance(i, slice):
+            item = [keep(each, "a list", jar) for each in item]
+        else:
+            item = keep(item, "a list", jar)
         touch(self)
         self.data[i] = item
 
@@ -153,7 +229,7 @@ class Dict(PersistentMapping):
             self.data[_key(key)] = keep(value, str(key))
 
     def __setitem__(self, key, value):
-        key, value = _key(key), keep(value, str(key))
+        key, value = _key(key), keep(value, str(key), self._p_jar)
         touch(self)
         self.data[key] = value
 
@@ -162,7 +238,8 @@ class Dict(PersistentMapping):
         del self.data[key]
 
     def update(self, other=(), /, **named):
-        incoming = {_key(key): keep(value, str(key)) for key, value in dict(other, **named).items()}
+        jar = self._p_jar
+        incoming = {_key(key): keep(value, str(key), jar) for key, value in dict(other, **named).items()}
         touch(self)
         self.data.update(incoming)
 
@@ -219,16 +296,21 @@ class Dict(PersistentMapping):
         return repr(self.data)
 
 
-def _key(key):
+def _key(key, slot="a container"):
     """A dict key or set member: hashable for ever, so never a container of ours."""
-    if isinstance(key, ATOMS) or (
-        isinstance(key, (tuple, frozenset)) and all(_key(each) is each for each in key)
-    ):
+    kind = type(key)
+    if kind in PLAIN:
+        return key
+    if kind in (tuple, frozenset):
+        for each in key:
+            _key(each, slot)
         return key
     if isinstance(key, Persistent):
         hash(key)  # a container raises TypeError here, as a list would
+        return _kept_object(key, slot, None)
+    if isinstance(key, ATOMS) and _loads_again(key):
         return key
-    raise Refused(f"a {type(key).__name__} cannot be a key or a member in an image", rule="unkeepable")
+    raise _unkeepable(f"{slot!r} cannot keep a {kind.__name__} as a key or a member: it could not be loaded again")
 
 
 class Set(Persistent, MutableSet):

@@ -1,6 +1,6 @@
 """Fuel: what a running method may spend before its turn is ended.
 
-Compiled methods call `tick` at every entry and every turn of a loop; once in a *sip* of ticks the
+Every send, every turn of a loop and every call of an inner function is a tick; once in a *sip* of ticks the
 clock is read.  The sip follows what a tick costs: a thousand where a turn of the loop takes a
 microsecond, one where it takes a long C call, so that a limit is overrun by some milliseconds and
 not by a thousand long calls.  Each thread that runs methods (the image thread, a mission's, the
@@ -37,27 +37,28 @@ class _Tank:
     __slots__ = ("left", "looked", "sip")
 
 
-_tank = _Tank()
-_tank.left = _tank.sip = FIRST_SIP
-_tank.looked = 0.0
+tank = _Tank()
+tank.left = tank.sip = FIRST_SIP
+tank.looked = 0.0
 _running = threading.local()
 
 
 def tick() -> None:
     """Spend one unit; raises `OutOfFuel` past the limit (looked at once in a sip)."""
-    _tank.left -= 1
-    if _tank.left < 0:
-        _look()
+    tank.left -= 1
+    if tank.left < 0:
+        look()
 
 
-def _look() -> None:
+def look() -> None:
+    """Look at the clock: a sip of ticks is used up."""
     now = time.monotonic()
-    took, _tank.looked = now - _tank.looked, now
+    took, tank.looked = now - tank.looked, now
     if took < QUICK:
-        _tank.sip = min(_tank.sip * 2, LONGEST_SIP)
+        tank.sip = min(tank.sip * 2, LONGEST_SIP)
     elif took > SLOW:
-        _tank.sip = max(1, _tank.sip // 8)
-    _tank.left = _tank.sip
+        tank.sip = max(1, tank.sip // 8)
+    tank.left = tank.sip
     limit = getattr(_running, "limit", None)
     if limit is not None and now > limit.at:
         raise OutOfFuel
@@ -68,8 +69,8 @@ def spend(limit: Limit | float | None):
     """Run methods of this thread until `limit` (None: without end)."""
     before = getattr(_running, "limit", None)
     _running.limit = Limit(limit) if isinstance(limit, (int, float)) else limit
-    _tank.left = _tank.sip = FIRST_SIP
-    _tank.looked = time.monotonic()
+    tank.left = tank.sip = FIRST_SIP
+    tank.looked = time.monotonic()
     try:
         yield
     finally:

@@ -1,28 +1,31 @@
-"""Lookup and send: how a message finds its slot, and what happens when none answers.
+"""Send: what becomes of a message once its slot is found, and what happens when none answers.
 
-A slot is looked up in the receiver, then along its parents.  Of two slots found through different
-parents the one whose holder delegates to the other's holder wins; if neither does, the message is
-`Ambiguous`, as in Self.  Cycles are walked once.  A method found on a parent runs with the receiver
-as `self`.  What a miss means is the activation's business: nobody here knows of missions.
+How a slot is found stands in `dispatch`.  A method found on a parent runs with the receiver as `self`.
+What a miss means is the activation's business: nobody here knows of missions.  Sends inside compiled
+methods go through `send_0` to `send_n`, which are what they cost: two dict reads, one call and the
+fuel.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from batos.errors import Ambiguous, NotUnderstood, Refused, WrongArguments
-from batos.objects.method import Method
+from batos.errors import NotUnderstood, Refused, WrongArguments
+from batos.objects import fuel
+from batos.objects.dispatch import (
+    MISSING, call_of, changed, dispatch, inherited, lookup, on_miss, own, structure_changed,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from batos.objects.uvm_object import UvmObject
 
-MISSING = object()
-MAX_DEPTH = 200  # sends inside sends; deeper is a runaway, told as a RecursionError of the method
+__all__ = ["MISSING", "changed", "lookup", "own", "structure_changed"]  # found here by those who send
 
 
 class Missed(NotUnderstood):
@@ -45,20 +48,21 @@ class Missed(NotUnderstood):
         self.keywords = kw
 
 
+on_miss(Missed)
+
+
 @dataclass(slots=True)
 class Activation:
     """What a running message is given from outside: who speaks, and what is handed down.
 
-    judge    `(source, selector, holder) -> verdict`: the guardian
-    tools    what a mission's primitives work with, None outside a mission
-    holders  where the methods that are running were found, the innermost last
+    judge  `(source, selector, holder) -> verdict`: the guardian
+    tools  what a mission's primitives work with, None outside a mission
     """
 
     who: str = "user"
     mission: str | None = None
     judge: Callable[[str, str | None, Any], Any] | None = None
     tools: Any = None
-    holders: list[UvmObject] = field(default_factory=list)
 
 
 class LeftTurn(Exception):
@@ -76,12 +80,15 @@ class Elsewhere(LeftTurn):
 
 def elsewhere(work: Callable[[], Any]) -> None:
     """Leave the turn and answer `work()`; `Refused` where a method is waiting for the answer."""
-    if len(activation().holders) > 1:
-        raise Refused(
-            "this needs the mind, the embedder or a file, and no turn may wait for those",
-            rule="slow",
-            hint="send it as a message of its own",
-        )
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<method "):
+            raise Refused(
+                "this needs the mind, the embedder or a file, and no turn may wait for those",
+                rule="slow",
+                hint="send it as a message of its own",
+            )
+        frame = frame.f_back
     raise Elsewhere(work)
 
 
@@ -106,91 +113,28 @@ def activated(given: Activation) -> Iterator[Activation]:
         _activation.reset(token)
 
 
-def own(obj: UvmObject, name: str) -> Any:
-    """The object's own slot of that name: a value, a `Method`, or MISSING."""
-    obj._p_activate()
-    state = obj.__dict__
-    if name in state:
-        return state[name]
-    methods = state.get("_methods")
-    if methods:
-        method = methods.get(name)
-        if method is not None and method.current is not None:
-            return method
-    return MISSING
-
-
-def lookup(obj: UvmObject, name: str) -> tuple[UvmObject | None, Any]:
-    """(holder, value or Method) of slot `name`, seen from `obj`; (None, MISSING) if nobody has it.
-
-    Raises `Ambiguous` where two unrelated parents answer.
-    """
-    found = own(obj, name)
-    if found is not MISSING:
-        return obj, found
-    return _inherited(obj, name, {id(obj)})
-
-
-def _inherited(obj: UvmObject, name: str, seen: set[int]) -> tuple[UvmObject | None, Any]:
-    answers: list[tuple[UvmObject, Any]] = []
-    for parent in obj._parents():
-        if id(parent) in seen:
-            continue
-        inside = seen | {id(parent)}  # a path of its own: a diamond is met on both sides
-        value = own(parent, name)
-        holder = parent
-        if value is MISSING:
-            holder, value = _inherited(parent, name, inside)
-        if value is not MISSING and not any(holder is other for other, _ in answers):
-            answers.append((holder, value))
-    if len(answers) > 1:
-        winners = [a for a in answers if not any(_delegates(b[0], a[0]) for b in answers if b[0] is not a[0])]
-        if len(winners) > 1:
-            raise Ambiguous(
-                f"{obj!r} finds {name!r} in {' and in '.join(repr(holder) for holder, _ in winners)}",
-                hint=f"put a slot {name!r} of its own there, or disown one of the parents",
-            )
-        answers = winners
-    return answers[0] if answers else (None, MISSING)
-
-
-def _delegates(child: UvmObject, ancestor: UvmObject) -> bool:
-    """Is `ancestor` reached along the parents of `child`?"""
-    seen, waiting = {id(child)}, list(child._parents())
-    while waiting:
-        each = waiting.pop()
-        if each is ancestor:
-            return True
-        if id(each) not in seen:
-            seen.add(id(each))
-            waiting.extend(each._parents())
-    return False
-
-
 def send(receiver: UvmObject, selector: str, args: tuple = (), kw: dict[str, Any] | None = None) -> Any:
     """Send a message; answers what the method or the slot answers.
 
     Raises `Missed` when a public selector finds no slot, `NotUnderstood` for a name that starts with
     ``_`` (never a message), `WrongArguments`, and whatever the method raises.
     """
-    kw = kw or {}
     if selector.startswith("_"):
         raise NotUnderstood(f"{selector!r} is not a message: names that start with '_' are never sent")
-    holder, found = lookup(receiver, selector)
-    if found is MISSING:
-        raise Missed(receiver, selector, args, kw)
-    return run(found, holder, receiver, selector, args, kw)
+    fuel.tick()
+    try:
+        return dispatch[receiver][selector](receiver, *args, **(kw or {}))
+    except TypeError as exc:
+        check_fit(exc, receiver, selector)
+        raise
 
 
-def resend(receiver: UvmObject, selector: str, args: tuple, kw: dict[str, Any]) -> Any:
-    """Send to the parents of whoever holds the running method, with `receiver` still the one who acts."""
-    holders = activation().holders
-    if not holders:
-        raise NotUnderstood("resend has a meaning inside a method only")
-    holder, found = _inherited(holders[-1], selector, {id(holders[-1])})
+def resend(holder: UvmObject, receiver: UvmObject, selector: str, args: tuple, kw: dict[str, Any]) -> Any:
+    """Send to the parents of `holder`, who holds the running method, with `receiver` still the one who acts."""
+    above, found = inherited(holder, selector)
     if found is MISSING:
-        raise NotUnderstood(f"no parent of {holders[-1]!r} understands {selector!r}")
-    return run(found, holder, receiver, selector, args, kw)
+        raise NotUnderstood(f"no parent of {holder!r} understands {selector!r}")
+    return run(found, above, receiver, selector, args, kw)
 
 
 def run(
@@ -202,30 +146,24 @@ def run(
     kw: dict[str, Any] | None = None,
 ) -> Any:
     """Run what `lookup` found in `holder`: a method with `receiver` as self, or a data slot, which takes no arguments."""
-    if not isinstance(found, Method):
-        if args or kw:
-            raise WrongArguments(
-                f"{selector!r} is a data slot of {receiver!r} and takes no arguments",
-                hint=f"set it with `put {selector} VALUE`",
-            )
-        return found
-    holders = activation().holders
-    if len(holders) >= MAX_DEPTH:
-        raise RecursionError(f"{selector!r}: more than {MAX_DEPTH} sends inside one another")
-    function = found.function()
-    holders.append(holder)
+    fuel.tick()
     try:
-        return function(receiver, *args, **(kw or {}))
+        return call_of(holder, found, selector)(receiver, *args, **(kw or {}))
     except TypeError as exc:
-        # Raised by the call itself (no frame below ours) means that the arguments did not fit.
-        if exc.__traceback__ is not None and exc.__traceback__.tb_next is None:
-            wanted = ", ".join(found.signature())
-            raise WrongArguments(
-                f"{selector!r} of {receiver!r} takes ({wanted}): {str(exc).removeprefix(function.__name__)}"
-            ) from exc
+        check_fit(exc, receiver, selector, found)
         raise
-    finally:
-        holders.pop()
+
+
+def check_fit(exc: TypeError, receiver: UvmObject, selector: str, found: Any = None) -> None:
+    """Raise `WrongArguments` if a TypeError says that the arguments of a call did not fit the method."""
+    # Raised by the call itself: there is no frame below the one that called.
+    if exc.__traceback__ is None or exc.__traceback__.tb_next is not None:
+        return
+    found = lookup(receiver, selector)[1] if found is None else found
+    told = str(exc).removeprefix(found.function().__name__)
+    raise WrongArguments(
+        f"{selector!r} of {receiver!r} takes ({', '.join(found.signature())}): {told}"
+    ) from exc
 
 
 def visible(obj: UvmObject) -> Iterator[tuple[UvmObject, str, Any]]:

@@ -17,6 +17,7 @@ from typing import Any
 from persistent import Persistent
 
 from batos.errors import NotUnderstood
+from batos.objects.dispatch import structure_changed
 from batos.objects.undo_log import note
 
 _compiler: Callable[[str], Callable] | None = None
@@ -37,9 +38,8 @@ def digest(source: str) -> str:
     return hashlib.sha256(source.encode()).hexdigest()
 
 
-def compiled(source: str) -> Callable:
-    """The function of a checked source text, compiled once a process."""
-    key = digest(source)
+def compiled(source: str, key: str) -> Callable:
+    """The function of a checked source text, compiled once a process; `key` is its digest."""
     function = _compiled.get(key)
     if function is None:
         if _compiler is None:
@@ -61,27 +61,40 @@ class Method(Persistent):
               epoch), verdict, repairs, and for a method batos wrote mission, model, experts, prompts,
               rehearsal
     current   the version that is installed, None once the method was forgotten
+    shared    several objects hold it, since a clone shares its prototype's methods: it is never
+              changed again, whoever wants to takes a copy of their own (`private`)
     """
 
+    versions: tuple[dict[str, Any], ...]
+    current: int | None
+
     primitive: str | None = None
+    shared = False
 
     def __init__(self, selector: str, primitive: str | None = None):
-        self.selector = selector
-        self.versions: tuple[dict[str, Any], ...] = ()
-        self.current: int | None = None
+        self.__dict__.update(selector=selector, versions=(), current=None)
         if primitive is not None:
-            self.primitive = primitive
-            self.current = 0
+            self.__dict__.update(primitive=primitive, current=0)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith(("_p_", "_v_")):
+        if not name.startswith("_"):
             note(self)
+            if name == "current":
+                structure_changed()  # who holds this method is not known here
         super().__setattr__(name, value)
+
+    def private(self) -> Method:
+        """This method as its holder may change it: itself, or a copy where others hold it too."""
+        if not self.shared:
+            return self
+        copy = Method(self.selector, self.primitive)
+        copy.__dict__.update(versions=self.versions, current=self.current)
+        return copy
 
     def add_version(self, source: str, author: str, verdict: str, **provenance: Any) -> dict[str, Any]:
         """Make `source` the newest version and the installed one; answers its record."""
         record = {
-            "version": len(self.versions) + 1,
+            "version": (self.versions[-1]["version"] if self.versions else 0) + 1,
             "source": source,
             "digest": digest(source),
             "author": author,
@@ -96,12 +109,15 @@ class Method(Persistent):
     def record(self, version: int | None = None) -> dict[str, Any]:
         """The record of a version, by default the installed one; `NotUnderstood` if there is none."""
         wanted = self.current if version is None else version
-        if not isinstance(wanted, int) or not 1 <= wanted <= len(self.versions):
+        # By its number, not by its place: old versions may have been let go by retention.
+        found = next((each for each in self.versions if each["version"] == wanted), None)
+        if found is None:
+            there = ", ".join(str(each["version"]) for each in self.versions)
             raise NotUnderstood(
-                f"{self.selector!r} has no version {wanted}; there are {len(self.versions)}",
+                f"{self.selector!r} has no version {wanted}; there are {there or 'none'}",
                 hint=f"ask for its versions with `versions {self.selector}`",
             )
-        return self.versions[wanted - 1]
+        return found
 
     @property
     def source(self) -> str:
@@ -109,11 +125,14 @@ class Method(Persistent):
             return inspect.getsource(PRIMITIVES[self.primitive]).removeprefix("@primitive\n")
         return self.record()["source"]
 
-    def function(self) -> Callable:
-        """The callable that runs this method."""
+    def function(self, holder: Any = None) -> Callable:
+        """The callable that runs this method; one that resends is made for the object that holds it."""
         if self.primitive is not None:
             return PRIMITIVES[self.primitive]
-        return compiled(self.record()["source"])
+        record = self.record()
+        function = compiled(record["source"], record["digest"])
+        held_by = getattr(function, "held_by", None)
+        return function if held_by is None else held_by(holder)
 
     def signature(self) -> list[str]:
         """Parameter names after `self`, starred as written."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from batos.errors import BadRequest, Conflict, NotUnderstood, Refused, WrongArguments
-from batos.objects.lookup import MISSING, activation, lookup, own, visible
+from batos.objects.dispatch import MISSING, changed, delegates, lookup, own, search
+from batos.objects.lookup import activation, visible
 from batos.objects.method import PRIMITIVES, Method, primitive
 from batos.objects.uvm_object import PROTECTED, UvmObject
 
@@ -50,7 +51,7 @@ def clone(self, called=None, **slots):
     """A new object like this one; with `called`, also bound to that name in the lobby."""
     for name in slots:
         public(name)
-    lobby = lobby_of(self)
+    lobby = lobby_of(self) if called is not None or self.__dict__.get("_name") == "lobby" else None
     if self is lobby:
         fresh = UvmObject(*lobby._p_jar.root()["genesis_obj"]._parents())
         for name, value in slots.items():
@@ -145,9 +146,10 @@ def forget(self, name):
             f"{self!r} has no slot {name!r} of its own", hint="see what there is with `slots`"
         )
     if isinstance(value, Method):
+        if value.primitive is not None:
+            raise BadRequest(f"{name!r} is a primitive of {self!r} and stays as it is")
         source_text = value.source
-        value.current = None
-        self._p_changed = True
+        own_method(self, name).current = None
         return source_text
     delattr(self, name)
     if isinstance(value, UvmObject) and self is lobby_of(self) and repr(value) == name:
@@ -167,6 +169,7 @@ def install(holder: UvmObject, verdict: Any, author: str, **provenance: Any) -> 
     method = holder._method(selector) or Method(selector)
     if method.primitive is not None:
         raise BadRequest(f"{selector!r} is a primitive of {holder!r} and stays as it is")
+    method = method.private()
     record = method.add_version(
         verdict.source, author, verdict.outcome, repairs=list(verdict.repairs), **provenance
     )
@@ -190,6 +193,16 @@ def define(self, source):
         "verdict": verdict.outcome,
         "repairs": list(verdict.repairs),
     }
+
+
+def own_method(holder: UvmObject, selector: str) -> Method:
+    """The holder's own method, ready to be changed: a copy of its own where others hold it too."""
+    method = holder._method(selector)
+    if method.shared:
+        method = method.private()
+        holder._methods = {**holder.__dict__["_methods"], selector: method}
+    holder._p_changed = True  # its change record names it
+    return method
 
 
 def method_of(obj: UvmObject, selector: str) -> Method:
@@ -222,16 +235,19 @@ def revert(self, selector, version=None):
     if method is None or method.primitive is not None:
         raise NotUnderstood(f"{self!r} has no method {selector!r} of its own", hint="see `versions`")
     if version is None:
-        version = len(method.versions) if method.current is None else method.current - 1
-        if version < 1:
+        numbers = [each["version"] for each in method.versions]
+        earlier = [each for each in numbers if method.current is None or each < method.current]
+        if not earlier:
             raise NotUnderstood(
-                f"{selector!r} has only one version", hint=f"take it out with `forget {selector}`"
+                f"{selector!r} has no earlier version", hint=f"take it out with `forget {selector}`"
             )
+        version = earlier[-1]
     if not isinstance(version, int) or isinstance(version, bool):
         raise WrongArguments(f"a version is a number, not {version!r}")
     method.record(version)
-    method.current = version
-    self._p_changed = True
+    if selector in self.__dict__:
+        raise BadRequest(f"{selector!r} is a data slot of {self!r} now", hint=f"forget it first: `forget {selector}`")
+    own_method(self, selector).current = version
     return version
 
 
@@ -245,6 +261,9 @@ def responds_to(self, selector):
     )
 
 
+OF_IDENTITY = ("_name", "_last_change")  # facts about the identity, which references reach; not about the state
+
+
 @primitive
 def become(self, other):
     """Two-way: every reference to the one now reaches what was the other."""
@@ -252,12 +271,26 @@ def become(self, other):
         raise WrongArguments("become takes an object")
     if self is other:
         return None
+    for obj in (self, other):
+        if obj._p_jar is not None and any(each is obj for each in obj._p_jar.root().values()):
+            raise BadRequest(
+                f"{obj!r} is one of the objects batos itself stands on, and stays who it is",
+                hint="change its slots, or let it adopt another parent",
+            )
+    for child, ancestor in ((self, other), (other, self)):
+        if delegates(child, ancestor):
+            raise BadRequest(
+                f"{child!r} delegates to {ancestor!r} and would become an ancestor of itself",
+                hint="disown that parent first",
+            )
     self._p_activate(), other._p_activate()
     mine, theirs = dict(self.__dict__), dict(other.__dict__)
-    for obj, state in ((self, theirs), (other, mine)):
+    for obj, old, new in ((self, mine, theirs), (other, theirs, mine)):
         obj._p_changed = True
         obj.__dict__.clear()
-        obj.__dict__.update(state)
+        obj.__dict__.update((name, value) for name, value in new.items() if name not in OF_IDENTITY)
+        obj.__dict__.update((name, old[name]) for name in OF_IDENTITY if name in old)
+        changed(obj)
     return None
 
 
@@ -266,6 +299,8 @@ def adopt(self, parent):
     """Delegate to `parent` too, after the parents there are; answers the parents."""
     if not isinstance(parent, UvmObject):
         raise WrongArguments("adopt takes an object")
+    if parent is self:
+        raise BadRequest(f"{self!r} cannot be a parent of itself")
     self._adopt(parent)
     return self._parents()
 
@@ -273,6 +308,12 @@ def adopt(self, parent):
 @primitive
 def disown(self, parent):
     """Delegate to `parent` no longer; answers the parents."""
+    left = [each for each in self._parents() if each is not parent]
+    if own(self, "adopt") is MISSING and all(search(each, "adopt")[1] is MISSING for each in left):
+        raise BadRequest(
+            f"without {parent!r} {self!r} would not understand even `adopt`",
+            hint="adopt another parent first",
+        )
     self._disown(parent)
     return self._parents()
 

@@ -30,6 +30,7 @@ from typing import Any
 from persistent import Persistent
 
 from batos.errors import Conflict
+from batos.objects.dispatch import changed, structure_changed
 
 Entry = tuple[Persistent, str, Any]
 
@@ -71,6 +72,8 @@ class UndoLog:
             if key not in ghosted:
                 obj.__dict__.clear()
                 obj.__dict__.update(state)
+        if self._before:
+            structure_changed()
 
     def entries(self, new: frozenset[int] = frozenset()) -> list[Entry]:
         """What differs now from the before-images; shape: module docstring.  `new`: ids of the message's own
@@ -122,6 +125,17 @@ class UndoLog:
 
 def _standing(method: Any, version: int | None) -> tuple:
     return () if method is None else ((method, version),)
+
+
+def _same_standing(one: tuple, other: tuple) -> bool:
+    """Do both say the same source, or that there is none?  The method may be another: a clone takes a copy."""
+    if not one or not other:
+        return not one and not other
+    (method, version), (theirs, their_version) = one[0], other[0]
+    if method is theirs or version != their_version:
+        return version == their_version
+    digests = [next((each["digest"] for each in of.versions if each["version"] == version), None) for of in (method, theirs)]
+    return digests[0] == digests[1]
 
 
 def note(obj: Persistent) -> None:
@@ -202,6 +216,7 @@ def apply(entry: Entry, side: int) -> None:
     note(obj)
     obj._p_changed = True
     if kind == "slots":
+        changed(obj)
         _apply_slots(obj, data, side)
     elif kind == "list":
         _apply_splice(obj, data, side)
@@ -225,12 +240,13 @@ def _apply_slots(obj: Any, data: dict[str, tuple], side: int) -> None:
             continue
         selector = name[:-2]
         present = methods.get(selector)
-        if _standing(present, present and present.current) != sides[1 - side]:
+        if not _same_standing(_standing(present, present and present.current), sides[1 - side]):
             raise _changed_since(obj, f"the method {selector!r} has")
         if sides[side]:
             method, version = sides[side][0]
-            note(method)
-            method.current = version
+            if method.current != version:
+                method = method.private()  # clones may hold it too
+                method.current = version
             methods[selector] = method
         else:
             del methods[selector]

@@ -17,10 +17,12 @@ from typing import Any
 from persistent import Persistent
 
 from batos.errors import BadRequest, NotUnderstood
-from batos.objects import lookup
-from batos.objects.containers import keep, own_copy
+from batos.objects import dispatch, lookup
+from batos.objects.containers import PLAIN, keep, own_copy
 from batos.objects.method import Method
 from batos.objects.undo_log import note
+
+GHOST = -1  # `_p_state` of an object whose state is not loaded
 
 # These seven are how a person takes back what batos did; no object may put something else in their place.
 PROTECTED = frozenset({"define", "revert", "source", "versions", "get", "put", "forget"})
@@ -30,6 +32,7 @@ class Sender:
     """The bare name of a method: a callable that sends.  Good for ``sorted(key=self.rank)``; not for a slot."""
 
     __slots__ = ("_receiver", "_selector")
+    _told_as = "the bare name of a method"
 
     def __init__(self, receiver: UvmObject, selector: str):
         self._receiver = receiver
@@ -59,34 +62,52 @@ class UvmObject(Persistent):
 
     # -- slots ---------------------------------------------------------------------------------
 
+    # A ghost has no attribute yet, so `__getattr__` loads it; going round Persistent's own reading makes a
+    # slot as quick as a plain attribute.  Price: the storage's cache knows when an object was loaded or
+    # changed last, not when it was read.
+    __getattribute__ = object.__getattribute__
+
     def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_"):
-            if name in PROTECTED:
-                raise BadRequest(f"{name!r} is one of the words every object keeps; choose another name")
-            if isinstance(value, Sender):
-                raise_unkeepable(name)
-            value = keep(value, name)
-            if name.endswith("*") and not isinstance(value, UvmObject):
-                raise BadRequest(
-                    f"{name!r} is a parent slot and holds an object, not a {type(value).__name__}"
-                )
-            methods = self._p_activate() or self.__dict__.get("_methods")
+        if name.startswith("_"):
+            # Loading and caching set `_p_` names all day; of them only the flag, raised, is a change.
+            if name == "_p_changed" and value or not name.startswith(("_p_", "_v_")):
+                note(self)
+                if name == "_methods":
+                    dispatch.changed(self)
+            return Persistent.__setattr__(self, name, value)
+        if name in PROTECTED:
+            raise BadRequest(f"{name!r} is one of the words every object keeps; choose another name")
+        if type(value) not in PLAIN:
+            value = keep(value, name, self._p_jar)
+        if name.endswith("*") and not isinstance(value, UvmObject):
+            raise BadRequest(f"{name!r} is a parent slot and holds an object, not a {type(value).__name__}")
+        self._p_activate()
+        state = self.__dict__
+        if name not in state:
+            methods = state.get("_methods")
             if methods and name in methods and methods[name].current is not None:
                 raise BadRequest(
                     f"{name!r} is a method of {self!r}",
                     hint=f"forget it first: `forget {name}`, then put the value",
                 )
-            note(self)
-        elif not name.startswith("_v_") and (name == "_p_changed" or not name.startswith("_p_")):
-            note(self)
+            dispatch.changed(self)
+        elif name.endswith("*"):
+            dispatch.changed(self)
+        note(self)
         Persistent.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        note(self)
+        if not name.startswith("_p_"):
+            note(self)
+            dispatch.changed(self)
         Persistent.__delattr__(self, name)
 
     def __getattr__(self, name: str) -> Any:
-        # Reached only where the object's own state has no such attribute.
+        # Reached only where the object's own state has no such attribute, or is not loaded.
+        if self._p_state == GHOST:
+            self._p_activate()
+            if name in self.__dict__:
+                return self.__dict__[name]
         if name.startswith("_"):
             raise AttributeError(name)
         _, found = lookup.lookup(self, name)
@@ -160,17 +181,25 @@ class UvmObject(Persistent):
     # -- copies --------------------------------------------------------------------------------
 
     def _clone_persistent_(self, **slots: Any) -> UvmObject:
-        """A new object: own state copied (containers deeply), parents, blobs and other objects shared."""
+        """A new object: own state copied (containers deeply), parents, blobs and other objects shared.
+
+        Methods are shared until one side changes its own (`Method.shared`): a clone costs one record.
+        """
         self._p_activate()
-        clone = UvmObject()
+        clone = UvmObject.__new__(UvmObject)
+        state = clone.__dict__  # nobody looked the new object up and nobody keeps it yet: no rule is passed by
         memo: dict[int, Any] = {}
         for name, value in self.__dict__.items():
-            if name == "_methods":
-                clone._methods = {selector: _copy_of(method) for selector, method in value.items()}
-            elif not name.startswith("_"):
-                Persistent.__setattr__(clone, name, own_copy(value, memo))
-        clone._born = time.time()
-        clone._prototype = self
+            if name[0] != "_":
+                state[name] = value if type(value) in PLAIN else own_copy(value, memo)
+        methods = self.__dict__.get("_methods")
+        if methods:
+            for method in methods.values():
+                if not method.shared:
+                    method.shared = True
+            state["_methods"] = methods
+        state["_born"] = time.time()
+        state["_prototype"] = self
         for name, value in slots.items():
             setattr(clone, name, value)
         return clone
@@ -196,21 +225,3 @@ class UvmObject(Persistent):
 
     def _number(self) -> str:
         return f"0x{int.from_bytes(self._p_oid, 'big'):x}" if self._p_oid else "not kept yet"
-
-
-def _copy_of(method: Method) -> Method:
-    """A clone's own copy of a method: it may be changed and reverted apart from the original."""
-    copy = Method(method.selector, method.primitive)
-    copy.versions, copy.current = method.versions, method.current
-    return copy
-
-
-def raise_unkeepable(name: str) -> None:
-    """Refuse the bare name of a method in a slot: it is behaviour, not state."""
-    from batos.errors import Refused
-
-    raise Refused(
-        f"{name!r} cannot keep the bare name of a method",
-        rule="unkeepable",
-        hint="keep the object and send it the message, or define a method of that name",
-    )

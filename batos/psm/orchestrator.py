@@ -267,7 +267,8 @@ class Orchestrator:
             complete.install_method(at)
 
         try:
-            self._image.commit_mission(at.root, why, "BRICK", mission.id, read, again).result()
+            took = time.time() - mission.began
+            self._image.commit_mission(at.root, why, "BRICK", mission.id, read, again, took).result()
         except BaseException as exc:  # noqa: BLE001 - nothing was committed, whatever it was
             mission.state = machine.FAILED
             self._fail(mission, self._reason(mission, exc))

@@ -16,8 +16,8 @@ from typing import Any
 
 from batos.errors import Refused
 from batos.objects import UvmObject
-from batos.objects.genesis import add_primitives, child
-from batos.objects.lookup import activation, lookup, run, send
+from batos.objects.genesis import add_primitives, child, ship, ship_method
+from batos.objects.lookup import activation, lookup, run
 from batos.psm.journal import Journal
 from batos.psm.mission import Mission
 
@@ -64,7 +64,7 @@ def process(cycle: UvmObject) -> str:
 
 
 def make_state(root: Any, name: str, process_source: str, primitive: str, /, **slots: Any) -> UvmObject:
-    """The live prototype of a state, made or completed; a user's edits of its slots stand."""
+    """The live prototype of a state, made or completed; a user's edits stand (`genesis.ship`)."""
     prototypes = child(root, "psm_prototypes_obj")
     if name not in prototypes._slots:
         state = UvmObject(root["traits_obj"])
@@ -74,9 +74,7 @@ def make_state(root: Any, name: str, process_source: str, primitive: str, /, **s
         root.connection.add(state)
     state = prototypes._slots[name]
     for slot, value in {"name": name, **slots}.items():
-        if slot not in state._slots:
-            setattr(state, slot, value)
+        ship(state, slot, value)
     add_primitives(state, primitive)
-    if state._method(PROCESS) is None:
-        send(state, "define", (process_source,))
+    ship_method(state, PROCESS, process_source)
     return state

@@ -1,0 +1,474 @@
+"""Growing old well: what is let go by rule, when a pack pays, and what the bytes of an image are.
+
+`tend` is what the heartbeat calls at night.  It looks for what is over the limits of the settings on a
+connection of its own, and takes it out in turns of a few milliseconds, so that a message waits for one of
+them at most.  `explain_disk` says what the bytes in DIR are; `due_pack` says, from the numbers of a
+`survey`, whether a pack would pay.
+
+A survey reads the data file once from end to end and needs 20 bytes of memory an object.  An estimate from
+counters would cost nothing, but it cannot tell a counter that was written a million times from a million
+objects, which is the whole question.
+
+Nothing here decides what a person may look at: what is installed, offered or among the newest stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import time
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from persistent import Persistent
+from persistent.TimeStamp import TimeStamp
+from ZODB.blob import Blob
+from ZODB.Connection import Connection
+from ZODB.utils import get_pickle_metadata, p64, u64
+
+from batos.errors import BatosError
+from batos.image.digests import BLOBS, DATA, FIRST, RECORD, Window, records, whole_at
+from batos.image.packing import pack
+from batos.objects.genesis import newest_shipped
+from batos.objects.method import Method
+
+log = logging.getLogger(__name__)
+
+IDEM_SECONDS = 7 * 24 * 3600.0  # the contract's word, and so no setting
+DAY = 24 * 3600.0
+SLICE = 0.008  # seconds of work in one turn; with its commit under 20 ms
+PAUSE = 0.001  # between two turns, and between two stretches of a survey: others have work to do
+STRETCH = 0.002  # seconds a survey reads before it pauses
+FAR = 1 << 24  # objects are numbered one after another; a number so far ahead is none
+TENDER = "batos"  # who lets go: upkeep, which has no change records of its own
+VERSION_BYTES = 60  # no version of a method is smaller; what cannot hold too many is not loaded
+
+
+# -- a survey of the data file -----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Survey:
+    """What stands in a data file, in bytes.
+
+    data      the whole file
+    live      records that are an object's newest, by ``module.Class``: [bytes, records]
+    past      records that are not: what `at` looks at
+    packable  of those, records that were replaced before the history that is kept begins
+    frames    transactions' own headers, with their descriptions
+    settled   the part of the file that a pack has written
+    old       the end of what is older than the history that is kept
+    versions  oids of methods that may have more versions than the least asked for
+    """
+
+    data: int = 0
+    live: dict[str, list[int]] = field(default_factory=dict)
+    past: int = 0
+    packable: int = 0
+    frames: int = 0
+    settled: int = 0
+    old: int = FIRST
+    versions: list[bytes] = field(default_factory=list)
+
+    @property
+    def live_bytes(self) -> int:
+        return sum(each for each, _ in self.live.values())
+
+
+def survey(storage: Any, before: float, many_versions: int = 0) -> Survey:
+    """Read an open file storage's data file through.  Not on the image thread.
+
+    before         seconds since the epoch: where the history begins that a pack would keep
+    many_versions  methods whose record has room for more versions than that are listed; 0: none
+    """
+    told, limit = Survey(), _tid_at(before)
+    # Per object, by its number: size of its newest record, and which class that is of; 0 for none.
+    sizes, kinds = array("Q", [0]), array("H", [0])
+    names: list[str] = [""]
+    numbers: dict[bytes, int] = {}
+    with storage.reading() as (file, end, _):
+        told.data, window, at, pause = end, Window(file.fileno(), end), FIRST, time.monotonic() + STRETCH
+        while at < end and (txn := whole_at(window, at)) is not None:
+            in_records = 0
+            for oid, offset, length in records(txn):
+                number, size = u64(oid), RECORD.size + (length or 8)
+                in_records += size
+                if number >= len(sizes):
+                    if number > len(sizes) + FAR:
+                        continue  # no image numbers its objects so: a damaged record, which a scrub tells
+                    more = number + 1024 - len(sizes)
+                    sizes.frombytes(bytes(sizes.itemsize * more))
+                    kinds.frombytes(bytes(kinds.itemsize * more))
+                if sizes[number]:
+                    told.past += sizes[number]
+                    if txn.tid <= limit:
+                        told.packable += sizes[number]
+                sizes[number] = size
+                if length:
+                    data = offset + RECORD.size
+                    head = txn.view[data : data + min(length, 160)].tobytes()
+                    # The names of module and class are the first two lines of a record of our time.
+                    key = b"\n".join(head.split(b"\n", 2)[:2])
+                    kind = numbers.get(key)
+                    if kind is None:
+                        kind = _kind_of(txn.view[data : data + length].tobytes(), names)
+                        if len(numbers) < 60_000:
+                            numbers[key] = kind
+                    kinds[number] = kind
+                if time.monotonic() > pause:
+                    time.sleep(PAUSE)
+                    pause = time.monotonic() + STRETCH
+            told.frames += txn.length - in_records
+            at = txn.end
+            if txn.status == b"p":
+                told.settled = at
+            if txn.tid <= limit:
+                told.old = at
+    told.frames += FIRST
+    method, least = f"{Method.__module__}.{Method.__name__}", many_versions * VERSION_BYTES
+    for number, size in enumerate(sizes):
+        if size:
+            name = names[kinds[number]]
+            both = told.live.setdefault(name, [0, 0])
+            both[0] += size
+            both[1] += 1
+            if many_versions and name == method and size > least:
+                told.versions.append(p64(number))
+    return told
+
+
+def _kind_of(data: bytes, names: list[str]) -> int:
+    """The number of a record's class in `names`, where it is added."""
+    name = ".".join(get_pickle_metadata(data))
+    if name not in names:
+        names.append(name)
+    return min(names.index(name), 65535)
+
+
+def _tid_at(when: float) -> bytes:
+    year, month, day, hour, minute, second, *_ = time.gmtime(max(when, 0.0))
+    return TimeStamp(year, month, day, hour, minute, second + max(when, 0.0) % 1).raw()
+
+
+# -- does a pack pay? ----------------------------------------------------------------------------------------
+
+
+def due_pack(facts: dict[str, Any], settings: Any) -> str | None:
+    """Why a pack pays now, in a sentence, or None.
+
+    facts  data_bytes, packable_bytes (replaced before the history that is kept begins), settled_bytes (written
+           by the last pack), old_bytes (the end of what is older than that history), blob_bytes (of the past,
+           old enough), free_bytes
+
+    It pays where it frees `pack_share` of the file, and where what is old enough and was never packed is as
+    much as the last pack left: then what nobody can reach any more, which no survey sees, is looked for, at a
+    price that grows with the file no faster than the file itself did.
+    """
+    data, free = facts["data_bytes"], facts["free_bytes"]
+    if free < data + settings.disk_reserve_bytes:
+        return None  # a pack needs room for a copy
+    freed, blobs = facts["packable_bytes"], facts["blob_bytes"]
+    if freed + blobs < settings.pack_bytes and data < settings.pack_bytes:
+        return None
+    if freed + blobs >= settings.pack_share * (data + blobs):
+        return f"{(freed + blobs) / 1e6:.1f} MB of {(data + blobs) / 1e6:.1f} MB are of a past that is kept no longer"
+    grown = facts["old_bytes"] - facts["settled_bytes"]
+    if grown >= max(facts["settled_bytes"], settings.pack_bytes):
+        return (
+            f"{grown / 1e6:.1f} MB were written since the last pack, which left {facts['settled_bytes'] / 1e6:.1f} MB"
+        )
+    return None
+
+
+# -- what the bytes are --------------------------------------------------------------------------------------
+
+# The first prefix that fits a class says what its records are.
+SORTS = (
+    ("batos.objects.method.", "methods and their versions"),
+    ("batos.image.changes.", "change records"),
+    ("batos.knowledge.", "documents and their passages"),
+    ("zope.index.", "documents and their passages"),
+    ("batos.autotelic.", "metrics"),
+    ("BTrees.", "indexes: trees of documents, records and metrics"),
+    ("", "objects"),
+)
+
+
+def explain_disk(image: Any, days: float = 0.0) -> list[dict[str, Any]]:
+    """What the bytes of an image's folder are, the largest first: `{"what", "bytes", "count"}`, count None where
+    there is nothing to count.  They add up to the folder.  Reads all of it: not on the image thread.
+
+    days  of history that a pack would keep
+    """
+    rows: dict[str, list[int | None]] = {}
+
+    def say(what: str, size: int, count: int | None = None) -> None:
+        row = rows.setdefault(what, [0, None])
+        row[0] += size
+        if count is not None:
+            row[1] = (row[1] or 0) + count
+
+    storage = image.place.storage
+    if hasattr(storage, "reading"):
+        found = survey(storage, time.time() - days * DAY)
+        for name, (size, count) in found.live.items():
+            say(next(sort for prefix, sort in SORTS if name.startswith(prefix)), size, count)
+        say("history: what was replaced since, for `at`", found.past - found.packable)
+        say("history that the next pack lets go", found.packable)
+        say("transactions: who, when, why", found.frames)
+        folder = Path(storage.getName()).parent
+        for owner, size in _blobs(image, folder / BLOBS):
+            say(owner, size, 1)
+        for each in folder.iterdir():
+            if each.name == DATA:
+                say("data being written", max(each.stat().st_size - found.data, 0))
+            elif each.is_file() and each.name.startswith(DATA):
+                say(f"beside the data: {each.name.removeprefix(DATA)}", each.stat().st_size)
+    for each in sorted(image.directory.rglob("*")):
+        inside = each.relative_to(image.directory).parts[0]
+        if not inside.startswith(DATA) and each.is_file():
+            what = "journal" if inside.startswith("metacognition") else f"other: {inside}"
+            say(what, each.stat().st_size)
+    ranked = sorted(rows.items(), key=lambda row: -(row[1][0] or 0))
+    return [{"what": what, "bytes": size, "count": count} for what, (size, count) in ranked if size]
+
+
+def _blobs(image: Any, folder: Path) -> Iterator[tuple[str, int]]:
+    """(whose it is, bytes) of each blob file."""
+    if not folder.is_dir():
+        return
+    owners: dict[str, str] = {}
+    storage = image.place.storage
+    with image.past(None) as connection:
+        for owner, blob in _owned_blobs(connection):
+            if blob._p_oid is not None:
+                owners[storage.fshelper.getPathForOID(blob._p_oid)] = owner
+    newest: dict[Path, Path] = {}
+    files = [each for each in folder.rglob("*.blob") if each.is_file()]
+    for each in files:
+        newest[each.parent] = max(newest.get(each.parent, each), each)  # names are tids of one length
+    for each in files:
+        with contextlib.suppress(FileNotFoundError):  # a pack took it meanwhile
+            size = each.stat().st_size
+            owner = owners.get(str(each.parent), "blobs of other objects")
+            yield owner if newest[each.parent] == each else "blobs of the past", size
+
+
+def _owned_blobs(connection: Connection) -> Iterator[tuple[str, Blob]]:
+    mind = connection.root().get("pLLM_obj")
+    if mind is None:
+        return
+    for slot, name, owner in (
+        ("files", "blob", "blobs of the mind"),
+        ("lora_repository", "model_blob", "blobs of experts"),
+    ):
+        for proxy in mind._slots.get(slot, {}).values():
+            blob = proxy._slots.get(name)
+            if isinstance(blob, Blob):
+                yield owner, blob
+
+
+# -- letting go ----------------------------------------------------------------------------------------------
+
+
+def tend(
+    image: Any, settings: Any, journal: Any = None, now: float | None = None, packed: Callable = pack
+) -> dict[str, Any]:
+    """Let go what is over the limits, then pack if that pays.  From the heartbeat's thread, never the image's.
+
+    Answers how much went: `{"idempotency", "changes", "missions", "versions"}` as numbers, `"journal"` in bytes,
+    `"pack"`: why and what, or None.  What fails is told under `"failed"`, and the rest is done all the same.
+    """
+    now = time.time() if now is None else now
+    told: dict[str, Any] = {"failed": {}}
+    storage = image.place.storage
+    files = hasattr(storage, "reading")
+    before = now - settings.history_days * DAY
+    found = survey(storage, before, settings.versions_kept) if files else None
+    steps: list[tuple[str, Callable[[], Any]]] = [
+        ("idempotency", partial(_forget_keys, image, now - IDEM_SECONDS)),
+        ("changes", partial(_forget_changes, image, now - settings.changes_days * DAY, settings.changes_kept)),
+        ("missions", partial(_forget_missions, image, now - settings.missions_days * DAY, settings.missions_kept)),
+        ("versions", partial(_forget_versions, image, found, settings.versions_kept)),
+        ("journal", partial(_rotate, journal, settings, now)),
+        ("pack", partial(_pack_if_due, image, settings, found, before, packed)),
+    ]
+    for name, step in steps:
+        try:
+            told[name] = step()
+        except (BatosError, OSError) as exc:
+            log.warning("tending %s failed: %s", name, exc)
+            told["failed"][name] = str(exc)
+    return told
+
+
+def _in_turns(image: Any, why: str, things: Sequence[Any], let_go: Callable[[Any, Any], None]) -> int:
+    """`let_go(root, thing)` for each thing, in turns of a few milliseconds; answers how many there were."""
+    at = 0
+
+    def some(root: Any) -> int:
+        # Begins at `at` whenever it is run: a turn may be run again.
+        done, end = at, time.monotonic() + SLICE
+        while done < len(things) and (done == at or time.monotonic() < end):
+            let_go(root, things[done])
+            done += 1
+        return done
+
+    while at < len(things):
+        at = image.run(why, some, TENDER)
+        time.sleep(PAUSE)
+    return len(things)
+
+
+@contextlib.contextmanager
+def _looking(image: Any) -> Iterator[Any]:
+    """The root of the image as it is now, on a connection of its own."""
+    with image.past(None) as connection:
+        yield connection.root()
+
+
+def _keys(tree: Any, *bounds: Any) -> Iterator[Any]:
+    """The keys of a tree, patiently, and without keeping what was read."""
+    pause = time.monotonic() + STRETCH
+    for key in tree.keys(*bounds):
+        yield key
+        if time.monotonic() > pause:
+            tree._p_jar.cacheGC()
+            time.sleep(PAUSE)
+            pause = time.monotonic() + STRETCH
+
+
+def _forget_keys(image: Any, before: float) -> int:
+    with _looking(image) as names:
+        records = names.get("idempotency")
+        old = [] if records is None else [key for key in _keys(records) if records[key]["time"] < before]
+
+    def let_go(root: Any, key: str) -> None:
+        records = root.connection.root()["idempotency"]
+        if key in records and records[key]["time"] < before:
+            del records[key]
+
+    return _in_turns(image, "idempotency records that are old enough", old, let_go)
+
+
+def _forget_changes(image: Any, before: float, kept: int) -> int:
+    with _looking(image) as names:
+        tree = names.get("changes")
+        if not tree:
+            return 0
+        moments = list(_keys(tree))
+    by_age = int(before * 1_000_000) << 10  # see `changes.Moments`
+    old = [each for at, each in enumerate(moments) if each < by_age or at < len(moments) - kept]
+
+    def let_go(root: Any, moment: int) -> None:
+        root.connection.root()["changes"].pop(moment, None)
+
+    return _in_turns(image, "change records that are old enough", old, let_go)
+
+
+def _forget_missions(image: Any, before: float, kept: int) -> int:
+    with _looking(image) as names:
+        if "orchestrator_obj" not in names:
+            return 0
+        records = names["orchestrator_obj"].missions
+        keys = list(_keys(records))
+    old = [each for at, each in enumerate(keys) if float(each.split("-")[0]) < before or at < len(keys) - kept]
+
+    def let_go(root: Any, key: str) -> None:
+        root["orchestrator_obj"].missions.pop(key, None)
+
+    return _in_turns(image, "missions that are old enough", old, let_go)
+
+
+def _forget_versions(image: Any, found: Survey | None, kept: int) -> int:
+    """The oldest versions of methods: never the installed one, never what batos shipped last."""
+    if found is None:  # a storage that is no file: its methods are looked up one by one
+        methods = list(_methods(image))
+    else:
+        methods = found.versions
+    with image.past(None) as connection:
+        over = []
+        for oid in methods:
+            with contextlib.suppress(KeyError):  # nobody can reach it, and a pack took it
+                method = connection.get(oid)
+                if len(method.versions) > len(_versions_kept(method, kept)):
+                    over.append((oid, len(method.versions)))
+            connection.cacheGC()
+    gone = 0
+
+    def let_go(root: Any, which: tuple[bytes, int]) -> None:
+        nonlocal gone
+        method = root.connection.get(which[0])
+        newest = _versions_kept(method, kept)
+        gone += len(method.versions) - len(newest)
+        # Not by the road of a message's change: what is let go must not live on in a before-image.
+        Persistent.__setattr__(method, "versions", newest)
+
+    _in_turns(image, "versions of methods beyond the limit", over, let_go)
+    return gone
+
+
+def _versions_kept(method: Method, kept: int) -> tuple[dict[str, Any], ...]:
+    newest = {each["version"] for each in method.versions[-kept:]} | {method.current, newest_shipped(method)}
+    return tuple(each for each in method.versions if each["version"] in newest)
+
+
+def _methods(image: Any) -> Iterator[bytes]:
+    storage, following = image.place.storage, b"\0" * 8
+    wanted = f"{Method.__module__}.{Method.__name__}"
+    while following is not None:
+        oid, _, data, following = storage.record_iternext(following)
+        if ".".join(get_pickle_metadata(data)) == wanted:
+            yield oid
+
+
+def _rotate(journal: Any, settings: Any, now: float) -> int:
+    if journal is None:
+        return 0
+    return journal.rotate(settings.journal_bytes, now - settings.journal_days * DAY)
+
+
+def _pack_if_due(
+    image: Any, settings: Any, found: Survey | None, before: float, packed: Callable
+) -> dict[str, Any] | None:
+    if found is None:
+        return None  # whoever keeps that storage packs it
+    why = due_pack(pack_facts(image, found, before), settings)
+    if why is None:
+        return None
+    log.info("the image is packed: %s", why)
+    return {"why": why, **asdict(packed(image.place.storage, days=settings.history_days))}
+
+
+def pack_facts(image: Any, found: Survey, before: float) -> dict[str, Any]:
+    """The numbers `due_pack` judges, from a survey with the same `before`."""
+    return {
+        "data_bytes": found.data,
+        "packable_bytes": found.packable,
+        "settled_bytes": found.settled,
+        "old_bytes": found.old,
+        "blob_bytes": _old_blob_bytes(Path(image.place.storage.getName()).parent / BLOBS, _tid_at(before)),
+        "free_bytes": shutil.disk_usage(image.directory).free,
+    }
+
+
+def _old_blob_bytes(folder: Path, limit: bytes) -> int:
+    """Bytes of blob files that were replaced before the history that is kept begins."""
+    if not folder.is_dir():
+        return 0
+    of_object: dict[Path, list[Path]] = {}
+    for each in folder.rglob("*.blob"):
+        of_object.setdefault(each.parent, []).append(each)
+    old = 0
+    for files in of_object.values():
+        files.sort()
+        for each, replaced_by in zip(files, files[1:], strict=False):
+            if bytes.fromhex(replaced_by.stem.removeprefix("0x")) <= limit:
+                with contextlib.suppress(FileNotFoundError):
+                    old += each.stat().st_size
+    return old

@@ -1,0 +1,100 @@
+"""How the catalog's shelf is told as text in an export, and made again by an import.
+
+Told are the passages by number, the documents by source and the vectors, so that recall gives the same
+answers without embedding anything again.  The index of words and the lists by kind and time follow from
+them and are built anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from BTrees.LOBTree import LOBTree
+from BTrees.OOBTree import OOBTree, OOTreeSet
+
+from batos.image.export import Structure, told_as
+from batos.knowledge.catalog import KeptText, Shelf, VectorBlock
+from batos.objects import UvmObject
+
+DOCUMENTS_A_COMMIT = 100
+
+
+def _tell_shelf(shelf: Shelf) -> dict[str, Any]:
+    return {
+        "next": shelf.next, "documents": shelf.documents, "chunks": shelf.chunks, "vectors": shelf.vectors,
+    }  # fmt: skip
+
+
+def _fill_shelf(shelf: Shelf, told: dict[str, Any]) -> None:
+    shelf.__init__()
+    for name, kind in (("next", int), ("documents", OOBTree), ("chunks", LOBTree), ("vectors", LOBTree)):
+        if type(told[name]) is not kind:
+            raise ValueError(f"{name} is a {kind.__name__}, not a {type(told[name]).__name__}")
+        setattr(shelf, name, told[name])
+
+
+def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
+    """Index what the shelf holds; `ValueError` where its parts do not fit together."""
+    known = 0
+    for at, (source, document) in enumerate(list(shelf.documents.items()), 1):
+        first, count = _slot(document, "_first", int), _slot(document, "chunks", int)
+        if _slot(document, "origin", str) != source:
+            raise ValueError(f"the document of {source!r} says that it is of {document.origin!r}")
+        for number in range(first, first + min(count, len(shelf.chunks))):
+            chunk = shelf.chunks.get(number)
+            if chunk is None:
+                raise ValueError(f"the passage {number} of {source!r} is missing")
+            section = chunk._slots.get("section", "")
+            shelf.text.index_doc(number, f"{section.replace(' > ', ' ')}\n{_slot(chunk, 'text', str)}")
+            known += 1
+        kind, remembered = _slot(document, "kind", str), _slot(document, "remembered", float)
+        if kind not in shelf.kinds:
+            shelf.kinds[kind] = OOTreeSet()
+        shelf.kinds[kind].insert(source)
+        shelf.times[(remembered, source)] = source
+        if first + count > shelf.next:
+            raise ValueError(f"the passages of {source!r} have numbers that are not given out yet")
+        if at % DOCUMENTS_A_COMMIT == 0:
+            commit()
+    if known != len(shelf.chunks):
+        raise ValueError(f"{len(shelf.chunks) - known} passages belong to no document")
+    for first, block in shelf.vectors.items():
+        if not isinstance(block, VectorBlock) or first not in shelf.chunks:
+            raise ValueError(f"the vectors at {first} are no vectors, or of no passage")
+        block.vectors()
+
+
+def _slot(obj: Any, name: str, kind: type) -> Any:
+    if not isinstance(obj, UvmObject):
+        raise ValueError(f"a {type(obj).__name__} is no document and no passage")
+    obj._p_activate()
+    value = obj.__dict__.get(name)
+    if value is None and not name.startswith("_"):
+        value = getattr(obj, name, None)  # a prototype may hold it
+    if type(value) is not kind:
+        raise ValueError(f"{name!r} of {obj!r} is a {kind.__name__}, not a {type(value).__name__}")
+    return value
+
+
+def _fill_vectors(block: VectorBlock, told: dict[str, Any]) -> None:
+    rows, scales = told["rows"], told["scales"]
+    if type(rows) is not bytes or type(scales) is not bytes or not scales or len(rows) % (len(scales) // 4):
+        raise ValueError("rows and scales are bytes, and there is a scale for every row")
+    block.rows, block.scales = rows, scales
+
+
+def _fill_text(kept: KeptText, told: dict[str, Any]) -> None:
+    kept.__init__(told["text"].decode("utf-8", "surrogatepass"))
+
+
+told_as(Structure("shelf", Shelf, _tell_shelf, _fill_shelf, _finish_shelf), _shelf=Shelf, _first=int)
+told_as(
+    Structure("vectors", VectorBlock, lambda block: {"rows": block.rows, "scales": block.scales}, _fill_vectors)
+)
+told_as(
+    Structure(
+        "extracted", KeptText, lambda kept: {"text": str(kept).encode("utf-8", "surrogatepass")}, _fill_text
+    ),
+    _extracted=KeptText,
+)

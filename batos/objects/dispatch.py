@@ -1,0 +1,218 @@
+"""Dispatch: how a slot is found along the parents, and what is remembered of it.
+
+A slot is looked up in the receiver, then along its parents.  Of two slots found through different
+parents the one whose holder delegates to the other's holder wins; if neither does, the message is
+`Ambiguous`, as in Self.  Cycles are walked once.
+
+What was found is remembered by receiver and selector (a lookup cache: Deutsch and Schiffman 1984), so
+that a send costs two dict reads however deep the holder stands.  The keys are the live objects, so
+connections never share an entry and an id is never met again while an entry stands.  `changed` drops
+what depends on one object and is called where an object's slots, parents or methods change;
+`structure_changed` drops all, for changes nobody calls out one by one: an abort, and what other
+connections committed.  A new value in a slot that is there changes no lookup and drops nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from batos.errors import Ambiguous, WrongArguments
+
+if TYPE_CHECKING:
+    from batos.objects.uvm_object import UvmObject
+
+MISSING = object()
+MOST = 4096  # receivers remembered; the objects stay in memory (not their state: the storage's cache drops it)
+
+
+class Known(dict):
+    """What is remembered of one receiver: selector -> what to call with receiver and arguments.
+
+    places  slot name -> the object that holds it
+    """
+
+    __slots__ = ("places", "receiver")
+
+    def __init__(self, receiver: UvmObject):
+        self.receiver = receiver
+        self.places: dict[str, UvmObject] = {}
+
+    def __missing__(self, selector: str) -> Callable:
+        holder, found = lookup(self.receiver, selector)
+        call = call_of(holder, found, selector)
+        if found is not MISSING:
+            self[selector] = call
+        return call
+
+
+class _Dispatch(dict):
+    """Receiver -> `Known`.  An object that is not kept is not remembered: nobody else would let go of it."""
+
+    def __missing__(self, receiver: UvmObject) -> Known:
+        known = Known(receiver)
+        if receiver._p_jar is not None:
+            if len(self) >= MOST:
+                structure_changed()
+            self[receiver] = known
+        return known
+
+
+dispatch = _Dispatch()  # `dispatch[receiver][selector](receiver, *args)` is a send
+_ancestors: set[UvmObject] = set()  # objects somebody's lookup went through
+_missed: Callable[[UvmObject, str, tuple, dict[str, Any]], BaseException]
+
+
+def on_miss(makes: Callable[[UvmObject, str, tuple, dict[str, Any]], BaseException]) -> None:
+    """Hand in what makes the exception for a message nobody understands."""
+    global _missed
+    _missed = makes
+
+
+def structure_changed() -> None:
+    """Forget every lookup; safe from any thread.  In this order: an entry that is being made meanwhile
+    is either in what is dropped second, or all its ancestors are noted after what is dropped first."""
+    _ancestors.clear()
+    dispatch.clear()
+
+
+def changed(obj: UvmObject) -> None:
+    """Forget what depends on the slot names, parents or methods of `obj`."""
+    if obj in _ancestors:
+        structure_changed()
+    else:
+        dispatch.pop(obj, None)
+
+
+def call_of(holder: UvmObject | None, found: Any, selector: str) -> Callable:
+    """What a send of `selector` calls, given what `lookup` found."""
+    if found is MISSING:
+
+        def miss(receiver: UvmObject, *args: Any, **kw: Any) -> Any:
+            raise _missed(receiver, selector, args, kw)
+
+        return miss
+    if is_method(holder, selector):
+        return found.function(holder)
+
+    def read(receiver: UvmObject, *args: Any, **kw: Any) -> Any:
+        if args or kw:
+            raise WrongArguments(
+                f"{selector!r} is a data slot of {receiver!r} and takes no arguments",
+                hint=f"set it with `put {selector} VALUE`",
+            )
+        holder._p_activate()
+        return holder.__dict__[selector]
+
+    return read
+
+
+def is_method(holder: UvmObject, name: str) -> bool:
+    """Is the slot `name` that `holder` has a method?  (A name is a method or data, never both.)"""
+    holder._p_activate()
+    return name not in holder.__dict__
+
+
+def own(obj: UvmObject, name: str) -> Any:
+    """The object's own slot of that name: a value, a `Method`, or MISSING."""
+    obj._p_activate()
+    state = obj.__dict__
+    if name in state:
+        return state[name]
+    methods = state.get("_methods")
+    if methods:
+        method = methods.get(name)
+        if method is not None and method.current is not None:
+            return method
+    return MISSING
+
+
+def lookup(obj: UvmObject, name: str) -> tuple[UvmObject | None, Any]:
+    """(holder, value or Method) of slot `name`, seen from `obj`; (None, MISSING) if nobody has it.
+
+    Raises `Ambiguous` where two unrelated parents answer.
+    """
+    places = dispatch[obj].places
+    holder = places.get(name)
+    if holder is None:
+        holder, found = _search(obj, name)
+        if found is not MISSING:
+            places[name] = holder
+        return holder, found
+    return holder, own(holder, name)
+
+
+def search(obj: UvmObject, name: str) -> tuple[UvmObject | None, Any]:
+    """`lookup` without looking at what is remembered, nor adding to it."""
+    found = own(obj, name)
+    return (obj, found) if found is not MISSING else inherited(obj, name)
+
+
+def _search(obj: UvmObject, name: str) -> tuple[UvmObject | None, Any]:
+    """`search`, noting whom the answer depends on; where there is one parent, what it knows is asked."""
+    found = own(obj, name)
+    if found is not MISSING:
+        return obj, found
+    parents = obj._parents()
+    if len(parents) == 1:
+        (parent,) = parents
+        _ancestors.add(parent)
+        if parent._p_jar is not None:
+            known = dispatch[parent]
+            holder = known.places.get(name)
+            if holder is not None:
+                return holder, own(holder, name)
+            answer = inherited(obj, name, _ancestors.add)
+            if answer[1] is not MISSING:
+                known.places[name] = answer[0]
+            return answer
+    return inherited(obj, name, _ancestors.add)
+
+
+def inherited(
+    obj: UvmObject, name: str, through: Callable[[UvmObject], Any] | None = None
+) -> tuple[UvmObject | None, Any]:
+    """What the parents of `obj` answer for `name`; `through` is told every object on the way."""
+    return _inherited(obj, name, {id(obj)}, through)
+
+
+def _inherited(
+    obj: UvmObject, name: str, seen: set[int], through: Callable[[UvmObject], Any] | None
+) -> tuple[UvmObject | None, Any]:
+    answers: list[tuple[UvmObject, Any]] = []
+    for parent in obj._parents():
+        if through is not None:
+            through(parent)
+        if id(parent) in seen:
+            continue
+        inside = seen | {id(parent)}  # a path of its own: a diamond is met on both sides
+        value = own(parent, name)
+        holder = parent
+        if value is MISSING:
+            holder, value = _inherited(parent, name, inside, through)
+        if value is not MISSING and not any(holder is other for other, _ in answers):
+            answers.append((holder, value))
+    if len(answers) > 1:
+        winners = [a for a in answers if not any(delegates(b[0], a[0], through) for b in answers if b is not a)]
+        if len(winners) > 1:
+            raise Ambiguous(
+                f"{obj!r} finds {name!r} in {' and in '.join(repr(holder) for holder, _ in winners)}",
+                hint=f"put a slot {name!r} of its own there, or disown one of the parents",
+            )
+        answers = winners
+    return answers[0] if answers else (None, MISSING)
+
+
+def delegates(child: UvmObject, ancestor: UvmObject, through: Callable[[UvmObject], Any] | None = None) -> bool:
+    """Is `ancestor` reached along the parents of `child`?"""
+    seen, waiting = {id(child)}, list(child._parents())
+    while waiting:
+        each = waiting.pop()
+        if each is ancestor:
+            return True
+        if id(each) not in seen:
+            seen.add(id(each))
+            if through is not None:
+                through(each)
+            waiting.extend(each._parents())
+    return False

@@ -1,0 +1,56 @@
+"""The command line of `scripts/torture`: one verb for each torture, numbers to stdout, exit 1 at a violation."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from scripts.faults import full, histories, kills, power
+from scripts.faults.telling import Violation
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/torture", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=text, description=text)
+        made.add_argument("--seed", type=int, default=1, help="of everything drawn at random (1)")
+        return made
+
+    one = verb("kill", "`kill -9` at random instants under mixed load")
+    one.add_argument("--times", type=int, default=500, help="kills (500)")
+    one.add_argument("--long-lives", type=float, default=0.1, help="share of lives long enough for missions (0.1)")
+    one.add_argument("--keep", type=Path, help="where to leave the image after a violation")
+    one.set_defaults(run=lambda told: kills.run(told.times, told.seed, told.long_lives, told.keep))
+
+    one = verb("power", "a power cut at many moments of a session: writes that were not synced are dropped")
+    one.add_argument("--cuts", type=int, default=600, help="moments, each cut in two ways (600)")
+    one.add_argument("--messages", type=int, default=150, help="messages in the session (150)")
+    one.add_argument("--apart", type=Path, help="a folder on another file system, for temporary files")
+    one.set_defaults(run=lambda told: power.run(told.cuts, told.seed, told.messages, told.apart))
+
+    one = verb("disk", "a full disk, or a failing one, at every write and every sync")
+    one.add_argument("--every", type=int, default=1, help="refuse each so many-th possible call (1: all)")
+    one.set_defaults(run=lambda told: full.run(told.every, told.seed))
+
+    one = verb("histories", "many clients at once: is what they saw strictly serializable?")
+    one.add_argument("--operations", type=int, default=100_000, help="transactions (100,000)")
+    one.add_argument("--clients", type=int, default=16, help="clients (16)")
+    one.add_argument("--kills", type=int, default=0, help="`kill -9` in between (0)")
+    one.set_defaults(run=lambda told: histories.run(told.operations, told.seed, told.clients, told.kills))
+
+    told = parser.parse_args()
+    print(f"{told.verb}, seed {told.seed}", flush=True)
+    try:
+        told.run(told)
+    except Violation as broken:
+        print(f"VIOLATION, seed {told.seed}: {broken}", flush=True)
+        return 1
+    print("nothing was broken", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

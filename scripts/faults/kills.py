@@ -1,0 +1,289 @@
+"""`kill -9` at random instants under mixed load, and what every next awakening must find.
+
+A life is: awaken (sometimes killed while it does), look at what the life before left, send under load,
+kill.  The instant is drawn from the whole life, and often from the milliseconds after a pack, a backup
+or an ingestion has begun.  Everything about a life follows from its seed except what the machine decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from batos import Client
+from batos.errors import BatosError, NobodyAwake
+from batos.message import Message
+from scripts.faults.files import adapter, blob_differences
+from scripts.faults.load import Life, Sent, check_mission, client_load, deliver, make_kinds
+from scripts.faults.telling import Clock, Violation, demand, progress, quantile, table
+from scripts.living import Awake, free_tcp_endpoint
+
+CLIENTS = 5
+SHORT, LONG = 1.2, 9.0  # seconds of a life; the mind needs four before it can think
+CARE = ("pack", "backup", "stage", "remember")  # what the caretaker of a life does, where it is served
+
+
+class Killing:
+    """One image under torture, through all its lives."""
+
+    def __init__(self, folder: Path, seed: int, long_lives: float):
+        self.folder = folder
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.long_lives = long_lives
+        self.awake = Awake(folder / "image", free_tcp_endpoint())
+        self.count: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.cared: Counter[str] = Counter()
+        self.missing_care: set[str] = set()
+        self.kept: dict[int, tuple[Life, str]] = {}  # what each finished life must read as, for ever
+        self.unfinished: list[Life] = []  # lives with missions still to be asked again
+        self.starts: list[float] = []
+        self.backups: dict[Path, int] = {}  # acknowledged backups: how many lives were finished before each
+
+    # -- one life ------------------------------------------------------------------------------------
+
+    def live(self, number: int) -> None:
+        """One life from its awakening to its kill, the life before it checked in between."""
+        self._awaken()
+        with self._client() as door:
+            if number == 1:
+                make_kinds(door.send)
+            self.look(door, missions=False)
+            life = Life(number)
+            life.make(door.send)
+        long = self.rng.random() < self.long_lives
+        self._load_and_kill(life, long)
+        self.unfinished.append(life)
+
+    def look(self, door: Client, missions: bool) -> None:
+        """Check what unfinished lives left, and one finished life drawn at random.
+
+        `missions`: the mind is there, so unanswered missions are sent again too."""
+        ask = door.send
+        for life in self.unfinished:
+            if life.number in self.kept:
+                continue
+            for sent in life.of("mission"):
+                check_mission(ask, sent)
+            self.count += life.retry(door, self.rng, missions=False)
+            life.check(ask)
+            for each in life.sent:
+                self.sent[each.outcome] += 1
+                if each.outcome == "refused":
+                    self.refused[f"{each.kind}: {each.error[:90]}"] += 1
+            self.kept[life.number] = (life, life.reading(ask))
+        if missions:
+            for life in self.unfinished:
+                self.count += life.retry(door, self.rng, missions=True)
+                life.check(ask)
+        waiting = [life for life in self.unfinished if any(s.outcome == "unanswered" for s in life.of("mission"))]
+        self.unfinished = [] if missions else waiting
+        if self.kept:
+            self._same(ask, self.rng.choice(list(self.kept)))
+
+    def _same(self, ask: Any, number: int) -> None:
+        life, wanted = self.kept[number]
+        now = life.reading(ask)
+        demand(now == wanted, f"life {number} read {wanted[:300]} when it was over, and now {now[:300]}")
+
+    def _awaken(self) -> None:
+        if self.rng.random() < 0.15:  # killed while it awakens
+            child = subprocess.Popen(
+                [sys.executable, "-m", "batos", "--image", str(self.awake.image), "--endpoint", self.awake.endpoint,
+                 "--no-repl", "--json"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            time.sleep(self.rng.random() * 0.7)
+            child.kill()
+            child.wait()
+            self.count["kills while awakening"] += 1
+        began = time.monotonic()
+        try:
+            self.awake.start()
+        except AssertionError as exc:
+            raise Violation(f"the image did not awaken after a kill: {exc}") from exc
+        self.starts.append(time.monotonic() - began)
+
+    def _client(self) -> Client:
+        return Client(self.awake.endpoint, patience=10.0)
+
+    def _load_and_kill(self, life: Life, long: bool) -> None:
+        stop = threading.Event()
+        busy = threading.Event()  # the caretaker has just begun something
+        threads = [
+            threading.Thread(target=client_load, args=(self.awake.endpoint, life, n, str(self.seed), stop))
+            for n in range(CLIENTS)
+        ]
+        threads.append(threading.Thread(target=self._care, args=(life, busy)))
+        if long or self.rng.random() < 0.2:
+            threads.append(threading.Thread(target=self._missions, args=(life,)))
+        for each in threads:
+            each.start()
+        if long:
+            time.sleep(LONG * (0.6 + 0.4 * self.rng.random()))
+        elif self.rng.random() < 0.4:
+            busy.wait(SHORT)
+            time.sleep(self.rng.random() ** 2 * 0.15)
+            self.count["kills aimed at a pack, backup or ingestion"] += busy.is_set()
+        else:
+            time.sleep(SHORT * self.rng.random())
+        os.kill(self.awake.pid, signal.SIGKILL)
+        self.awake.process.wait()
+        self.count["kills"] += 1
+        stop.set()
+        for each in threads:
+            each.join(30)
+            demand(not each.is_alive(), "a client still waits for its answer 30 s after the image was killed")
+
+    # -- missions, packs, backups, ingestion ----------------------------------------------------------
+
+    def _missions(self, life: Life) -> None:
+        with contextlib.suppress(NobodyAwake), self._client() as door:
+            for count in range(1, 100):
+                sent = life.mission(door, count)
+                if sent.outcome == "unanswered":
+                    return
+                self.count["missions answered"] += sent.mission is not None
+
+    def _care(self, life: Life, busy: threading.Event) -> None:
+        rng = random.Random(f"{self.seed}/{life.number}/care")
+        with contextlib.suppress(NobodyAwake), self._client() as door:
+            for turn in range(1000):
+                time.sleep(rng.random() * 0.4)
+                what = rng.choice([each for each in CARE if each not in self.missing_care])
+                if what == "remember" and rng.random() < 0.7:
+                    continue  # it waits seconds for the embedder, and nothing else would be done meanwhile
+                sent = self._prepare(what, life, turn, rng)
+                busy.set()
+                if deliver(door, sent) is None:
+                    self.cared[f"{what} killed"] += 1
+                    return
+                busy.clear()
+                if sent.error.startswith("not_understood"):
+                    self.missing_care.add(what)
+                    progress(f"`kernel {what}` is not served yet: left out of the mix")
+                elif sent.outcome == "refused":
+                    self.cared[f"{what} refused"] += 1
+                    progress(f"life {life.number}: `kernel {what}` was refused: {sent.error}")
+                else:
+                    self.cared[what] += 1
+                    self._cared(what, sent, life)
+
+    def _prepare(self, what: str, life: Life, turn: int, rng: random.Random) -> Sent:
+        args: list[Any] = []
+        if what == "backup":
+            args = [str(self.folder / "backups" / f"{life.number // 20}")]  # full, then increments
+        elif what == "stage":
+            name = f"TORTURED{rng.randrange(3)}"
+            args = [[str(adapter(self.folder / "adapters" / name, life.number * 100 + turn))]]
+        elif what == "remember":
+            file = self.folder / "documents" / f"{rng.randrange(5)}.txt"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(f"In life {life.number} the till of shop {turn} was counted and found right.\n" * 3)
+            args = [[str(file)]]
+        return Sent(what, -1, Message("kernel", what, args))
+
+    def _cared(self, what: str, sent: Sent, life: Life) -> None:
+        if what == "backup":
+            self.backups[Path(sent.message.args[0])] = max(self.kept, default=0)
+        elif what == "stage":
+            demand(not sent.result["refused"], f"an adapter was refused: {sent.result['refused']}")
+
+    # -- at the end of some lives, and of all -----------------------------------------------------------
+
+    def settle(self, restore: bool) -> None:
+        """In quiet: pack, sleep, and look at files; `restore`: also bring an acknowledged backup back."""
+        self._awaken()
+        with self._client() as door:
+            self.look(door, missions=False)
+            packed = False
+            with contextlib.suppress(BatosError):
+                door.send("kernel", "pack")
+                packed = True
+            for name in {each["name"] for each in door.send("kernel", "experts")}:
+                demand(
+                    door.send("memory_manager_obj", "activate_expert_", name, timeout=60) is True,
+                    f"the expert {name} cannot be activated any more",
+                )
+        demand(self.awake.stop() == 0, "the image did not go to sleep with exit code 0")
+        missing, orphans = blob_differences(self.awake.image)
+        demand(not missing, f"blobs are named by records and gone: {missing}")
+        if packed:
+            demand(not orphans, f"after a pack these files belong to no record: {orphans}")
+            self.count["packs in quiet, no orphan blob"] += 1
+        if restore and self.backups:
+            self._restore(*self.rng.choice(sorted(self.backups.items())))
+
+    def _restore(self, backup: Path, lives: int) -> None:
+        target = self.folder / "restored"
+        shutil.rmtree(target, ignore_errors=True)
+        again = Awake(target, free_tcp_endpoint())
+        done = again.cli("restore", backup)
+        demand(done.returncode == 0, f"the acknowledged backup {backup} cannot be restored: {done.stderr}")
+        missing, _ = blob_differences(target)
+        demand(not missing, f"the restored image lacks blobs: {missing}")
+        try:
+            again.start()
+            with again.client() as door:
+                for number in [each for each in self.kept if each <= lives]:
+                    self._same(door.send, number)
+        finally:
+            again.end()
+        shutil.rmtree(target)
+        self.count["backups restored and compared"] += 1
+
+    def finish(self) -> None:
+        """Awaken once more, send what is still unanswered again, and compare every life there was."""
+        self._awaken()
+        with self._client() as door:
+            self.look(door, missions=True)
+            for number in self.kept:
+                self._same(door.send, number)
+        demand(self.awake.stop() == 0, "the image did not go to sleep with exit code 0")
+        self.settle(restore=True)
+
+
+def run(times: int, seed: int, long_lives: float = 0.1, keep: Path | None = None) -> None:
+    """`times` kills, then the last look; raises `Violation`."""
+    clock = Clock()
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        killing = Killing(Path(folder), seed, long_lives)
+        try:
+            for number in range(1, times + 1):
+                killing.live(number)
+                if number % 25 == 0:
+                    killing.settle(restore=number % 100 == 0)
+                    progress(f"{number} kills in {clock():.0f} s")
+            killing.finish()
+        except BaseException:
+            if keep is not None:
+                shutil.copytree(killing.awake.image, keep)
+                progress(f"the image as it was is kept in {keep}")
+            raise
+        finally:
+            killing.awake.end()
+    table(
+        [
+            ("kills", killing.count.pop("kills")),
+            ("messages", killing.sent),
+            ("refused", killing.refused),
+            *killing.count.items(),
+            ("care taken", killing.cared),
+            ("awakenings, p50 s", quantile(killing.starts, 0.5)),
+            ("awakenings, slowest s", max(killing.starts)),
+            ("seconds", clock()),
+        ]
+    )
