@@ -32,15 +32,17 @@ from batos.image import AWAKE, LivingImage, Root, backup, changes
 from batos.image.export import export, import_
 from batos.image.lease import Lease
 from batos.image.places import exists, open_place
+from batos.image.references import implementors, references, senders, why_kept
 from batos.image.retention import tend
 from batos.kernel import Kernel
-from batos.knowledge import Memory, catalog, embedder
+from batos.knowledge import Memory, catalog, embedder, telling  # noqa: F401 - says how the shelf is told in an export
 from batos.message import SERIES
 from batos.mind import Mind, incarnation, personas
 from batos.objects import Method, UvmObject, use_compiler
 from batos.objects.genesis import add_primitives, child, genesis, offers, take
 from batos.objects.lookup import elsewhere, lookup
 from batos.objects.method import primitive
+from batos.objects.mirrors import mirrors
 from batos.objects.plain import plain
 from batos.objects.traits import method_of
 from batos.psm import orchestrator
@@ -73,6 +75,7 @@ def birth(root: Root) -> None:
             metrics.system_metrics,
             audits.alfred_part,
             kernel.birth,
+            mirrors,
             primitives_birth,
         ),
     )
@@ -176,6 +179,10 @@ class System:
             "pack": self._pack,
             "backup": self._backup,
             "export": self._export,
+            "senders": partial(senders, self.image),
+            "implementors": partial(implementors, self.image),
+            "references": partial(references, self.image),
+            "why_kept": partial(why_kept, self.image),
             "offers": self._offers,
             "take": self._take,
         }
@@ -243,7 +250,7 @@ class System:
         told = self.memory.remember(paths) if paths else {}
         if forget:
             told |= {"forgotten": [self.memory.forget(source) for source in forget]}
-            self.journal.redact(about(*forget))  # what is forgotten is not to be read in the journal either
+            self.journal.redact(about(*(os.path.abspath(each) for each in forget)))  # what is forgotten is not to be read in the journal either
         return told
 
     def audit(self) -> dict[str, Any]:
@@ -332,11 +339,11 @@ def restore(settings: Settings, source: str, moment: str | None = None) -> dict[
     return backup.restore(source, settings.image, moment, settings.disk_reserve_bytes)
 
 
-def import_image(settings: Settings, source: str) -> dict[str, Any]:
+def import_image(settings: Settings, source: str, edited: bool = False) -> dict[str, Any]:
     """Make an image in the settings' folder of an export; see `export.import_` for answer and errors."""
     _nobody_awake(settings)
     use_compiler(compile_method)
-    return import_(source, settings.image, judge=judge_in)
+    return import_(source, settings.image, judge=judge_in, edited=edited)
 
 
 def _nobody_awake(settings: Settings) -> None:

@@ -423,13 +423,14 @@ def _say(words: str) -> None:
 
 def _print(call: Call, data: Any, readable: Callable[[Any], str] | None = None) -> int:
     """Data to stdout: JSON where asked for, else as a person reads it."""
-    if call.json:
-        print(json.dumps(data, ensure_ascii=False))
-    else:
-        from batos.repl import readable as plainly
-
-        print((readable or plainly)(data))
+    print(json.dumps(data, ensure_ascii=False) if call.json else (readable or _readable)(data))
     return 0
+
+
+def _readable(data: Any) -> str:
+    from batos.repl import readable
+
+    return readable(data)
 
 
 # -- the verbs --------------------------------------------------------------------------------------
@@ -544,7 +545,8 @@ def _log(call: Call) -> int:
 def _undo(call: Call) -> int:
     from batos.repl import taken
 
-    return _print(call, _ask(call, "kernel", "undo", *call.args).result, lambda told: taken(told, "taken back"))
+    told = _ask(call, "kernel", "undo", *call.args).result
+    return _print(call, told, lambda told: taken(told, "taken back"))
 
 
 def _redo(call: Call) -> int:
@@ -649,8 +651,13 @@ def _import(call: Call) -> int:
     from batos.app import import_image
 
     with _patience(f"an image is built from {source} in {call.settings.image}"):
-        told = import_image(call.settings, source)
-    return _print(call, told)
+        told = import_image(call.settings, source, edited="edited" in call.flags)
+    refused = told.get("refused", [])
+    _print(call, told, lambda facts: _readable({key: facts[key] for key in facts if key != "refused"}))
+    for one in refused:
+        where = f"{one['object']} {one['selector']} version {one['version']}"
+        _say(f"{where} is kept but not installed: {one['why']} (rule {one['rule']}, line {one['line']})")
+    return 1 if refused else 0
 
 
 def _only_asleep(call: Call) -> None:
@@ -864,7 +871,7 @@ VERBS = {
             _restore,
             1,
             1,
-            flags=(Flag("to", "MOMENT", "as it was then: a transaction id, or a time like 2026-01-31T18:30"),),
+            flags=(Flag("to", "MOMENT", "as it was then: a transaction id, or a time: 2026-01-31T18:30"),),
         ),
         Verb(
             "export",
@@ -875,7 +882,15 @@ VERBS = {
             1,
             asleep=True,
         ),
-        Verb("import", "DIR", "build an image from exported text, as data only", _import, 1, 1),
+        Verb(
+            "import",
+            "DIR",
+            "build an image from exported text, as data only, in an empty folder",
+            _import,
+            1,
+            1,
+            flags=(Flag("edited", "", "the text was changed by hand: its digests do not count"),),
+        ),
         Verb("stop", "", "let the image go to sleep", _stop),
     )
 }

@@ -1,7 +1,8 @@
 """The doctor: looks at everything a user depends on and says what is well, what is not, and what to do.
 
-Each check is a function `(system) -> (state, detail)` with a docstring that names it; states are
-``ok``, ``warn`` and ``fail``.  A check never changes anything, and one that breaks is itself a finding.
+Each check is a function `(system) -> (state, detail)`, or a list of such pairs, with a docstring that
+names it; states are ``ok``, ``warn`` and ``fail``.  A check never changes anything, and one that breaks is
+itself a finding.  Checks read on a connection of their own: messages are answered meanwhile.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
 from batos import __version__
+from batos.errors import WrongArguments
+from batos.image import Root, retention
+from batos.image.backup import last_backup
 from batos.mind import incarnation
+from batos.objects.genesis import SCHEMA, offers
 
 OBJECTS_READ = 20_000  # more are sampled, so that the check ends in seconds
 PACKAGES = (
@@ -29,26 +35,40 @@ PACKAGES = (
     "pyzmq",
 )
 
-CHECKS: list[Callable[[Any], tuple[str, str]]] = []
+SAID = 10  # findings of a scrub that are told one by one
+USES = 6  # uses of the disk that are told, the largest first
+BACKUP_DAYS = 7.0  # a backup older than that is remarked on
+
+CHECKS: list[Callable[[Any], Any]] = []
 
 
-def check(function: Callable[[Any], tuple[str, str]]) -> Callable[[Any], tuple[str, str]]:
+def check(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Add a check."""
     CHECKS.append(function)
     return function
 
 
-def examine(system: Any) -> list[dict[str, str]]:
-    """Every check as `{"check", "state", "detail"}`."""
-    told = []
-    for each in CHECKS:
-        name = each.__doc__.split(":")[0].lower()
-        try:
-            state, detail = each(system)
-        except Exception as exc:  # noqa: BLE001 - a broken check is a finding
-            state, detail = "fail", f"the check itself broke: {type(exc).__name__}: {exc}"
-        told.append({"check": name, "state": state, "detail": detail})
-    return told
+def examine(system: Any, scrub: bool = False) -> list[dict[str, str]]:
+    """Every check as `{"check", "state", "detail"}`; `scrub`: also one that reads every byte of the image.
+
+    Raises `BadRequest` where the image is not kept in files, and its server has to be asked for a scrub.
+    """
+    if not isinstance(scrub, bool):
+        raise WrongArguments(f"doctor takes scrub, true or false, not {scrub!r}")
+    if scrub:
+        system.image.place.only_files("scrub")  # before minutes are spent on the rest
+    told = [row for each in CHECKS for row in _rows(each, system)]
+    return told + (_rows(scrubbed, system) if scrub else [])
+
+
+def _rows(each: Callable[[Any], Any], system: Any) -> list[dict[str, str]]:
+    name = each.__doc__.split(":")[0].lower()
+    try:
+        found = each(system)
+    except Exception as exc:  # noqa: BLE001 - a broken check is a finding
+        found = "fail", f"the check itself broke: {type(exc).__name__}: {exc}"
+    rows = [found] if isinstance(found, tuple) else found
+    return [{"check": name, "state": state, "detail": detail} for state, detail in rows]
 
 
 @check
@@ -69,18 +89,101 @@ def versions(system: Any) -> tuple[str, str]:
 def image(system: Any) -> tuple[str, str]:
     """Image: every record can be loaded (the first ones of a large image)."""
     facts = system.image.facts()
-    bad = system.image.run(
-        "doctor reads", lambda root: system.image.unreadable(root, OBJECTS_READ), who="doctor"
-    )
+    with system.image.past(None) as connection:
+        bad = system.image.unreadable(Root(connection), OBJECTS_READ)
     if bad:
         return (
             "fail",
-            f"{len(bad)} objects cannot be loaded: {', '.join(bad[:5])}; restore a copy of the image",
+            f"{len(bad)} objects cannot be loaded: {', '.join(bad[:5])}; "
+            "bring a backup back beside it: python -m batos --image OTHER restore BACKUP",
         )
     return (
         "ok",
         f"{facts['objects']} objects, {facts['data_bytes'] / 1e6:.1f} MB, blobs {facts['blob_bytes'] / 1e6:.1f} MB",
     )
+
+
+@check
+def storage(system: Any) -> list[tuple[str, str]]:
+    """Storage: where the image is kept, and what was noticed when it was opened."""
+    place = system.image.place
+    if place.shared:
+        return [("ok", f"{place.uri}, shared with other processes; its server keeps its backups")]
+    noticed = place.storage.damage
+    return [("warn", f"{words}; `doctor --scrub` looks at every byte") for words in noticed] or [
+        ("ok", f"files in {place.uri}, one process at a time; every transaction and blob has its digest")
+    ]
+
+
+@check
+def schema(system: Any) -> tuple[str, str]:
+    """Schema: the form in which objects are written."""
+    with system.image.past(None) as connection:
+        number = connection.root()["batos"]["schema"]
+    if number != SCHEMA:  # a shared image, which a newer batos is bringing to its own schema
+        return "warn", f"{number}, and this batos writes {SCHEMA}: awaken it with the newer batos alone"
+    return "ok", f"{number}, the one this batos writes"
+
+
+@check
+def usage(system: Any) -> list[tuple[str, str]]:
+    """Disk use: what the bytes of the image's folder are, the largest first."""
+    found = retention.explain_disk(system.image, system.settings.history_days)
+    told = [("ok", _use(each)) for each in found[:USES]]
+    rest = sum(each["bytes"] for each in found[USES:])
+    return told + ([("ok", f"{_megabytes(rest)}  {len(found) - USES} other things")] if rest else [])
+
+
+def _use(each: dict[str, Any]) -> str:
+    count = "" if each["count"] is None else f" ({each['count']:,})"
+    return f"{_megabytes(each['bytes'])}  {each['what']}{count}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:9.2f} MB"
+
+
+def scrubbed(system: Any) -> list[tuple[str, str]]:
+    """Scrub: every byte of the image against the digest it was written with."""
+    run = system.image.scrub()
+    findings = list(run)
+    told = [("fail", str(each)) for each in findings[:SAID]]
+    if len(findings) > SAID:
+        told.append(("fail", f"and {len(findings) - SAID} more"))
+    read = (
+        f"{run.transactions:,} transactions and {run.blobs:,} blobs, {run.bytes / 1e6:.1f} MB "
+        f"in {run.seconds:.1f} s"
+    )
+    notes = [("ok", each) for each in run.notes]
+    return [*told, *notes, ("fail" if findings else "ok", f"{len(findings)} findings in {read}")]
+
+
+@check
+def backups(system: Any) -> tuple[str, str]:
+    """Backup: when the last one was made."""
+    if system.image.place.shared:
+        return "ok", "its server keeps them"
+    told = last_backup(system.settings.image)
+    if told is None:
+        return "warn", "there is none yet: python -m batos backup DIR"
+    days = (time.time() - told["time"]) / 86_400
+    where = f"{told['directory']}, up to the transaction {told['to_tid']}, {days:.1f} days ago"
+    lacking = [f"{told[name]} blobs {name}" for name in ("damaged", "missing") if told[name]]
+    if lacking or days > BACKUP_DAYS:
+        again = f"again: python -m batos backup {told['directory']}"
+        return "warn", "; ".join([where, *lacking, again])
+    return "ok", where
+
+
+@check
+def shipped(system: Any) -> tuple[str, str]:
+    """Shipped texts: newer ones than those you edited."""
+    with system.image.past(None) as connection:
+        found = offers(Root(connection))
+        told = ", ".join(f"{each['object']} {each['slot']}" for each in found)
+    if not found:
+        return "ok", "what batos ships is as this edition ships it, or as you want it"
+    return "warn", f"newer ones wait: {told}; take one with: python -m batos send kernel take OBJECT SLOT"
 
 
 @check
@@ -165,6 +268,8 @@ def door(system: Any) -> tuple[str, str]:
     if endpoint.startswith("tcp"):
         return (
             "ok",
-            f"{endpoint}: every user of this machine is the owner; ipc:// in a folder of your own is yours alone",
+            f"{endpoint}: plain TCP on the loopback interface; no network reaches it, but every user and "
+            f"program of this machine may speak, and whoever speaks is the owner; on a machine with other "
+            f"users serve a file instead, which is yours alone: --endpoint ipc:///FOLDER/OF/YOURS/batos",
         )
     return "ok", f"{endpoint}: whoever can open that file is the owner"

@@ -39,6 +39,7 @@ from batos.errors import (
     WrongArguments,
 )  # fmt: skip
 from batos.image import Done, LivingImage, NoGlance, Root
+from batos.image.retention import IDEM_SECONDS
 from batos.message import WAIT_FOR_THOUGHT, WAIT_FOR_TURN, Message, Reply
 from batos.objects import Missed, UvmObject, send
 from batos.objects.lookup import Elsewhere, LeftTurn, one_slip
@@ -51,7 +52,7 @@ from batos.psm.orchestrator import Orchestrator, recorded
 log = logging.getLogger(__name__)
 
 MISSIONS_A_MESSAGE = 8  # a message that misses more often than this goes round in circles
-IDEM_SECONDS = 7 * 24 * 3600.0
+ABOUT_A_SLOT = frozenset({"put", "forget", "revert"})  # whose first argument says more than the selector
 READS_KNOWN = 4096  # messages remembered as reading
 LOOK = 0.05  # seconds between two looks at the deadlines; what has begun is ended by its fuel, to the millisecond
 UNLIMITED = frozenset({"remember", "audit", "stage", "pack", "backup", "export", "doctor"})  # verbs that may take long
@@ -233,7 +234,7 @@ class Kernel:
 
     def _turn(self, waiter: _Waiter) -> None:
         message = waiter.message
-        why = f"{message.send} to {message.to if isinstance(message.to, str) else message.to.get('oid')}"
+        why = _why(message)
         with self._lock:
             if waiter.answered:
                 return
@@ -593,6 +594,13 @@ def _method_error(exc: BaseException, receiver: UvmObject, selector: str) -> Met
 
 def _body_digest(message: Message) -> str:
     return digest(json.dumps([message.to, message.send, message.args, message.kw], sort_keys=True))
+
+
+def _why(message: Message) -> str:
+    """What a message is for, as its change record tells it: never a value."""
+    to = message.to if isinstance(message.to, str) else message.to.get("oid")
+    about = message.args[0] if message.send in ABOUT_A_SLOT and message.args else None
+    return f"{message.send} {about} to {to}" if isinstance(about, str) and about.isidentifier() else f"{message.send} to {to}"
 
 
 def _slow(what: str) -> Refused:

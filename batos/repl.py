@@ -71,7 +71,7 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a line asks for.  `kind`: send describe source nothing, or one of `WORDS`, whose argument is `to`."""
+    """What a line asks for.  `kind`: send source nothing, or one of `WORDS`, whose argument is `to`."""
 
     kind: str
     to: str = ""
@@ -120,8 +120,9 @@ def _apart(match: re.Match[str], text: str) -> Line:
         return replace(line, dry=bool(match[1]), at=match[2])
     if match[2] and line.kind in ("describe", "source"):
         return replace(line, at=match[2])
+    what = "tried" if match[1] else "sent to the past"
     raise BadRequest(
-        f"only a message can be {'tried' if match[1] else 'sent to the past'}, not {text[match.end() :][:60]!r}",
+        f"only a message can be {what}, not {text[match.end() :][:60]!r}",
         hint="write dry account.deposit(5), or at TID account.balance",
     )
 
@@ -343,7 +344,8 @@ def logged(rows: list[dict[str, Any]]) -> str:
         return "nothing has changed yet"
     told = []
     for row in rows:
-        known = {name: row.get(name) for name in ("time", "message", "who", "why", "mission", "changes", "tid")}
+        names = ("time", "message", "who", "why", "mission", "changes", "tid")
+        known = {name: row.get(name) for name in names}
         known["changes"] = "undone" if row.get("undone") else known["changes"]
         told.append(known | {name: cell for name, cell in row.items() if name not in (*known, "undone")})
     return _table(told, "")

@@ -241,13 +241,16 @@ def wire(_: argparse.Namespace) -> None:
     """messages over an open client: reading, writing, many at once"""
     with awake() as one, one.client() as client, echo() as round_trip:
         client.send("lobby", "clone", called="account", balance=100)
+        client.send("account", "define", "def worth(self, factor):\n    return self.balance * factor\n")
         wait_for_mind(client)
         wait_for_embedder(client)
-        reading, echoed = [], []
+        reading, calling, echoed = [], [], []
         for _ in range(20):  # in turns, so that whatever else the machine does meets both
             reading += timed(lambda: client.send("account", "balance"), 100)
+            calling += timed(lambda: client.send("account", "worth", 3), 100)
             echoed += timed(round_trip, 100)
-        time_row("a read-only message", reading, "2 times", "bare pyzmq asyncio echo", echoed)
+        time_row("a read-only message: a slot", reading, "2 times", "bare pyzmq asyncio echo", echoed)
+        time_row("a read-only message: a method", calling, "2 times", "bare pyzmq asyncio echo", echoed)
         with (one.image / "beside").open("ab") as file:
 
             def synced() -> None:
@@ -304,7 +307,7 @@ os.fsync, os.fdatasync = slower(os.fsync), slower(os.fdatasync)
 
 @contextlib.contextmanager
 def slower_disk(seconds: float) -> Iterator[dict[str, str]]:
-    """The environment of a process in which every sync takes that much longer; nothing in batos knows of it."""
+    """The environment of a process in which every sync takes that much longer, unknown to batos."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "sitecustomize.py").write_text(SITECUSTOMIZE)
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
@@ -427,7 +430,8 @@ def past(_: argparse.Namespace) -> None:
 
 # -- a large image ---------------------------------------------------------------------------------------
 
-CROWD, BATCH = 1_000_000, 20_000  # objects, and how many of them a turn makes
+CROWD, BATCH, GROUP = 1_000_000, 20_000, 500  # objects, how many a turn makes, and how many stand together
+CACHE = 50_000  # objects kept in memory, as the settings have it by default
 
 
 def populate(folder: Path, objects: int) -> float:
@@ -436,11 +440,16 @@ def populate(folder: Path, objects: int) -> float:
 
     start = time.perf_counter()
     with Image.open(folder) as image:
+        with image.turn("what groups have in common") as root:
+            root.lobby.clone(called="group_traits")
         for at in range(0, objects, BATCH):
             with image.turn(f"objects from {at} on") as root:
-                group = UvmObject()
-                group.members = [UvmObject(balance=at + i, owner="Ada") for i in range(BATCH)]
-                setattr(root.lobby, f"group_{at // BATCH}", group)
+                # Small groups, because a long list among a commit's records makes every later one of them
+                # slow: the pickler they share clears a memo of that size after each.
+                for first in range(at, at + BATCH, GROUP):
+                    group = UvmObject(root.group_traits)
+                    group.members = [UvmObject(balance=first + i, owner="Ada") for i in range(GROUP)]
+                    setattr(root.lobby, f"group_{first // GROUP}", group)
             if at % (BATCH * 10) == 0:
                 progress(f"{at + BATCH:,} objects")
         with image.turn("the one that is asked") as root:
@@ -457,9 +466,30 @@ def to_first_answer(one: Awake) -> float:
     return time.perf_counter() - start
 
 
+def resident(pid: int) -> float:
+    """MB of memory a process has in use."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def walk(one: Awake, objects: int) -> list[float]:
+    """Ask every group for its worth, which reads all its members; MB resident before, after each tenth."""
+    with one.client() as client:
+        wait_for_mind(client)  # its memory is not the walk's
+        wait_for_embedder(client)
+        source = "def worth(self):\n    return sum(each.balance for each in self.members)\n"
+        client.send("group_traits", "define", source)
+        groups, curve, total = objects // GROUP, [resident(one.pid)], 0
+        for number in range(groups):
+            total += client.send(f"group_{number}", "worth", timeout=60)
+            if (number + 1) * 10 % groups < 10:
+                curve.append(resident(one.pid))
+    assert total == objects * (objects - 1) // 2
+    return curve
+
+
 @long_part
 def image(options: argparse.Namespace) -> None:
-    """an image of a million objects: awakening it clean and after `kill -9`"""
+    """an image of a million objects: awakening it, clean and after `kill -9`, and walking over all of it"""
     with tempfile.TemporaryDirectory() as folder:
         small, large = (
             Awake(Path(folder) / name, free_tcp_endpoint()) for name in ("small", "large")
@@ -487,6 +517,16 @@ def image(options: argparse.Namespace) -> None:
                 time_row(
                     f"first answer of {options.objects:,} objects {how}", times["large"][how], goal,
                     f"the same of {BATCH:,} objects", times["small"][how],
+                )  # fmt: skip
+            for cache in (CACHE, CACHE // 10):
+                large.environ = {"BATOS_CACHE_OBJECTS": str(cache)}
+                curve = walk(large.start(), options.objects)
+                large.stop()
+                row(
+                    f"MB resident in a walk over {options.objects:,} objects, a tenth a step, "
+                    f"{cache:,} objects in the cache",
+                    " ".join(f"{size:.0f}" for size in curve), "bounded",
+                    f"before the walk, {curve[0]:.0f} MB", max(curve) / curve[0],
                 )  # fmt: skip
         finally:
             small.end()
@@ -817,10 +857,147 @@ def guardian(_: argparse.Namespace) -> None:
             time_row(f"`define` of {what}", took, "", "only RestrictedPython's compile", plain)
 
 
+# -- objects -----------------------------------------------------------------------------------------------
+
+UNROLLED, ROUNDS = 20, 2_000  # the same operation so often in a loop's body, turns of the loop
+CLONED = 100_000
+TAUGHT = 10_000  # methods, on a tenth as many objects
+
+
+@part
+def objects(_: argparse.Namespace) -> None:
+    """the world itself, without a wire: slots, sends, clones, queries"""
+    import transaction
+    from persistent import Persistent
+    from ZODB import DB
+
+    from batos import Image
+    from batos.config import Settings
+    from batos.image.references import implementors, references, senders, why_kept
+    from batos.image.storage import open_storage
+    from batos.objects import send
+
+    class Plain(Persistent):
+        def __init__(self, **state: Any):
+            self.__dict__.update(state)
+
+        def step(self, n):
+            return n
+
+    def loop(line: str) -> str:
+        body = "".join(f"        {line}\n" for _ in range(UNROLLED))
+        return f"def loop(self, thing, k):\n    for i in range(k):\n{body}    return k\n"
+
+    def raw(source: str) -> Callable[..., Any]:
+        made: dict[str, Any] = {}
+        exec(source, made)  # noqa: S102 - the peer's own loop, written above
+        return made["loop"]
+
+    Plain.__qualname__ = "Plain"
+    globals()["Plain"] = Plain  # as it is written into records
+    with tempfile.TemporaryDirectory() as folder:
+        database = DB(open_storage(Path(folder) / "raw"), cache_size=Settings().cache_objects)
+        manager = transaction.TransactionManager(explicit=True)
+        connection = database.open(manager)
+        with Image.open(Path(folder) / "image") as image:
+
+            def per_operation(took: list[float]) -> list[float]:
+                return [each / UNROLLED / ROUNDS for each in took]
+
+            def fresh(root: Any, called: str, **slots: Any) -> Any:
+                return send(root["lobby"], "clone", (), {"called": called, **slots})
+
+            with image.turn("the chain") as root:
+                top = fresh(root, "top", x=0)
+                send(top, "define", ("def step(self, n):\n    return n",))
+                chain = [top]
+                for depth in range(1, 9):
+                    below = fresh(root, f"below{depth}", mark=depth)
+                    send(below, "adopt", (chain[-1],)), send(below, "disown", (root["traits_obj"],))
+                    chain.append(below)
+                driver = fresh(root, "driver", x=0)
+            plain = Plain(x=0)
+            manager.begin()
+            connection.add(plain)
+            manager.commit()
+            cases = (
+                ("reading a local slot in a method", "self.x", "self.x", 0, 3),
+                ("a send at delegation depth 1", "thing.step(i)", "thing.step(i)", 1, 4),
+                ("a send at delegation depth 8", "thing.step(i)", "thing.step(i)", 8, 6),
+            )
+            for what, ours, theirs, depth, goal in cases:
+                with image.turn("measured") as root:
+                    driver, thing = root.driver, chain[depth]
+                    send(driver, "define", (loop(ours),))
+                    peer = raw(loop(theirs))
+                    took, peer_took = [], []
+                    for _ in range(15):  # in turns, so that whatever else the machine does meets both
+                        took += timed(lambda: send(driver, "loop", (thing, ROUNDS)))
+                        peer_took += timed(lambda: peer(plain, plain, ROUNDS))
+                slot = "reading an attribute" if ours == "self.x" else "a method call"
+                measured, beside = min(per_operation(took)), min(per_operation(peer_took))
+                row(what, f"{measured * 1e9:.0f} ns", f"{goal} times",
+                    f"{slot} of a plain Persistent object, {beside * 1e9:.0f} ns", measured / beside)  # fmt: skip
+
+            def clones_of_a_plain_class() -> None:
+                manager.begin()
+                for i in range(CLONED):
+                    connection.add(Plain(x=i, parent=plain, born=time.time(), prototype=plain))
+                manager.commit()
+
+            def clones_in_a_method() -> None:
+                with image.turn("many") as root:
+                    send(root.driver, "make", (root.top, CLONED))
+
+            def clones_in_a_turn() -> None:
+                with image.turn("many") as root:
+                    for i in range(CLONED):
+                        root.connection.add(root.top._clone_persistent_(x=i))
+
+            with image.turn("maker") as root:
+                source = "def make(self, thing, n):\n    for i in range(n):\n        thing.clone(x=i)\n    return n"
+                send(root.driver, "define", (source,))
+            runs: tuple[Callable[[], None], ...] = (clones_of_a_plain_class, clones_in_a_method, clones_in_a_turn)
+            took_by = {run: [] for run in runs}
+            for _ in range(3):
+                for run in runs:
+                    took_by[run] += timed(run)
+            beside = min(took_by[clones_of_a_plain_class])
+            for what, run in (("`clone` sent in a method", runs[1]), ("`_clone_persistent_` in a turn", runs[2])):
+                best = min(took_by[run])
+                row(f"{CLONED:,} objects in one turn, by {what}", f"{CLONED / best:,.0f} objects/s", "60 % of the rate",
+                    f"raw ZODB, plain objects of as many attributes, {CLONED / beside:,.0f} objects/s",
+                    beside / best)  # fmt: skip
+
+            with image.turn("methods") as root:
+                for i in range(TAUGHT // 10):
+                    holder = fresh(root, f"holder{i}", x=i, friend=chain[i % 9])
+                    for j in range(10):
+                        send(holder, "define", (f"def do_{i}_{j}(self):\n    return self.do_{i}_{(j + 1) % 10}()",))
+            first = timed(lambda: senders(image, "step"))[0]
+            numbers = itertools.cycle(random.Random(SEED).sample(range(TAUGHT // 10), 200))
+            count = image.facts()["objects"]
+            queries: tuple[tuple[str, Callable[[], Any]], ...] = (
+                ("`senders`", lambda: senders(image, f"do_{next(numbers)}_3")),
+                ("`implementors`", lambda: implementors(image, f"do_{next(numbers)}_3")),
+                ("`references`", lambda: references(image, f"holder{next(numbers)}")),
+                ("the way from the root", lambda: why_kept(image, f"holder{next(numbers)}")),
+            )
+            for what, query in queries:
+                took = timed(query, 200)
+                row(f"{what}, {count:,} objects, {TAUGHT:,} methods",
+                    f"p50 {spoken(quantile(took, 0.5))}, p99 {spoken(quantile(took, 0.99))}", "50 ms")  # fmt: skip
+            row("the first of these after an awakening, which builds the index", spoken(first))
+        connection.close()
+        database.close()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="parts:\n" + "\n".join(f"  {name:<10} {run.__doc__}{' (long)' if name in LONG else ''}" for name, run in PARTS.items()),
+        epilog="\n".join(
+            ["parts:", *(f"  {name:<10} {run.__doc__}{' (long)' * (name in LONG)}" for name, run in PARTS.items())]
+        ),
     )  # fmt: skip
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help="of those below; all but the long ones if none is named"

@@ -114,6 +114,15 @@ class Postgres:
             cursor.execute(f"CREATE DATABASE {name}")
         return f"postgresql://batos@127.0.0.1:{self.port}/{name}"
 
+    def drop(self, uri: str) -> None:
+        """Remove a database, whoever is still connected to it."""
+        import psycopg2
+
+        connection = psycopg2.connect(self._dsn("postgres"))
+        connection.autocommit = True
+        with contextlib.closing(connection), connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {uri.rpartition('/')[2]} WITH (FORCE)")
+
     def drop_connections(self) -> None:
         """End every session of others, as a server does that is told to."""
         import psycopg2
@@ -188,10 +197,13 @@ class Zeo:
                     raise RuntimeError((self._directory / "zeo.log").read_text()) from exc
                 time.sleep(0.02)
 
+    def drop(self, uri: str) -> None:
+        """Nothing: an image in a few small files goes with the folder."""
+
     def stop(self) -> None:
-        """Stop the server in order."""
+        """Stop the server at once, as a crash would."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.kill()
             self._process.wait(START_SECONDS)
             self._process = None
 

@@ -419,7 +419,11 @@ def test_what_is_brought_back_is_brought_back_asleep(nowhere, monkeypatch, capfd
     asked = []
 
     def bring(verb):
-        return lambda settings, source, *more: asked.append((verb, settings.image, source, *more)) or {"bytes": 5}
+        return lambda settings, source, *more, **flags: (
+            asked.append((verb, settings.image, source, *more, *flags.values())) or {"bytes": 5, **told}
+        )
+
+    told = {}
 
     app = SimpleNamespace(restore=bring("restore"), import_image=bring("import"))
     monkeypatch.setitem(sys.modules, "batos.app", app)
@@ -428,10 +432,19 @@ def test_what_is_brought_back_is_brought_back_asleep(nowhere, monkeypatch, capfd
     assert main(["restore", "copies", "--to", "2026-01-31T18:30", "--json"]) == 0
     assert main(["import", "copies"]) == 0
     source = str(nowhere / "copies")
-    assert asked == [("restore", Path("new"), source, None), ("restore", Path("image"), source, "2026-01-31T18:30"),
-                     ("import", Path("image"), source)]  # fmt: skip
+    assert asked == [
+        ("restore", Path("new"), source, None),
+        ("restore", Path("image"), source, "2026-01-31T18:30"),
+        ("import", Path("image"), source, False),
+    ]
     assert capfd.readouterr().out == 'bytes: 5\n{"bytes": 5}\nbytes: 5\n'
     assert main(["restore", "gone"]) == 3 and main(["import", "gone"]) == 3 and len(asked) == 3
+    refused = {"object": "account", "selector": "fee", "version": 2, "line": 3, "rule": "import", "why": "no"}
+    told["refused"] = [refused]
+    assert main(["import", "copies", "--edited"]) == 1 and asked[-1][-1] is True
+    said = capfd.readouterr()
+    assert said.out == "bytes: 5\n"
+    assert "account fee version 2 is kept but not installed: no (rule import, line 3)" in said.err
 
 
 def test_nothing_is_brought_back_over_an_image_that_is_awake(sleeping, server, capfd, monkeypatch):

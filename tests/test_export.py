@@ -28,8 +28,8 @@ from batos.app import Image, judge_in
 from batos.config import Settings
 from batos.errors import AlreadyAwake, BatosError, Conflict, NoSuchFile, Refused
 from batos.image import LivingImage
-from batos.image.export import HIDDEN, MANIFEST, MARK, UNFINISHED, export, import_
-from batos.knowledge import Memory
+from batos.image.export import MANIFEST, MARK, UNFINISHED, export, import_
+from batos.knowledge import Memory, telling
 from batos.knowledge.embedding import LexicalEmbedder
 from batos.mind import incarnation
 from batos.objects import Dict, List, Method, Set, UvmObject, send
@@ -78,6 +78,7 @@ def assert_equal_worlds(one: LivingImage, two: LivingImage) -> int:
         pairs: dict[int, Any] = {}
         backwards: dict[int, Any] = {}
         waiting: list[tuple[Any, Any, str]] = []
+        met: list[tuple[Any, Any]] = []  # held, so that an id means one thing
 
         def meet(a: Any, b: Any, where: str) -> None:
             assert type(a) is type(b), where
@@ -89,6 +90,7 @@ def assert_equal_worlds(one: LivingImage, two: LivingImage) -> int:
                     return
                 pairs[id(a)], backwards[id(b)] = b, a
                 waiting.append((a, b, where))
+                met.append((a, b))
             elif isinstance(a, (tuple, list)):
                 assert len(a) == len(b), where
                 for number, (x, y) in enumerate(zip(a, b, strict=True)):
@@ -103,7 +105,7 @@ def assert_equal_worlds(one: LivingImage, two: LivingImage) -> int:
                 meet(sorted(a, key=order), sorted(b, key=order), where)
             else:
                 assert a == b or (a != a and b != b), f"{where}: {a!r} is not {b!r}"
-                assert repr(a) == repr(b), where
+                assert isinstance(a, int) or repr(a) == repr(b), where
 
         for name, obj in first.root().items():
             if isinstance(obj, UvmObject):
@@ -113,7 +115,6 @@ def assert_equal_worlds(one: LivingImage, two: LivingImage) -> int:
             a._p_activate(), b._p_activate()
             if isinstance(a, UvmObject):
                 assert a._p_oid == b._p_oid, where
-                assert list(a._slots.keys() - {"*"}) is not None
                 meet(dict(_ordered(a)), dict(_ordered(b)), where)
                 meet([*a._parents()], [*b._parents()], f"the parents of {where}")
                 for hidden in ("_name", "_born", "_prototype"):
@@ -289,7 +290,7 @@ def test_an_image_with_everything_in_it_comes_back_equal_and_its_export_byte_by_
     assert told["refused"] == []
     assert_same(one, two)
     with LivingImage.open(tmp_path / "again", Settings(), judge=judge_in) as rebuilt:
-        assert assert_equal_worlds(full, rebuilt) > 300
+        assert assert_equal_worlds(full, rebuilt) > 200
 
 
 def test_a_newborn_image_with_the_embedded_mind_comes_back_equal(tmp_path):
@@ -329,6 +330,24 @@ def test_methods_of_an_import_run_and_keep_their_past(full, tmp_path):
         assert root.one.shared is root.two.shared and root.one.cycle[0] is root.one.cycle
 
 
+def test_methods_that_clones_share_are_told_once_and_shared_again(tmp_path):
+    with small(tmp_path / "image") as image:
+        with image.turn("a crowd") as root:
+            account = named(root, "account", balance=100)
+            send(account, "define", (DEPOSIT,))
+            named(root, "crowd", many=[send(account, "clone", (), {"balance": n}) for n in range(50)])
+            send(root.crowd.many[7], "forget", ("deposit",))
+            root.crowd.many[7].deposit = "a slot in its place"
+        one, two, told = again(image, tmp_path)
+    assert_same(one, two)
+    assert [str(path.name) for path in one.rglob("*.py")] == ["account.py"]
+    with small(tmp_path / "again") as rebuilt, rebuilt.turn("one of them learns") as root:
+        first, *others = root.crowd.many
+        send(first, "define", ("def deposit(self, n):\n    return 'mine'\n",))
+        assert (send(first, "deposit", (1,)), send(others[1], "deposit", (1,))) == ("mine", 3)
+        assert others[6].deposit == "a slot in its place"
+
+
 def test_what_a_client_knows_by_its_oid_is_still_there(full, tmp_path):
     oid = full.run("look", lambda root: f"0x{int.from_bytes(root.account.children[1]._p_oid, 'big'):x}")
     export(full, tmp_path / "text")
@@ -343,21 +362,12 @@ def test_what_a_client_knows_by_its_oid_is_still_there(full, tmp_path):
         assert before["objects/account.json"] == after["objects/account.json"]
 
 
-def test_every_hidden_attribute_is_told_or_left_out_on_purpose(full):
-    told = {"_name", "_born", "_prototype", "_methods", *HIDDEN}
-    left_out = {"_last_change", "_rings"}
-    with full.past(None) as connection:
-        seen, waiting, met = set(), list(connection.root().values()), set()
-        while waiting:
-            obj = waiting.pop()
-            if isinstance(obj, UvmObject) and id(obj) not in seen:
-                seen.add(id(obj))
-                obj._p_activate()
-                met |= {name for name in obj.__dict__ if name.startswith("_")}
-                waiting.extend(value for value in obj.__dict__.values())
-            elif isinstance(obj, (List, Dict)):
-                waiting.extend(obj.data.values() if isinstance(obj, Dict) else obj.data)
-    assert met <= told | left_out
+def test_an_attribute_that_nobody_says_how_to_tell_is_no_silent_loss(tmp_path):
+    with small(tmp_path / "image") as image:
+        with image.turn("a part of the future") as root:
+            root["genesis_obj"]._index = [1, 2, 3]
+        with pytest.raises(Refused, match=r"'_index' of genesis_obj"):
+            export(image, tmp_path / "text")
 
 
 # -- while the image lives -----------------------------------------------------------------------------
@@ -683,6 +693,17 @@ def spoil(data: Any, chance: random.Random) -> Any:
     return data
 
 
+def whole_json(data: bytes) -> bool:
+    try:
+        return all(json.loads(line) is not ... for line in data.splitlines()) or True
+    except ValueError:
+        pass
+    try:
+        return json.loads(data) is not ...
+    except (ValueError, RecursionError):
+        return False
+
+
 def mutate(text: Path, chance: random.Random) -> None:
     names = sorted(path for path in text.rglob("*") if path.is_file() and "blobs" not in path.parts)
     file = chance.choice(names)
@@ -698,6 +719,8 @@ def mutate(text: Path, chance: random.Random) -> None:
         file.write_bytes(data[: chance.randrange(len(data) + 1)])
     elif what < 0.25:
         file.rename(file.with_name(chance.choice(names).name))
+    elif not whole_json(data):
+        file.write_bytes(data + b"}")
     elif file.suffix == ".jsonl":
         lines = [json.loads(line) for line in data.decode().splitlines()]
         file.write_text("".join(json.dumps(line) + "\n" for line in spoil(lines, chance) or []))
@@ -705,6 +728,7 @@ def mutate(text: Path, chance: random.Random) -> None:
         file.write_text(json.dumps(spoil(json.loads(data), chance)))
 
 
+assert telling  # what it registers is used
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "ctypes.dlopen")
 _watched: list[str] | None = None
 

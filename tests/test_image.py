@@ -221,6 +221,24 @@ def test_what_a_mission_read_and_a_turn_changed_meanwhile_is_thought_over(image,
     assert len(replayed) == (expected != 100)
 
 
+def test_a_mission_merges_with_turns_that_changed_what_it_did_not_read(image):
+    with image.turn("make another") as root:
+        send(root["lobby"], "clone", (), {"called": "other", "total": 0})
+    for n in range(300):  # the tree of change records has many buckets by then
+        image.run("count", lambda root, n=n: setattr(root.other, "total", n))
+    with image.mission_transaction() as root:
+        root.resolve("account").learned = "something"
+        for n in range(5):
+            image.run("meanwhile", lambda root, n=n: setattr(root.other, "total", n))
+
+        def again(fresh):
+            raise AssertionError("nothing it read has changed")
+
+        image.commit_mission(root, "learned", "BRICK", "m3", [root.account], again).result()
+    assert image.run("look", lambda r: (r.account.learned, r.other.total)) == ("something", 4)
+    assert [each["mission"] for each in image.log(2)] == [None, "m3"]
+
+
 def test_a_doomed_mission_leaves_the_image_byte_for_byte_as_it_was(image):
     size = (image.directory / DATA).stat().st_size
     with image.mission_transaction() as root:

@@ -12,12 +12,20 @@ import threading
 from unittest import mock
 
 import pytest
+from BTrees.OOBTree import OOBTree
+from persistent import Persistent
+from transaction import TransactionManager
+from ZODB import DB
+from ZODB.DemoStorage import DemoStorage
 
 from batos.errors import Ambiguous, BadRequest, NotUnderstood, Refused, WrongArguments
 from batos.guardian.policy import compile_method
 from batos.objects import Dict, List, Missed, Set, UvmObject, send, traits, use_compiler
+from batos.image.image import Root
+from batos.objects.genesis import genesis
 from batos.objects.lookup import lookup, one_slip
-from batos.objects.method import Method
+from batos.objects.method import PRIMITIVES, Method
+from batos.objects.mirrors import MIRROR, mirrors
 from batos.objects.plain import NotPlain, decode, encode, plain
 from batos.objects.snapshot import OutsideCircle, from_data, to_data
 
@@ -101,6 +109,23 @@ def test_parents_may_go_round_in_circles(basis):
     assert a.name == "b"
     with pytest.raises(NotUnderstood):
         send(a, "nothing_of_that_name")
+
+
+def test_parents_are_looked_at_in_their_order_and_the_nearer_of_two_wins(basis):
+    first, second = UvmObject(basis, mark="first", only="one"), UvmObject(basis, mark="second", other="two")
+    both = UvmObject(first, second)
+    assert [each.mark for each in both._parents()] == ["first", "second"]
+    assert (both.only, both.other) == ("one", "two")
+    with pytest.raises(Ambiguous) as caught:
+        send(both, "mark")
+    assert "put a slot 'mark' of its own there" in caught.value.hint
+    both.mark = "own"
+    assert send(both, "mark") == "own"
+    del both.mark
+    second._adopt(first)  # now second delegates to first, and is the nearer one
+    assert send(both, "mark") == "second"
+    send(both, "disown", (second,))
+    assert send(both, "mark") == "first"
 
 
 def test_resend_goes_to_the_parents_of_the_holder_with_the_same_self(basis):
@@ -206,27 +231,91 @@ def test_a_clone_copies_what_it_owns_and_shares_the_rest(basis):
         object(),
         [print],
         {"a": {1: object}},
+        {"a": {object(): 1}},
+        {1, print},
         (1, [print]),
         ...,
+        [].append,
+        Refused("no"),
+        json,
+        int,
+        type("Local", (int,), {})(5),
+        type("Unheard", (Persistent,), {})(),
+        OOBTree({"a": lambda: 1}),
     ],
 )
 def test_what_cannot_live_in_an_image_is_refused_with_the_slots_name(basis, poison):
     account = UvmObject(basis)
-    with pytest.raises(Refused, match="wallet|container|a"):
-        account.wallet = poison
+    for way in (
+        lambda: setattr(account, "wallet", poison),
+        lambda: setattr(account, "wallet", [{"deep": (1, [poison])}]),
+        lambda: send(account, "put", ("wallet", poison)),
+        lambda: send(account, "clone", (), {"wallet": poison}),
+        lambda: UvmObject(basis, wallet=poison),
+    ):
+        with pytest.raises(Refused, match="'wallet' cannot keep") as caught:
+            way()
+        assert caught.value.rule == "unkeepable"
     assert "wallet" not in account._slots
-    account.wallet = []
-    with pytest.raises(Refused):
-        account.wallet.append(poison)
-    assert list(account.wallet) == []
+    account.wallet, account.purse = [], {}
+    wallet, purse = account.wallet, account.purse
+    for way in (
+        lambda: wallet.append(poison), lambda: wallet.insert(0, poison), lambda: wallet.extend([1, poison]),
+        lambda: wallet.__iadd__([poison]), lambda: wallet.__setitem__(slice(0, 0), [poison]),
+        lambda: purse.__setitem__("a", poison), lambda: purse.update(b=poison), lambda: purse.__ior__({"c": poison}),
+        lambda: purse.setdefault("d", poison), lambda: wallet.append([[poison]]),
+    ):  # fmt: skip
+        with pytest.raises(Refused, match="cannot keep"):
+            way()
+    assert list(wallet) == [] and dict(purse) == {}
+
+
+def test_an_object_of_another_connection_is_refused_where_it_would_break_the_commit():
+    database = DB(DemoStorage())
+    ours, theirs = (database.open(TransactionManager(explicit=True)) for _ in range(2))
+    for each in (ours, theirs):
+        each.transaction_manager.begin()
+    ours.root()["a"] = mine = UvmObject(friends=[])
+    ours.add(mine)
+    theirs.root()["b"] = other = UvmObject()
+    theirs.add(other)
+    for way in (
+        lambda: setattr(mine, "friend", other), lambda: setattr(mine, "friend", [(other,)]),
+        lambda: mine.__setattr__("friend*", other),
+    ):  # fmt: skip
+        with pytest.raises(Refused, match="'friend.*taken out of its turn"):
+            way()
+    mine.friends = []
+    ours.transaction_manager.commit(), ours.transaction_manager.begin()
+    with pytest.raises(Refused, match="taken out of its turn"):
+        mine.friends.append(other)
+    for each in (ours, theirs):
+        each.transaction_manager.abort()
+        each.close()
+    database.close()
+
+
+def test_what_is_named_twice_is_kept_once_and_a_container_may_contain_itself(basis):
+    twice = [1]
+    loop = [twice, twice, {"same": twice}]
+    loop.append(loop)
+    thing = UvmObject(basis, loop=loop)
+    thing.loop[0].append(2)
+    assert thing.loop[1] == [1, 2] == thing.loop[2]["same"] and thing.loop[3] is thing.loop
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(Refused, match="'abyss' cannot keep what is nested so deeply"):
+        thing.abyss = deep
 
 
 def test_the_bare_name_of_a_method_sends_but_is_not_kept(basis):
     account = UvmObject(basis)
     method(account, "def rank(self, word):\n    return len(word)")
     assert sorted(["ccc", "a", "bb"], key=account.rank) == ["a", "bb", "ccc"]
-    with pytest.raises(Refused):
-        account.how = account.rank
+    for poison in (account.rank, [account.rank]):
+        with pytest.raises(Refused, match="'how' cannot keep the bare name of a method"):
+            account.how = poison
 
 
 def test_containers_behave_like_the_plain_ones_and_convert_at_every_depth():
@@ -363,6 +452,100 @@ def test_the_words_of_every_object(basis):
         send(account, "put", ("parent*", 1))
 
 
+def test_become_swaps_what_two_objects_are_and_not_what_they_are_called(basis):
+    account, savings = UvmObject(basis, balance=100), UvmObject(basis, rate=2)
+    account._name, savings._name = "account", "savings"
+    method(account, "def worth(self):\n    return self.balance")
+    holder = UvmObject(basis, mine=account)
+    send(account, "become", (savings,))
+    assert holder.mine is account and account.rate == 2 and "_methods" not in vars(account)
+    assert send(savings, "worth") == 100 and (repr(account), repr(savings)) == ("account", "savings")
+    with pytest.raises(Missed):
+        send(account, "worth")
+    send(account, "become", (savings,))
+    assert send(account, "worth") == 100 and savings.rate == 2
+    assert send(account, "become", (account,)) is None
+
+
+def test_become_between_an_object_and_its_ancestor_is_refused(basis):
+    parent = UvmObject(basis)
+    child = UvmObject(UvmObject(parent))
+    for one, other in ((child, parent), (parent, child)):
+        with pytest.raises(BadRequest, match="would become an ancestor of itself"):
+            send(one, "become", (other,))
+    with pytest.raises(WrongArguments):
+        send(child, "become", (5,))
+
+
+def test_nobody_becomes_the_lobby_or_what_else_batos_stands_on():
+    database = DB(DemoStorage())
+    connection = database.open(TransactionManager(explicit=True))
+    connection.transaction_manager.begin()
+    genesis(Root(connection))
+    lobby, traits_obj = connection.root()["lobby"], connection.root()["traits_obj"]
+    account = send(lobby, "clone", (), {"called": "account", "balance": 3})
+    for one, other in ((lobby, account), (account, lobby), (account, traits_obj)):
+        with pytest.raises(BadRequest, match="stays who it is"):
+            send(one, "become", (other,))
+    for word in ("define", "clone"):
+        with pytest.raises(BadRequest, match="stays as it is"):
+            send(traits_obj, "forget", (word,))
+    twin = send(account, "clone", (), {"called": "twin", "balance": 4})
+    send(account, "become", (twin,))
+    assert (lobby.account.balance, lobby.twin.balance) == (4, 3)
+    assert (repr(lobby.account), repr(lobby.twin)) == ("account", "twin")
+    connection.transaction_manager.abort()
+    connection.close()
+    database.close()
+
+
+def test_an_object_adopts_others_once_never_itself_and_keeps_a_way_to_what_every_object_understands(basis):
+    account, extra = UvmObject(basis), UvmObject(basis, colour="red")
+    assert send(account, "adopt", (extra,)) == [basis, extra] == send(account, "adopt", (extra,))
+    with pytest.raises(BadRequest, match="parent of itself"):
+        send(account, "adopt", (account,))
+    for word in ("adopt", "disown"):
+        with pytest.raises((WrongArguments, NotUnderstood)):
+            send(account, word, (5,))
+    with pytest.raises(NotUnderstood, match="is not a parent"):
+        send(account, "disown", (UvmObject(basis),))
+    assert send(account, "disown", (basis,)) == [extra]  # extra knows the words, too
+    with pytest.raises(BadRequest, match="would not understand even `adopt`"):
+        send(account, "disown", (extra,))
+    assert send(account, "parents") == [extra]
+
+
+def test_a_method_shared_with_a_clone_is_changed_reverted_and_forgotten_on_one_side_only(basis):
+    original = UvmObject(basis)
+    for n in (1, 2):
+        method(original, f"def fee(self):\n    return {n}")
+    clones = [original._clone_persistent_() for _ in range(3)]
+    assert all(each._methods["fee"] is original._methods["fee"] for each in clones)
+    send(clones[0], "revert", ("fee", 1))
+    send(clones[1], "forget", ("fee",))
+    method(original, "def fee(self):\n    return 3")
+    assert (send(original, "fee"), send(clones[0], "fee"), send(clones[2], "fee")) == (3, 1, 2)
+    with pytest.raises(Missed):
+        send(clones[1], "fee")
+    assert [len(send(each, "versions", ("fee",))) for each in (original, *clones)] == [3, 2, 2, 2]
+
+
+def test_a_version_is_found_by_its_number_when_older_ones_were_let_go(basis):
+    account = UvmObject(basis)
+    for n in range(1, 6):
+        method(account, f"def fee(self):\n    return {n}")
+    fee = account._methods["fee"]
+    fee.versions = fee.versions[2:]
+    assert send(account, "revert", ("fee",)) == 4 and send(account, "fee") == 4
+    assert send(account, "revert", ("fee", 3)) == 3
+    with pytest.raises(NotUnderstood, match="no earlier version"):
+        send(account, "revert", ("fee",))
+    with pytest.raises(NotUnderstood, match="there are 3, 4, 5"):
+        send(account, "revert", ("fee", 1))
+    method(account, "def fee(self):\n    return 6")
+    assert [each["version"] for each in fee.versions] == [3, 4, 5, 6]
+
+
 def test_revert_goes_back_and_forth_and_a_forgotten_method_keeps_its_versions(basis):
     account = UvmObject(basis)
     for n in (1, 2, 3):
@@ -383,3 +566,64 @@ def test_lookup_says_who_holds_the_slot(basis):
     account = UvmObject(basis, balance=1)
     child = UvmObject(account)
     assert lookup(child, "balance") == (account, 1)
+
+
+# -- mirrors ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mirrors_obj(basis):
+    maker = UvmObject(basis, mirror=UvmObject(basis))
+    for obj, words in ((maker, {"on_": "mirror_on_"}), (maker.mirror, MIRROR)):
+        for selector, name in words.items():
+            obj._install(Method(selector, name))
+    return maker
+
+
+def test_a_mirror_looks_beneath_what_an_object_says_of_itself(basis, mirrors_obj):
+    liar = UvmObject(basis, balance=1, slots="none of your business", parents=7)
+    method(liar, "def describe(self):\n    return 'nothing here'")
+    assert send(liar, "slots") == "none of your business" and send(liar, "describe") == "nothing here"
+    mirror = send(mirrors_obj, "on_", (liar,))
+    assert send(mirror, "slots")["own"] == {"balance": 1, "slots": "none of your business", "parents": 7}
+    assert send(mirror, "parents") == [basis] and send(mirror, "reflectee") is liar
+    assert send(mirror, "describe")["methods"]["own"][0]["selector"] == "describe"
+    assert send(mirror, "holder_of", ("describe",)) is liar and send(mirror, "holder_of", ("clone",)) in basis._parents()
+    assert send(mirror, "put", ("balance", 5)) == 5 == liar.balance
+    assert "return 'nothing here'" in send(mirror, "versions", ("describe",))[0]["source"]
+    send(mirror, "forget", ("describe",))
+    assert send(liar, "describe")["object"] is liar
+    with pytest.raises(WrongArguments):
+        send(mirror, "put", ("balance",))
+    with pytest.raises(NotUnderstood):
+        send(mirror, "holder_of", ("frobnicate",))
+
+
+def test_a_mirror_cannot_be_forged_from_another(basis, mirrors_obj):
+    secret = UvmObject(basis, pin=1234)
+    mirror = send(mirrors_obj, "on_", (UvmObject(basis),))
+    forged = PRIMITIVES["clone"](mirror, reflectee=secret)
+    for each in (forged, PRIMITIVES["parents"](mirror)[0]):
+        with pytest.raises(Refused, match="reflects nothing"):
+            send(each, "get", ("pin",))
+    with pytest.raises(WrongArguments):
+        send(mirrors_obj, "on_", (5,))
+
+
+def test_genesis_makes_the_maker_of_mirrors_and_a_named_mirror_is_kept():
+    database = DB(DemoStorage())
+    connection = database.open(TransactionManager(explicit=True))
+    connection.transaction_manager.begin()
+    genesis(Root(connection), [mirrors])
+    genesis(Root(connection), [mirrors])
+    lobby, maker = connection.root()["lobby"], connection.root()["mirrors_obj"]
+    account = send(lobby, "clone", (), {"called": "account", "balance": 3})
+    assert send(maker, "on_", (account,))._p_oid is None, "a mirror is not kept unless somebody keeps it"
+    send(maker, "on_", (account,), {"called": "glass"})
+    connection.transaction_manager.commit()
+    connection.cacheMinimize()
+    connection.transaction_manager.begin()
+    assert send(lobby.glass, "get", ("balance",)) == 3
+    connection.transaction_manager.abort()
+    connection.close()
+    database.close()

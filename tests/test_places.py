@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import inspect
 import json
@@ -23,7 +24,9 @@ from pathlib import Path
 
 import pytest
 import servers
+import test_changes
 import test_image
+import test_kernel
 import test_missions
 from scripted import ScriptedMind
 from ZODB.blob import is_blob_record
@@ -39,7 +42,7 @@ from batos.message import Message
 from batos.objects import send as send_to
 from batos.objects.genesis import genesis
 
-# Stories of files: what they look at is a file, or a fault put into one.
+# Stories of files: what they look at is a file, or a road that an image in files alone has.
 OF_FILES = {
     "test_a_doomed_mission_leaves_the_image_byte_for_byte_as_it_was",
     "test_a_mission_that_fails_leaves_the_image_byte_for_byte_as_it_was",
@@ -47,6 +50,7 @@ OF_FILES = {
     "test_a_blob_is_streamed_in_and_comes_back",
     "test_the_method_keeps_who_wrote_it_and_why",
     "test_what_was_learned_survives_sleep",
+    "test_what_is_known_to_read_is_answered_without_the_image_thread",
 }
 
 
@@ -62,7 +66,19 @@ def told_again(module):
 
 
 globals().update(told_again(test_image))
-globals().update(told_again(test_missions))
+
+
+def class_of(module):
+    """Its stories as a class, because it has a fixture `send` of its own."""
+    send = pytest.fixture(lambda self, system: module.send.__wrapped__(system), name="send")
+    return type(module.__name__, (), {"send": send} | {n: staticmethod(s) for n, s in told_again(module).items()})
+
+
+on_postgresql = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+
+TestChanges = class_of(test_changes)
+TestKernel = on_postgresql(class_of(test_kernel))
+TestMissions = on_postgresql(class_of(test_missions))
 
 
 @pytest.fixture(scope="session")
@@ -76,15 +92,30 @@ def postgres():
 
 @pytest.fixture(scope="session")
 def zeo(tmp_path_factory):
-    server = servers.Zeo(tmp_path_factory.mktemp("zeo"), most=200).start()
+    server = servers.Zeo(tmp_path_factory.mktemp("zeo"), most=100).start()
     yield server
     server.stop()
 
 
 @pytest.fixture(params=["zeo", "postgresql"])
-def storage(request):
+def server(request):
+    return request.getfixturevalue("zeo" if request.param == "zeo" else "postgres")
+
+
+@pytest.fixture
+def storage(server):
     """The URI of a storage in which nothing is yet."""
-    return request.getfixturevalue("zeo" if request.param == "zeo" else "postgres").database()
+    uri = server.database()
+    yield uri
+    server.drop(uri)
+
+
+@pytest.fixture
+def other_storage(server):
+    """The URI of another such storage of the same server."""
+    uri = server.database()
+    yield uri
+    server.drop(uri)
 
 
 @pytest.fixture
@@ -282,6 +313,33 @@ def test_conflicting_and_disjoint_work_of_two_processes_loses_nothing(image, nei
     assert len(set(each for each in told if isinstance(each, int))) == sum(isinstance(each, int) for each in told)
 
 
+def test_two_processes_never_each_act_on_what_the_other_is_changing(awaken_at):
+    image, other = awaken_at(), awaken_at()
+    with image.turn("two accounts") as root:
+        for name in ("left", "right"):
+            send_to(root["lobby"], "clone", (), {"called": name, "balance": 60})
+
+    def withdraw(mine, meet, looked, root):
+        """Together they must keep 0; each looks at both and takes from one."""
+        if root.left.balance + root.right.balance < 100:
+            return "no"
+        if mine not in looked:
+            looked.add(mine)
+            meet.wait(10.0)  # both have looked
+        root.resolve(mine).balance -= 100
+        return "yes"
+
+    for _ in range(3):
+        meet, looked = threading.Barrier(2), set()
+        futures = [
+            each.submit("withdraw", functools.partial(withdraw, mine, meet, looked))
+            for each, mine in ((image, "left"), (other, "right"))
+        ]
+        assert sorted(future.result().value for future in futures) == ["no", "yes"]
+        with image.turn("again") as root:
+            root.left.balance = root.right.balance = 60
+
+
 def test_a_method_taught_in_one_process_is_understood_in_the_other_at_the_next_message(system, send, mind, neighbour):
     other = neighbour()
     assert other.told() is False
@@ -388,9 +446,9 @@ def paid(image, most=20.0):
     raise AssertionError(told)
 
 
-@pytest.mark.parametrize("storage", ["postgresql"], indirect=True)
-def test_a_database_that_is_restarted_is_told_as_out_of_reach_and_then_the_image_goes_on(image, postgres):
-    postgres.stop()
+@on_postgresql
+def test_a_database_that_is_restarted_is_told_as_out_of_reach_and_then_the_image_goes_on(image, server):
+    server.stop()
     try:
         with pytest.raises(Busy, match="out of reach") as caught:
             image.run("pay", test_image.spend(1))
@@ -398,18 +456,18 @@ def test_a_database_that_is_restarted_is_told_as_out_of_reach_and_then_the_image
         with pytest.raises(Busy):
             image.run("look", lambda root: root.account.balance)
     finally:
-        postgres.start()
+        server.start()
     assert paid(image) == []
     assert test_image.balance(image) == 99
 
 
-@pytest.mark.parametrize("storage", ["postgresql"], indirect=True)
-def test_sessions_that_are_ended_under_load_lose_nothing_and_repeat_nothing(image, postgres):
+@on_postgresql
+def test_sessions_that_are_ended_under_load_lose_nothing_and_repeat_nothing(image, server):
     stop, done, unknown = threading.Event(), 0, 0
 
     def drop():
         while not stop.wait(0.05):
-            postgres.drop_connections()
+            server.drop_connections()
 
     dropper = threading.Thread(target=drop)
     dropper.start()
@@ -460,25 +518,19 @@ def test_a_connection_that_breaks_before_the_commit_changes_nothing_and_says_so(
 # -- never a silent birth ---------------------------------------------------------------------------------------
 
 
-def test_a_folder_remembers_where_its_image_lives(awaken_at, storage, postgres_or_zeo_other):
+def test_a_folder_remembers_where_its_image_lives(awaken_at, storage, other_storage):
     image = awaken_at()
     directory = image.directory
     image.close()
-    for settings in (Settings(), Settings(storage=postgres_or_zeo_other)):
+    for settings in (Settings(), Settings(storage=other_storage)):
         with pytest.raises((BadRequest, Damaged)) as caught:
             LivingImage.open(directory, settings, None, genesis)
         assert str(directory) in str(caught.value) and caught.value.hint
-    other = LivingImage.open(directory.with_name("else"), Settings(storage=postgres_or_zeo_other), None, genesis)
+    other = LivingImage.open(directory.with_name("else"), Settings(storage=other_storage), None, genesis)
     other.close()
     with pytest.raises(BadRequest, match="belongs to another image"):
-        LivingImage.open(directory, Settings(storage=postgres_or_zeo_other), None, genesis)
+        LivingImage.open(directory, Settings(storage=other_storage), None, genesis)
     LivingImage.open(directory, Settings(storage=storage), None, genesis).close()
-
-
-@pytest.fixture
-def postgres_or_zeo_other(request, storage):
-    """The URI of a second, empty storage on the same server."""
-    return request.getfixturevalue("zeo" if storage.startswith("zeo") else "postgres").database()
 
 
 def test_an_empty_storage_is_no_place_for_an_image_that_stands_in_files(tmp_path, storage):
@@ -545,7 +597,7 @@ def graph(image):
         return found
 
 
-@pytest.mark.parametrize("storage", ["postgresql"], indirect=True)
+@on_postgresql
 def test_an_image_moves_to_a_database_and_back_and_is_the_same_with_all_its_past(tmp_path, storage):
     home = tmp_path / "image"
     (tmp_path / "weights").write_bytes(os.urandom(200_000))
@@ -576,7 +628,7 @@ def test_an_image_moves_to_a_database_and_back_and_is_the_same_with_all_its_past
             assert connection.root()["lobby"].account.balance == 100
 
 
-@pytest.mark.parametrize("storage", ["postgresql"], indirect=True)
+@on_postgresql
 def test_a_move_that_is_cut_short_is_no_image_and_can_be_done_again(tmp_path, storage, monkeypatch):
     home = tmp_path / "image"
     LivingImage.open(home, Settings(), None, genesis).close()

@@ -1,4 +1,4 @@
-"""Growing old: what is over the limits goes in small turns, a pack runs when it pays, and every byte is explained."""
+"""Growing old: what is over the limits goes in small turns, a pack runs when it pays, bytes are explained."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def test_a_young_image_loses_nothing(image, settings):
     before = image.place.storage.getSize()
     told = tend(image, settings)
     assert told == {
-        "idempotency": 0, "changes": 0, "missions": 0, "versions": 0, "journal": 0, "pack": None, "failed": {},
+        "idempotency": 0, "changes": 0, "missions": 0, "versions": 0, "journal": 0, "pack": None,
+        "failed": {},
     }  # fmt: skip
     assert image.place.storage.getSize() == before
 
@@ -89,12 +90,12 @@ def test_missions_go_by_age_and_by_number(image, settings):
 
     def keep(root):
         for n in range(30):
-            began = now - (100 - n) * DAY
+            began = now - (100.5 - n) * DAY
             root["orchestrator_obj"].missions[f"{began:017.6f}-m{n}"] = Dict({"id": f"m{n}"})
 
     image.run("keep", keep)
-    assert tend(image, settings)["missions"] == 10  # those of more than 90 days
-    assert tend(image, replace(settings, missions_kept=5))["missions"] == 15
+    assert tend(image, settings)["missions"] == 11  # those of more than 90 days
+    assert tend(image, replace(settings, missions_kept=5))["missions"] == 14
     kept = image.run("look", lambda root: [each["id"] for each in root["orchestrator_obj"].missions.values()])
     assert kept == [f"m{n}" for n in range(25, 30)]
 
@@ -120,7 +121,7 @@ def test_old_versions_of_a_method_go_but_never_the_installed_one_nor_the_one_shi
         assert send(root.account, "revert", ("answer",)) == 17, "the one before is the one before in the list"
     define(21)
     assert image.run("look", lambda root: root.account._method("answer").versions[-1]["version"]) == 21
-    assert tend(image, replace(settings, versions_kept=5))["versions"] == 2  # 4 and 16: nothing holds them any more
+    assert tend(image, replace(settings, versions_kept=5))["versions"] == 2  # 4 and 16 are free
 
 
 def test_messages_wait_for_a_few_milliseconds_of_tending_at_most(image, settings):
@@ -162,20 +163,23 @@ def test_messages_wait_for_a_few_milliseconds_of_tending_at_most(image, settings
         stop.set()
         thread.join()
         del image.run
-    assert len(turns) > 5 and len(answered) > 20
+    assert len(turns) > 2 and len(answered) > 10
     assert sorted(turns)[len(turns) // 2] < 0.02
     # The machine may be busy with others; half of the messages are what this is about.
     assert sorted(answered)[len(answered) // 2] < 0.05
 
 
 def test_what_cannot_be_tended_is_told_and_the_rest_is_done(image, settings, monkeypatch):
-    monkeypatch.setattr(retention, "_forget_changes", lambda *_: (_ for _ in ()).throw(ReadOnly("the disk is full")))
+    def full(*_):
+        raise ReadOnly("the disk is full")
+
+    monkeypatch.setattr(retention, "_forget_changes", full)
     image.run("keep", lambda root: root.connection.root().update(idempotency=OOBTree({"k": {"time": 0.0}})))
     told = tend(image, settings)
     assert told["failed"] == {"changes": "the disk is full"} and told["idempotency"] == 1
 
 
-# -- pack -----------------------------------------------------------------------------------------------------
+# -- pack --------------------------------------------------------------------------------------------------
 
 
 def facts(**given):
@@ -194,8 +198,8 @@ def facts(**given):
         ({"packable_bytes": 51e6, "free_bytes": 100e6}, False),  # no room for the copy
         ({"data_bytes": 60e6, "packable_bytes": 59e6}, False),  # too small to be worth it
         ({"data_bytes": 60e6, "blob_bytes": 1e9}, True),  # a forgotten mind
-        ({"settled_bytes": 0, "old_bytes": 95e6}, True),  # it grew since it was born: what is garbage nobody knows
-        ({"settled_bytes": 0, "old_bytes": 4}, False),  # but all of it is younger than the history that is kept
+        ({"settled_bytes": 0, "old_bytes": 95e6}, True),  # it grew: what is garbage nobody knows
+        ({"settled_bytes": 0, "old_bytes": 4}, False),  # but all of it is younger than the history
         ({"data_bytes": 300e6, "settled_bytes": 100e6, "old_bytes": 190e6}, False),
         ({"data_bytes": 300e6, "settled_bytes": 100e6, "old_bytes": 210e6}, True),
     ],
@@ -223,17 +227,18 @@ def test_a_survey_knows_what_is_live_and_what_is_past_to_the_byte(image):
 def test_tending_packs_what_a_pack_frees_and_keeps_the_history_that_is_promised(image, settings):
     small = replace(settings, pack_bytes=100e3, history_days=7)
     for n in range(100):
-        image.run("pay", lambda root, n=n: setattr(root.account, "note", f"{n}" * 2000), who="batos")
+        # At the root itself, so that no change record keeps what it was.
+        image.run("note", lambda root, n=n: root.connection.root().update(note=f"{n}" * 2000), who="batos")
     size = image.place.storage.getSize()
     assert tend(image, small)["pack"] is None, "all of it is younger than the history that is kept"
-    told = tend(image, small, now=time.time() + 8 * DAY, packed=lambda storage, days: pack(storage))["pack"]
+    told = tend(image, small, now=time.time() + 8 * DAY, packed=lambda days: image.pack(0.0))["pack"]
     assert "of a past" in told["why"] and told["after_bytes"] < size / 5
     assert image.place.storage.getSize() == told["after_bytes"]
-    assert image.run("look", lambda root: root.account.note) == "99" * 2000
+    assert image.run("look", lambda root: root["note"]) == "99" * 2000
     assert tend(image, small, now=time.time() + 8 * DAY)["pack"] is None, "nothing to gain any more"
 
 
-# -- what the bytes are ---------------------------------------------------------------------------------------
+# -- what the bytes are ------------------------------------------------------------------------------------
 
 
 def test_every_byte_of_the_folder_is_explained(image):
@@ -252,8 +257,9 @@ def test_every_byte_of_the_folder_is_explained(image):
     (image.directory / "batos.toml").write_text("")
     rows = {each["what"]: each for each in explain_disk(image, days=7)}
     files = [each for each in image.directory.rglob("*") if each.is_file()]
-    blobs_own = sum(each.stat().st_size for each in files if ".blob/" in str(each) and each.suffix != ".blob")
-    assert sum(each["bytes"] for each in rows.values()) == sum(each.stat().st_size for each in files) - blobs_own
+    sizes = {each: each.stat().st_size for each in files}
+    layout = image.directory / "live_image.fs.blob" / ".layout"
+    assert sum(each["bytes"] for each in rows.values()) == sum(sizes.values()) - sizes[layout]
     assert rows["blobs of the mind"]["bytes"] == 50_000 and rows["blobs of experts"]["bytes"] == 7_000
     assert rows["blobs of other objects"]["bytes"] == 40 and rows["blobs of the past"]["bytes"] == 300
     assert rows["change records"]["count"] >= 2 and rows["methods and their versions"]["count"] > 10
@@ -264,7 +270,7 @@ def test_every_byte_of_the_folder_is_explained(image):
     )
 
 
-# -- the journal ----------------------------------------------------------------------------------------------
+# -- the journal -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -300,7 +306,8 @@ def test_the_oldest_lines_of_a_journal_go_and_notes_go_on(journal):
 
 def test_lines_older_than_a_year_go(journal):
     now = time.time()
-    old = [{"timestamp": now - age * DAY, "cycle_id": f"{age}", "event_type": "X"} for age in (500, 400, 300, 1)]
+    ages = (500, 400, 300, 1)
+    old = [{"timestamp": now - age * DAY, "cycle_id": f"{age}", "event_type": "X"} for age in ages]
     journal.path.write_text("".join(json.dumps(each) + "\n" for each in old))
     assert journal.rotate(1e6, now - 365 * DAY) > 0
     assert [each["cycle_id"] for each in lines(journal)] == ["300", "1"]
@@ -341,6 +348,7 @@ def test_nothing_that_is_noted_while_the_journal_is_rewritten_is_lost(journal):
         while not stop.is_set():
             journal.note("meanwhile", "X", number=len(noted))
             noted.append(1)
+            time.sleep(0.0001)
 
     thread = threading.Thread(target=note)
     thread.start()
@@ -356,7 +364,8 @@ def test_nothing_that_is_noted_while_the_journal_is_rewritten_is_lost(journal):
 
 
 def test_a_journal_killed_while_it_is_rewritten_is_the_old_one_or_the_new_one(tmp_path):
-    whole = "".join(json.dumps({"timestamp": n, "cycle_id": "s" * (n % 3), "event_type": "X"}) + "\n" for n in range(50))
+    events = [{"timestamp": n, "cycle_id": "s" * (n % 3), "event_type": "X"} for n in range(50)]
+    whole = "".join(json.dumps(each) + "\n" for each in events)
     ends = set()
     for step in range(1, 8):
         (tmp_path / journal_module.NAME).write_text(whole)

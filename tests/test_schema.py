@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tarfile
+import types
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from batos.mind import personas
 from batos.objects import UvmObject, send, use_compiler
 from batos.objects.genesis import SCHEMA, child, genesis, offers, ship_method, take
 from batos.psm import orchestrator
+from batos.psm.states import PROCESS, make_state
 
 WITNESS = Path(__file__).parent / "data" / "schema1.tar.xz"  # made by the last edition of schema 1
 
@@ -36,7 +39,8 @@ def old(tmp_path):
 
 def database(directory):
     directory.mkdir(exist_ok=True)
-    return DB(FileStorage(str(directory / DATA), blob_dir=str(directory / f"{DATA}.blob")), class_factory=find_class)
+    storage = FileStorage(str(directory / DATA), blob_dir=str(directory / f"{DATA}.blob"))
+    return DB(storage, class_factory=find_class)
 
 
 def parts(root):
@@ -195,10 +199,11 @@ class Moved(Persistent):
     """Stands for a class that once lived in another module."""
 
 
-def test_a_record_that_names_a_class_where_it_once_lived_is_loaded_from_where_it_lives_now(tmp_path, monkeypatch):
+def test_a_record_that_names_a_class_where_it_once_lived_finds_it_where_it_lives_now(tmp_path, monkeypatch):
+    then = types.ModuleType("batos.long_ago")
+    then.Moved = Moved
+    monkeypatch.setitem(sys.modules, "batos.long_ago", then)
     monkeypatch.setattr(Moved, "__module__", "batos.long_ago")
-    monkeypatch.setitem(__import__("sys").modules, "batos.long_ago", __import__("types").ModuleType("batos.long_ago"))
-    monkeypatch.setattr(__import__("sys").modules["batos.long_ago"], "Moved", Moved, raising=False)
     db = database(tmp_path)
     with db.transaction() as connection:
         connection.root()["it"] = it = Moved()
@@ -228,8 +233,6 @@ MINE = OLD.replace("As it was shipped", "Mine")
 
 def edition(codex, source):
     """The birth of an edition that ships this codex and this process."""
-    from batos.psm.states import make_state
-
     def birth(root):
         genesis(root)
         child(root, "alfred_prototype_obj", codex=codex, audits=[])
@@ -241,7 +244,8 @@ def edition(codex, source):
 def shown(image):
     def look(root):
         method = root.psm_prototypes_obj.IDLE._method("_process_synthesis_")
-        return root["alfred_prototype_obj"].codex, method.source, [each["author"] for each in method.versions], offers(root)
+        authors = [each["author"] for each in method.versions]
+        return root["alfred_prototype_obj"].codex, method.source, authors, offers(root)
 
     return image.run("look", look)
 
@@ -264,7 +268,7 @@ def test_an_edited_text_stays_and_the_newer_one_waits_beside_it_until_it_is_take
             assert codex == "mine" and "Mine" in source and authors == ["batos", "ada", "batos"]
             assert offered == [
                 {"object": "alfred_prototype_obj", "slot": "codex", "shipped": "two", "current": "mine"},
-                {"object": "psm_prototypes_obj.IDLE", "slot": "_process_synthesis_()", "shipped": 3, "current": 2},
+                {"object": "psm_prototypes_obj.IDLE", "slot": f"{PROCESS}()", "shipped": 3, "current": 2},
             ]
     with opened(tmp_path / "i", edition("two", NEW)) as image:
         assert image.run("take", lambda root: take(root, "alfred_prototype_obj", "codex"))["shipped"] == "two"
@@ -276,6 +280,23 @@ def test_an_edited_text_stays_and_the_newer_one_waits_beside_it_until_it_is_take
             image.run("take", lambda root: take(root, "alfred_prototype_obj", "codex"))
     with opened(tmp_path / "i", edition("three", NEW)) as image:
         assert shown(image)[0] == "three", "what was taken is as shipped again"
+
+
+def test_what_was_taken_can_be_undone_and_then_waits_again(tmp_path):
+    with opened(tmp_path / "i", edition("one", OLD)) as image, image.turn("edit", who="ada") as root:
+        root["alfred_prototype_obj"].codex = "mine"
+    with opened(tmp_path / "i", edition("two", OLD)) as image:
+        image.submit("take", lambda root: take(root, "alfred_prototype_obj", "codex"), who="ada").result()
+        assert shown(image)[0] == "two" and not shown(image)[3]
+        image.undo(None)
+        assert shown(image)[0] == "mine" and shown(image)[3][0]["shipped"] == "two"
+
+
+def test_a_text_edited_after_it_came_is_nobodys_offer(tmp_path):
+    opened(tmp_path / "i", edition("one", OLD)).close()
+    with opened(tmp_path / "i", edition("two", NEW)) as image:
+        image.run("edit", lambda root: setattr(root["alfred_prototype_obj"], "codex", "mine"), who="ada")
+        assert not shown(image)[3]
 
 
 def test_a_version_somebody_went_back_to_is_an_edit(tmp_path):

@@ -13,12 +13,10 @@ from collections.abc import Callable
 
 from batos.guardian import covenant, policy
 from batos.guardian.covenant import Study, nothing_known
-from batos.guardian.repair import repair
+from batos.guardian.repair import mended
 from batos.guardian.verdict import Finding, Summary, Verdict
 
 __all__ = ["Finding", "Summary", "Verdict", "judge", "summaries_of"]
-
-REPAIRS = 3  # repairs settle at once; a text that still does not hold after these is refused
 
 
 def judge(
@@ -46,16 +44,11 @@ def judge(
     findings += found.findings
     if found.refused:
         return _verdict("refused", function, source, (), findings)
-    said: tuple[str, ...] = ()
-    for _ in range(REPAIRS):
-        if found.holds:
-            break
-        text, sentences = repair(text, found, lambda spread: _studied(spread, summaries))
-        said += sentences
+    text, found, said = mended(text, found, lambda spread: _studied(spread, summaries))
+    if said:
         function, again = policy.read(text)
         if function is None or _refused(again):
             return _verdict("refused", function, source, (), findings + again)
-        found = covenant.study(function, summaries)
     if not found.holds or found.refused:
         line, why = found.changes[0]
         unproved = Finding("unproved", line, f"{why}, and no flag could be placed so that it is surely kept")
@@ -117,7 +110,7 @@ def summaries_of(source_of: Callable[[str], str | None]) -> Callable[[str], Summ
 
 
 def _studied(text: str, summaries: Callable[[str], Summary | None]) -> Study:
-    return covenant.study(policy.read(text)[0], summaries)
+    return covenant.study(ast.parse(text).body[0], summaries)
 
 
 def _refused(findings: list[Finding]) -> bool:

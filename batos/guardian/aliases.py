@@ -12,7 +12,7 @@ import ast
 import datetime
 import decimal
 import fractions
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from batos.guardian.verdict import Finding, Summary
 
@@ -28,9 +28,11 @@ OWN = 256  # a container the method made itself
 ANSWERS_STATE = 512  # calling it may answer state
 HOLDS_FOREIGN = 1024  # a value of the method's own whose elements may be another object's
 LAZY = 2048  # a generator or iterator: not to rest in a slot, but what it yields may
+ASSUMED = 4096  # of a CHANGES: only because it calls what is not known
 
 STATE = SELF | PART | HOLDS
-CALLABLE = CHANGES | CHANGES_ARGUMENT | UNKEEPABLE | ANSWERS_STATE
+CALLABLE = CHANGES | CHANGES_ARGUMENT | UNKEEPABLE | ANSWERS_STATE | ASSUMED
+COUNTED = ": counted as a change"  # how the reason ends where a change is assumed
 
 MUTATORS = frozenset(
     "append extend insert remove pop clear sort reverse update popitem setdefault add discard "
@@ -105,6 +107,11 @@ def held(bits: int) -> int:
 
 class TooLarge(Exception):
     """There is more to follow than a verdict may take."""
+
+
+def assumed(changes: Iterable[tuple[object, str]]) -> bool:
+    """Are these changes (place, why) all assumed, because what is called is not known?"""
+    return all(why.endswith(COUNTED) for _, why in changes)
 
 
 class Budget:
@@ -306,7 +313,7 @@ class Reader:
         """Bits of the elements of an iterated expression; consuming a lazy change is a change."""
         bits = self.bits(node)
         if bits & CHANGES:
-            self.change(node, "consuming this changes the object")
+            self.change(node, "consuming this changes the object" + told(bits))
         return element(bits)
 
     def is_receiver(self, node: ast.expr) -> bool:
@@ -421,7 +428,7 @@ class Reader:
         self.env = {**outer, **{name: bits for name, bits in self.env.items() if name not in own}}
         result = held(out) | OWN
         if isinstance(node, ast.GeneratorExp):
-            result |= LAZY | (CHANGES if len(self.changes) > before else 0)
+            result |= LAZY | changing(self.changes[before:])
         return result
 
     on_ListComp = on_SetComp = on_DictComp = on_GeneratorExp = comprehension
@@ -469,17 +476,19 @@ class Reader:
         """What being called does for a value in a callable's place: `self.rank` there is a send."""
         if isinstance(node, ast.Attribute) and self.is_receiver(node.value):
             summary = self.summary(node.attr)
-            return 0 if summary is not None and (summary.flags or not summary.mutates) else CHANGES
-        return CHANGES if bits & PART and not bits & UNKEEPABLE else 0
+            if summary is not None and (summary.flags or not summary.mutates):
+                return 0
+            return CHANGES if summary is not None and not summary.assumed else CHANGES | ASSUMED
+        return CHANGES | ASSUMED if bits & PART and not bits & UNKEEPABLE else 0
 
     def consume(self, node: ast.AST, args: int) -> None:
         """A call runs the callables and generators it is handed."""
         if args & CHANGES or (args & CHANGES_ARGUMENT and args & STATE):
-            self.change(node, "a function that changes the object is handed on to be run")
+            self.change(node, "a function that changes the object is handed on to be run" + told(args))
 
     def lazily(self, args: int) -> int:
         lazy = args & CHANGES or (args & CHANGES_ARGUMENT and args & STATE)
-        return LAZY | (CHANGES if lazy else 0)
+        return LAZY | (CHANGES | args & ASSUMED if lazy else 0)
 
     def builtin_call(self, node: ast.Call, name: str, args: int) -> int:
         if name in ("setattr", "delattr"):
@@ -505,12 +514,12 @@ class Reader:
 
     def call_value(self, node: ast.AST, func: int, args: int) -> int:
         if func & CHANGES or (func & CHANGES_ARGUMENT and args & STATE):
-            self.change(node, "the function called here changes the object")
+            self.change(node, "the function called here changes the object" + told(func))
         elif func & UNKEEPABLE:
             self.consume(node, args)  # a function of this method whose body is known
         elif func & (SELF | PART) or args & STATE or args & CHANGES:
             self.change(
-                node, "what is called here is unknown and is handed state of the object: counted as a change"
+                node, "what is called here is unknown and is handed state of the object" + COUNTED
             )
         return PART if func & (ANSWERS_STATE | PART) or args & STATE else 0
 
@@ -582,13 +591,14 @@ class Reader:
     def own_send(self, node: ast.Call, selector: str, args: int) -> int:
         """`self.selector(...)`"""
         if selector == "resend":
-            self.change(node, "a parent's method is run: counted as a change")
+            self.change(node, "a parent's method is run" + COUNTED)
             return PART
         summary = self.summary(selector)
         if summary is None:
-            self.change(node, f"what {selector!r} does is not known: counted as a change")
+            self.change(node, f"what {selector!r} does is not known" + COUNTED)
         elif summary.mutates and not summary.flags:
-            self.change(node, f"{selector!r} changes the object and does not flag it")
+            why = f"{selector!r} changes the object and does not flag it"
+            self.change(node, why + (COUNTED if summary.assumed else ""))
         elif args & STATE and summary.arguments:
             self.change(node, f"{selector!r} changes what it is handed")
         else:
@@ -614,16 +624,26 @@ class Reader:
             return self.pure_result(name, base) | (args & STATE if name == "get" else 0)
         if base & (SELF | PART):
             self.change(
-                node, f"what {name!r} does to this part of the object is not known: counted as a change"
+                node, f"what {name!r} does to this part of the object is not known" + COUNTED
             )
             return PART
         if base & CALLABLE:
             return self.call_value(node, base, args)
         if args & (STATE | CHANGES) and name not in PURE_METHODS:
-            self.change(node, f"{name!r} is handed state of the object: counted as a change")
+            self.change(node, f"{name!r} is handed state of the object" + COUNTED)
             return PART
         self.consume(node, args)
         return self.pure_result(name, base)
+
+
+def changing(changes: list[tuple[ast.AST, str]]) -> int:
+    """The bits of something that does these changes when it is called or consumed."""
+    return (CHANGES | ASSUMED if assumed(changes) else CHANGES) if changes else 0
+
+
+def told(bits: int) -> str:
+    """The end of a reason, from the bits of what is called: is the change only assumed?"""
+    return COUNTED if bits & ASSUMED and not bits & CHANGES_ARGUMENT else ""
 
 
 def numeric(node: ast.expr) -> bool:

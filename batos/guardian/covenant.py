@@ -122,7 +122,10 @@ def summarise(function: ast.FunctionDef, summaries: Summaries = nothing_known) -
     """What callers of this method may assume."""
     found = study(function, summaries)
     return Summary(
-        bool(found.changes), found.holds and not found.refused, changes_arguments(function, summaries)
+        bool(found.changes),
+        found.holds and not found.refused,
+        changes_arguments(function, summaries),
+        aliases.assumed(found.changes),
     )
 
 
@@ -376,24 +379,24 @@ class _Analysis:
             inside = {**self.everywhere, **env, **{name: argument_bits for name in names}}
             changes, answers = self.effects(node, inside)
             if changes:
-                bits |= effect
+                bits |= effect | changes & aliases.ASSUMED
             if answers & aliases.STATE:
                 bits |= aliases.ANSWERS_STATE
         return bits
 
-    def effects(self, node: ast.FunctionDef | ast.Lambda, env: Env) -> tuple[bool, int]:
-        """(does it change state, bits of its answers) of a nested function in an environment."""
+    def effects(self, node: ast.FunctionDef | ast.Lambda, env: Env) -> tuple[int, int]:
+        """(bits of the changes calling it makes, bits of its answers) of a nested function in an environment."""
         if isinstance(node, ast.Lambda):
             reader = self.reader(env)
             answers = reader.bits(node.body)
-            return bool(reader.changes), answers
+            return aliases.changing(reader.changes), answers
         # Recursion of a nested function: its own name means "a function"; its changes stand in its body.
         env[node.name] = aliases.UNKEEPABLE
         inner = Study(node, self.found.receiver)
         analysis = _Analysis(node, inner, self.summaries, self)
         analysis.run(env)
         self.findings += [finding for finding in inner.findings if finding.rule != "escape"]
-        return bool(inner.changes), analysis.answers
+        return aliases.changing(inner.changes), analysis.answers
 
     # -- proof ---------------------------------------------------------------------------------
 

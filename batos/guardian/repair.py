@@ -14,6 +14,20 @@ from batos.guardian.covenant import Study
 
 Restudy = Callable[[str], Study]
 
+ROUNDS = 3  # repairs settle at once; a text that still does not hold after these is refused
+
+
+def mended(source: str, found: Study, restudy: Restudy) -> tuple[str, Study, tuple[str, ...]]:
+    """(text, its study, sentences): repaired and studied again until the covenant holds, or given up."""
+    said: tuple[str, ...] = ()
+    for _ in range(ROUNDS):
+        if found.holds or found.refused:
+            break
+        source, sentences = repair(source, found, restudy)
+        said += sentences
+        found = restudy(source)
+    return source, found, said
+
 
 def repair(source: str, found: Study, restudy: Restudy) -> tuple[str, tuple[str, ...]]:
     """(repaired source, one sentence per repair) for a method whose covenant does not hold.

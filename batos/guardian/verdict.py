@@ -29,11 +29,13 @@ class Summary(NamedTuple):
     mutates    it may change state reachable from self
     flags      it flags those changes itself, first and last, so its callers need not
     arguments  it may change what it is handed
+    assumed    `mutates` is only assumed, because it calls what is not known
     """
 
     mutates: bool
     flags: bool
     arguments: bool = False
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Backups: an image copied while it is awake, only what came since the last time, and brought back to a moment.
+"""Backups: an image copied while it is awake, only what came since the last time; brought back to a moment.
 
 A backup is a folder anybody can look into:
 
@@ -15,7 +15,7 @@ they know what was packed away; older ones go once a newer manifest stands.
 
 Nothing is waited for and nobody waits: a backup reads through descriptors of its own, up to where the last
 commit ended.  What the manifest does not name is not part of the backup, so a backup that is killed leaves
-the one before.  The price: bytes that were packed away in the image are kept here as long as their generation.
+the one before.  The price: what was packed away in the image is kept here as long as its generation.
 
 What was redacted in the image stays in the backups made before; make a new one and delete those.
 """
@@ -44,15 +44,30 @@ from ZODB.blob import FilesystemHelper
 from ZODB.FileStorage import FileStorage
 
 from batos.errors import BadRequest, BatosError, Conflict, Damaged, NoSuchFile, ReadOnly
-from batos.image.digests import BLOBS, DATA, FIRST, STATUS, Whole, Window, blobs_of, digest_file, whole_at
+from batos.image.digests import (
+    BLOBS,
+    DATA,
+    FIRST,
+    SIDECAR,
+    STATUS,
+    Digests,
+    Whole,
+    Window,
+    blobs_of,
+    digest_file,
+    whole_at,
+)
 from batos.image.storage import ImageStorage, sync
 
 FORMAT = "batos backup 1"
 MANIFEST = "manifest.json"
 RESTORING = "restoring"  # stands in a folder while an image is brought back into it
-JOURNAL = "metacognition.jsonl"
-BESIDE = ("batos.toml", JOURNAL)  # files of an image that are kept with it
+SETTINGS = "batos.toml"
+BESIDE = (SETTINGS, "metacognition.jsonl")  # files of an image that are kept with it
+ELSEWHERE = re.compile(rb"^[ \t]*storage[ \t]*=", re.MULTILINE)  # the setting that says where an image is
+LAST = "backup.json"  # beside an image: when it was last backed up, and where
 CHUNK = 1 << 20
+AT_ONCE = 8 << 20  # bytes given to the disk at once: a commit of the image waits behind them
 KEEP = 1  # older generations that stay: the one that still has what the last pack took away
 WITNESS = 1 << 16  # bytes of the last transaction that must be unchanged for a backup to go on behind it
 PACKED = b"p"  # status of a transaction that a pack has been over
@@ -62,22 +77,22 @@ TRIES = 3  # a pack that ends while a backup runs starts it again, from the pack
 def backup(
     storage: ImageStorage,
     directory: Path | str,
-    beside: Path | None = None,
     keep: int = KEEP,
     reserve: float = 0.0,
+    beside: Path | None = None,
 ) -> dict[str, Any]:
-    """Copy an open storage's committed state into `directory`; answers what was done.  Never on the image thread.
+    """Copy what an open storage has committed into `directory`.  Not on the image thread.
 
-    beside   the folder of the settings and the journal, by default that of the data file
     keep     older generations that stay beside the newest
     reserve  bytes that must stay free on the disk of `directory`
+    beside   the folder of the settings and the journal, by default that of the data file
 
-    `{"directory", "kind": "full" | "incremental" | "unchanged", "generation", "transactions", "bytes", "blobs",
-    "blob_bytes", "missing", "damaged", "to_tid", "time", "seconds"}`: counts are of what this backup added;
-    `missing` are blobs the image has lost, `damaged` transactions and blobs that are not what was committed:
-    they are copied as they are, and named in the manifest.  Raises `BadRequest` for a folder that is no backup,
-    `Conflict` while another backup writes into it, `ReadOnly` where the disk has no room, `Damaged` where the
-    image holds no transactions any more.
+    Answers `{"directory", "kind": "full" | "incremental" | "unchanged", "generation", "transactions",
+    "bytes", "blobs", "blob_bytes", "missing", "damaged", "to_tid", "time", "seconds"}`: counts are of what
+    this backup added; `missing` are blobs the image has lost, `damaged` transactions and blobs that are not
+    what was committed: they are copied as they are, and named in the manifest.  Raises `BadRequest` for a
+    folder that is no backup, `Conflict` while another backup writes into it, `ReadOnly` where the disk has no
+    room, `Damaged` where the image holds no transactions any more.
     """
     began, target = time.monotonic(), Path(directory)
     data = Path(storage.getName())
@@ -86,11 +101,29 @@ def backup(
         for _ in range(TRIES):
             told = _Backup(storage, beside or data.parent, target, keep, reserve).run()
             if told is not None:
-                return told | {"seconds": round(time.monotonic() - began, 3)}
+                told |= {"seconds": round(time.monotonic() - began, 3)}
+                _remember(data.parent, told)
+                return told
     raise Conflict(
         f"{data} was packed {TRIES} times while it was copied; the backup in {target} is as it was",
         hint=f"try again: python -m batos backup {target}",
     )
+
+
+def last_backup(image: Path) -> dict[str, Any] | None:
+    """What the last backup of the image in a folder was, as `backup` answered it; None if there was none."""
+    try:
+        return json.loads((image / LAST).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _remember(image: Path, told: dict[str, Any]) -> None:
+    """Leave a word beside the image, for the doctor; where the disk does not take it, the backup stands."""
+    part = image / f"{LAST}.part"
+    with contextlib.suppress(OSError):
+        part.write_text(json.dumps(told | {"directory": os.path.abspath(told["directory"])}) + "\n")
+        os.replace(part, image / LAST)
 
 
 def verify(directory: Path | str) -> dict[str, Any]:
@@ -143,10 +176,13 @@ def restore(
              the image as it was after the last transaction at or before it.  None: all there is
     reserve  bytes that must stay free on the disk of `directory`
 
-    `{"transactions", "bytes", "blobs", "missing", "to_tid", "time", "seconds"}`.  Every byte is compared with
-    its digest, and the result is opened and looked at, before it becomes an image; a restore that is killed
-    leaves no image, and the next one begins anew.  Raises `Conflict` where something is in `directory`,
-    `BadRequest` for a moment the backup does not know, `ReadOnly` where the disk has no room, `Damaged`.
+    `{"transactions", "bytes", "blobs", "missing", "to_tid", "time", "note", "seconds"}`; the note says where
+    the backup knows nothing of the time just before the moment, and is None where all is known.
+
+    Every byte is compared with its digest, and the result is opened and looked at, before it becomes an
+    image; a restore that is killed leaves no image, and the next one begins anew.  Raises `Conflict` where
+    something is in `directory`, `BadRequest` for a moment the backup does not know, `ReadOnly` where the disk
+    has no room, `Damaged`.
     """
     began, source, target = time.monotonic(), Path(source), Path(directory)
     generations = _read_manifest(source)["generations"]
@@ -162,18 +198,20 @@ def restore(
     _clear_for(target)
     target.mkdir(parents=True, exist_ok=True)
     _check_room(target, segments[-1]["end"] + sum(each[3] for each in blobs), reserve)
-    (target / RESTORING).touch()
-    sync(target)
-    data = target / f"{DATA}.{RESTORING}"
     try:
+        (target / RESTORING).touch()
+        sync(target)
+        data = target / f"{DATA}.{RESTORING}"
         _join(source, folder, segments, data)
         cut = _cut(data, segments, limit)
         _bring_blobs(source, blobs, target / BLOBS)
         _bring_files(source, folder, generation["files"], target)
-    except OSError as exc:
+        _look_at(data, target / BLOBS)
+        os.replace(data, target / DATA)
+    except (OSError, BatosError) as exc:
+        with contextlib.suppress(OSError):
+            _withdraw(target)
         raise _no_room(exc, target) from exc
-    _look_at(data, target / BLOBS)
-    os.replace(data, target / DATA)
     sync(target)
     (target / RESTORING).unlink()
     sync(target)
@@ -185,6 +223,7 @@ def restore(
         "missing": len(lost),
         "to_tid": cut.to_tid.hex(),
         "time": _seconds(cut.to_tid.hex()),
+        "note": _gap(generations, generation, limit),
         "seconds": round(time.monotonic() - began, 3),
     }
 
@@ -205,7 +244,8 @@ def tid_of(moment: str) -> bytes:
             when = datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
         except (ValueError, OverflowError, OSError):
             raise BadRequest(
-                f"{moment!r} is no moment: a transaction id of 16 hex digits, or a time such as 2026-11-21T03:00:00",
+                f"{moment!r} is no moment: neither a transaction id of 16 hex digits nor a time such as "
+                f"2026-11-21T03:00:00",
                 hint="see the moments there are: python -m batos log",
             ) from None
     second = when.second + when.microsecond / 1e6
@@ -219,14 +259,14 @@ class _Backup:
     """One backup on its way; `run` answers None where a pack took away what it was copying."""
 
     def __init__(self, storage: ImageStorage, beside: Path, target: Path, keep: int, reserve: float):
-        self.storage, self.beside, self.target, self.keep, self.reserve = storage, beside, target, keep, reserve
-        whole = (target / MANIFEST).exists()
-        self.generations: list[dict[str, Any]] = _read_manifest(target)["generations"] if whole else []
+        self.storage, self.beside, self.target = storage, beside, target
+        self.keep, self.reserve = keep, reserve
+        self.generations = _generations(target)
 
     def run(self) -> dict[str, Any] | None:
         with self.storage.reading() as (source, end, generation):
             _sweep(self.target, self.generations)
-            going_on = bool(self.generations) and self._goes_on(source, end)
+            going_on = bool(self.generations) and self._goes_on(source, end, generation)
             start = self.generations[-1]["segments"][-1]["end"] if going_on else 0
             _check_room(self.target, end - start, self.reserve)
             name = self.generations[-1]["name"] if going_on else self._new_name()
@@ -236,32 +276,42 @@ class _Backup:
                 _make_folder(folder)
                 segment, whole_from = None, None
                 if end > start:
-                    segment, whole_from = self._segment(source, folder, number, start, end, going_on)
+                    blobs = self._blob_digests(generation)
+                    segment, whole_from = self._segment(source, folder, number, start, end, going_on, blobs)
+                    segment["file_generation"] = generation.hex()
                     if segment["missing"] and self.storage.generation != generation:
                         return None  # a pack has taken the blobs of what we copied: begin again with its file
                 files = self._files(folder, number)
+                return self._finish(name, going_on, segment, whole_from, files)
             except OSError as exc:
+                with contextlib.suppress(OSError, BatosError):
+                    _sweep(self.target, _generations(self.target))
                 raise _no_room(exc, self.target) from exc
-        return self._finish(name, going_on, segment, whole_from, files)
 
     def _new_name(self) -> str:
         last = int(self.generations[-1]["name"][1:]) if self.generations else 0
         return f"g{last + 1:04d}"
 
-    def _goes_on(self, source: BinaryIO, end: int) -> bool:
+    def _goes_on(self, source: BinaryIO, end: int, generation: bytes) -> bool:
         """Are the bytes up to the end of the last segment still those that were backed up?"""
         last = self.generations[-1]["segments"][-1]
-        if end < last["end"]:
+        if end < last["end"] or generation.hex() != last["file_generation"]:
             return False
         return _witness(source, last["last_at"], last["end"]) == last["witness"]
 
     def _segment(
-        self, source: BinaryIO, folder: Path, number: int, start: int, end: int, going_on: bool
+        self,
+        source: BinaryIO,
+        folder: Path,
+        number: int,
+        start: int,
+        end: int,
+        going_on: bool,
+        digests: dict[tuple[bytes, bytes], bytes],
     ) -> tuple[dict[str, Any], str | None]:
-        """Copy the bytes from `start` to `end` with the blobs they name; (its record, the last packed tid)."""
+        """Copy the bytes from `start` to `end` and their blobs: (the segment's record, last packed tid)."""
         file = folder / f"{number:05d}.fs"
         sha256 = _copy(source, start, end - start, file)
-        digests = {(each.oid, each.tid): each.digest for each in self.storage.digests.blobs()}
         found = _look_through(source, max(start, FIRST), end, set(digests))
         known = self._known()
         fresh = [key for key in found.blobs if (key[0].hex(), key[1].hex()) not in known]
@@ -302,6 +352,19 @@ class _Backup:
             "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }, found.packed_to.hex() if found.packed_to else None
 
+    def _blob_digests(self, generation: bytes) -> dict[tuple[bytes, bytes], bytes]:
+        """(oid, tid) -> digest of the image's blobs; empty where a pack has begun another list meanwhile."""
+        # The storage's own list is closed under us when a pack ends.
+        listed = Digests.open(self.storage.getName() + SIDECAR, read_only=True)
+        if listed is None:
+            return {}
+        try:
+            if listed.generation != generation:
+                return {}
+            return {(each.oid, each.tid): each.digest for each in listed.blobs()}
+        finally:
+            listed.close()
+
     def _known(self) -> dict[tuple[str, str], tuple[str, int]]:
         """(oid, tid) -> (sha256, bytes) of every blob an earlier backup has."""
         known = {}
@@ -335,7 +398,7 @@ class _Backup:
         return (sha256, size), size
 
     def _files(self, folder: Path, number: int) -> dict[str, dict[str, Any]]:
-        """Copy what stands beside the data file; the journal may grow meanwhile, what is read of it is kept."""
+        """Copy what stands beside the data file; of a journal that grows meanwhile, what there is now."""
         files = {}
         # What did not change is not copied again.
         before = self.generations[-1]["files"] if self.generations else {}
@@ -402,7 +465,8 @@ def _check_target(target: Path, image: Path) -> None:
     if target.exists() and not target.is_dir():
         raise BadRequest(f"{target} is a file, not a folder", hint="python -m batos backup DIR")
     if target.is_dir() and not (target / MANIFEST).exists():
-        strange = [each.name for each in target.iterdir() if each.name not in ("generations", "blobs", "lock")]
+        ours = ("generations", "blobs", "lock")
+        strange = [each.name for each in target.iterdir() if each.name not in ours]
         if strange:
             raise BadRequest(
                 f"{target} holds {strange[0]!r} and is no backup; nothing was written",
@@ -423,7 +487,7 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 def _sweep(target: Path, generations: list[dict[str, Any]]) -> None:
-    """Take out what a manifest no longer, or never, named: what killed backups and pruned generations left."""
+    """Take out what the manifest no longer, or never, named: what killed backups and old generations left."""
     folders = target / "generations"
     if not folders.is_dir():
         return
@@ -531,7 +595,7 @@ def _cut(data: Path, segments: list[dict[str, Any]], limit: bytes) -> _Found:
 
 
 def _witness(source: BinaryIO, at: int, end: int) -> str:
-    """A digest of the transaction at `at` that ends at `end`; its status does not count, a pack may set it."""
+    """A digest of the transaction from `at` to `end`; its status does not count, a pack may set it."""
     data = os.pread(source.fileno(), min(end - at, WITNESS), at)
     return hashlib.sha256(data[:STATUS] + data[STATUS + 1 :]).hexdigest()
 
@@ -548,8 +612,17 @@ def _covering(generations: list[dict[str, Any]], limit: bytes, source: Path) -> 
     raise BadRequest(
         f"the backup {source} does not reach back to that moment: it begins with {earliest}, "
         f"{_iso(earliest)}",
-        hint=f"restore to that or a later moment: python -m batos --image NEW restore {source} --at {earliest}",
+        hint=f"take that or a later moment: python -m batos --image NEW restore {source} --to {earliest}",
     )
+
+
+def _gap(generations: list[dict[str, Any]], used: dict[str, Any], limit: bytes) -> str | None:
+    """A moment between two generations: what happened there was packed away before it was backed up."""
+    last = used["segments"][-1]["to_tid"]
+    if used is generations[-1] or limit <= bytes.fromhex(last):
+        return None
+    following = generations[generations.index(used) + 1]["whole_from"]
+    return f"nothing is known between {_iso(last)} and {_iso(following)}: packed away before it was backed up"
 
 
 def _clear_for(target: Path) -> None:
@@ -560,20 +633,25 @@ def _clear_for(target: Path) -> None:
         )
     if not target.is_dir():
         return
-    if (target / RESTORING).exists() and not (target / DATA).exists():
-        for name in (BLOBS, f"{DATA}.{RESTORING}", *BESIDE):
-            each = target / name
-            if each.is_dir():
-                shutil.rmtree(each)
-            else:
-                each.unlink(missing_ok=True)
-        (target / RESTORING).unlink()
+    _withdraw(target)
     there = sorted(each.name for each in target.iterdir())
     if there:
         raise Conflict(
             f"{target} is not empty: {there[0]!r} is in it; a restore overwrites nothing",
             hint="restore beside it: python -m batos --image NEW restore DIR",
         )
+
+
+def _withdraw(target: Path) -> None:
+    """Take out what a restore that did not come to its end has left."""
+    if not (target / RESTORING).exists() or (target / DATA).exists():
+        return
+    for name in (BLOBS, f"{DATA}.{RESTORING}", *BESIDE, RESTORING):
+        each = target / name
+        if each.is_dir():
+            shutil.rmtree(each)
+        else:
+            each.unlink(missing_ok=True)
 
 
 def _join(source: Path, folder: Path, segments: list[dict[str, Any]], data: Path) -> None:
@@ -609,10 +687,14 @@ def _bring_blobs(source: Path, blobs: list[list[Any]], target: Path) -> None:
 
 
 def _bring_files(source: Path, folder: Path, files: dict[str, dict[str, Any]], target: Path) -> None:
-    for name, told in files.items():
+    for name, told in ((name, files[name]) for name in BESIDE if name in files):
         with _backup_file(folder / told["file"], source) as stream:
             if _copy(stream, 0, told["bytes"], target / name) != told["sha256"]:
                 raise _damaged_backup(source, [f"{folder / told['file']} differs"])
+    settings = target / SETTINGS
+    if SETTINGS in files and ELSEWHERE.search(text := settings.read_bytes()):
+        # It names the place of the image that was backed up; what was brought back is here.
+        _write(settings, ELSEWHERE.sub(rb"# where this image was when it was backed up: \g<0>", text))
     sync(target)
 
 
@@ -636,7 +718,7 @@ def _look_at(data: Path, blobs: Path) -> None:
     except Exception as exc:  # whatever unpickling raises is what is looked for
         raise Damaged(
             f"what was brought back cannot be loaded: {type(exc).__name__}: {exc}",
-            hint="restore to an earlier moment: --at TIME",
+            hint="restore to an earlier moment: --to TIME",
         ) from exc
     finally:
         for suffix in (".index", ".tmp", ".lock"):
@@ -667,6 +749,11 @@ def _read_manifest(target: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as exc:
         fact = f"cannot be read ({type(exc).__name__})"
     raise Damaged(f"{path} {fact}", hint="make another backup: python -m batos backup OTHER_DIR")
+
+
+def _generations(target: Path) -> list[dict[str, Any]]:
+    """What the manifest names, oldest first; nothing where there is none yet."""
+    return _read_manifest(target)["generations"] if (target / MANIFEST).exists() else []
 
 
 def _manifest_bytes(generations: list[dict[str, Any]]) -> bytes:
@@ -716,6 +803,8 @@ def _copy(source: BinaryIO, start: int, length: int, target: Path) -> str:
                 raise Damaged(f"{source.name} ends at byte {at}, before its last transaction does")
             sha256.update(chunk)
             at += file.write(chunk)
+            if (at - start) % AT_ONCE < CHUNK:
+                os.fsync(file.fileno())
         os.fsync(file.fileno())
         if hasattr(os, "posix_fadvise"):  # so that it is read back from the disk and not from memory
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -754,9 +843,9 @@ def _backup_file(file: Path, source: Path) -> Iterator[BinaryIO]:
 
 
 def _damaged_backup(source: Path, faults: list[str], good_to: str | None = None) -> Damaged:
-    hint = "use another backup, or an earlier moment: --at TIME"
+    hint = "use another backup, or an earlier moment: --to TIME"
     if good_to is not None:
-        hint = f"what came before it is whole: python -m batos --image NEW restore {source} --at {good_to}"
+        hint = f"what came before it is whole: python -m batos --image NEW restore {source} --to {good_to}"
     return Damaged(f"the backup {source} is damaged: {'; '.join(faults)}", hint=hint)
 
 
@@ -771,9 +860,9 @@ def _check_room(target: Path, wanted: int, reserve: float) -> None:
         )
 
 
-def _no_room(exc: OSError, target: Path) -> BaseException:
+def _no_room(exc: Exception, target: Path) -> Exception:
     """A write that failed, in words."""
-    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return ReadOnly(
             f"the disk of {target} is full; what was there before stands",
             hint="free some space there and do it again, or name a folder on another disk",

@@ -13,12 +13,14 @@ Records outlive a pack; they go by the rule of `retention`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from BTrees.LOBTree import LOBTree
+from BTrees.OOBTree import OOTreeSet
 from persistent import Persistent
 
 from batos.errors import Conflict, NotUnderstood
@@ -27,6 +29,7 @@ from batos.objects.containers import containers_in
 from batos.objects.plain import NotPlain, plain
 from batos.objects.undo_log import AFTER, BEFORE, Entry, UndoLog, apply
 
+OF_ITS_OWN = frozenset({"batos", "heartbeat"})  # what batos did unasked is taken back by its id only
 LOOKED_AT = 20_000  # records; a message further back is not found by its id
 
 
@@ -37,10 +40,10 @@ class Changes(Persistent):
               `undoes` or `redoes` (a list of (moment, index)) where it took something back; `more` is
               true where it also changed what has no entries (an index, a blob)
     previous  the moment before this one of each object changed here, by oid
-    undone    indexes of messages that were taken back
-    """
 
-    undone: frozenset[int] = frozenset()
+    Never written again, so its serial is the commit's transaction id for ever; what was taken back
+    stands in the root's tree ``undone``.
+    """
 
     def __init__(self, messages: tuple[dict[str, Any], ...], previous: dict[bytes, int | None]):
         self.messages = messages
@@ -77,9 +80,11 @@ class Moments:
 
 
 def tree(names: Any) -> LOBTree:
-    """The tree of records in a connection's root, made if it is missing."""
+    """The tree of records in a connection's root; it and that of what was taken back are made if missing."""
     if "changes" not in names:
         names["changes"] = LOBTree()
+    if "undone" not in names:
+        names["undone"] = OOTreeSet()
     return names["changes"]
 
 
@@ -93,7 +98,7 @@ def write(names: Any, moment: int, said: list[Said]) -> Changes:
     now = time.time()
     messages = tuple(
         {
-            "id": each.id, "who": each.who, "why": each.why, "mission": each.mission, "time": now,
+            "id": each.id or uuid.uuid4().hex[:16], "who": each.who, "why": each.why, "mission": each.mission, "time": now,
             "entries": tuple(each.entries), **({"more": True} if each.more else {}), **each.facts,
         }
         for each in said
@@ -121,11 +126,11 @@ class Record:
         return self.commit.messages[self.index]
 
     @property
-    def undone(self) -> bool:
-        return self.index in self.commit.undone
+    def place(self) -> tuple[int, int]:
+        return self.moment, self.index
 
-    def told(self) -> dict[str, Any]:
-        """The record as `log` tells it, without its entries."""
+    def told(self, undone: Container[tuple[int, int]]) -> dict[str, Any]:
+        """The record as `log` tells it, without its entries; `undone` are the places of what was taken back."""
         said = self.message
         return {
             "message": said["id"],
@@ -135,7 +140,7 @@ class Record:
             "why": said["why"],
             "mission": said["mission"],
             "changes": sum(len(data) if kind in ("slots", "dict") else 1 for _, kind, data in said["entries"]),
-            "undone": self.undone,
+            "undone": self.place in undone,
         }
 
 
@@ -173,10 +178,12 @@ def find(names: Any, what: str | None) -> list[Record]:
 
     Raises `NotUnderstood` (nothing of that name) and `Conflict` (several messages shared the commit).
     """
+    undone = names.get("undone", ())
     for record in islice(newest(names), LOOKED_AT):
         said = record.message
         if what is None:
-            if said["entries"] and not record.undone and "undoes" not in said and "redoes" not in said:
+            again = "undoes" in said or "redoes" in said or record.place in undone
+            if said["entries"] and said["who"] not in OF_ITS_OWN and not again:
                 return [record]
         elif said["id"] == what:
             return [record]
@@ -204,10 +211,11 @@ def undo(names: Any, what: str | None) -> tuple[list[Record], dict[str, Any]]:
     Raises `Conflict` where it was taken back already, changed more than records hold, or a later message
     changed the same again.
     """
-    records = find(names, what)
+    tree(names)
+    records, undone = find(names, what), names["undone"]
     for record in records:
         said = record.message
-        if record.undone:
+        if record.place in undone:
             raise Conflict(f"{said['why']!r} was taken back already", hint="do it again with `redo`")
         if said.get("more") and not said["entries"]:
             raise Conflict(
@@ -217,14 +225,15 @@ def undo(names: Any, what: str | None) -> tuple[list[Record], dict[str, Any]]:
             )
         for entry in reversed(said["entries"]):
             apply(entry, BEFORE)
-        record.commit.undone |= {record.index}
-    return records, {"undoes": [(record.moment, record.index) for record in records]}
+        undone.insert(record.place)
+    return records, {"undoes": [record.place for record in records]}
 
 
 def redo(names: Any) -> tuple[list[Record], dict[str, Any]]:
     """Do again what was taken back last; raises `NotUnderstood` and `Conflict` as `undo` does."""
+    undone = names.get("undone", ())
     for record in islice(newest(names), LOOKED_AT):
-        if "undoes" not in record.message or record.undone:
+        if "undoes" not in record.message or record.place in undone:
             continue
         places = [place for place in record.message["undoes"] if place[0] in names["changes"]]
         records = [Record(moment, index, names["changes"][moment]) for moment, index in places]
@@ -233,9 +242,9 @@ def redo(names: Any) -> tuple[list[Record], dict[str, Any]]:
         for each in reversed(records):
             for entry in each.message["entries"]:
                 apply(entry, AFTER)
-            each.commit.undone -= {each.index}
-        record.commit.undone |= {record.index}
-        return records, {"redoes": [(each.moment, each.index) for each in records]}
+            undone.remove(each.place)
+        undone.insert(record.place)
+        return records, {"redoes": [each.place for each in records]}
     raise NotUnderstood("nothing was taken back that could be done again", hint="look at: python -m batos log")
 
 

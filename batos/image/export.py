@@ -14,9 +14,10 @@ should show in one line stands on one line.  An object is called by its name, on
 oid, which never changes: nothing is numbered, so nothing is ever renumbered.  The import keeps the oids,
 so the export of an import is equal byte by byte, and an `{"oid"}` that a client has kept still holds.
 
-Of names that start with ``_`` only those in `HIDDEN` are told.  Left out, because they are about this
-image's life and not about the world: change records and what `undo` needs (a method keeps its own past),
-idempotency records, metrics.  `backup` keeps all of it.  Indexes are built anew (`Structure.finish`).
+Left out, because they are about this image's life and not about the world: change records and what `undo`
+needs (a method keeps its own past), idempotency records, metrics.  `backup` keeps all of it.  An attribute
+that starts with ``_`` must be in `HIDDEN` or in `LEFT_OUT`: a part that keeps something says here how it is
+told, or no image can be exported.  Indexes are built anew (`Structure.finish`).
 
 An import reads data only.  No pickle and no class name is ever taken from the text, no method runs; the
 guardian that is handed in judges every version of every method again, whatever the text says about it.
@@ -91,12 +92,16 @@ OURS = re.compile(
 WELCOME = re.compile(r"\.git.*|(README|LICEN[CS]E)[^/]*")  # a person's own beside an export
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file names on some systems
 
+NO_SURPRISE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, and no pipe that is waited for
+
 MARK = "#~ "  # begins the line above each method of a .py; lines of source that look like it get one more "~"
 SOURCE_HEAD = "# Methods as they are installed; who wrote them, and their past, stands beside this in the .json.\n"
 FIRST_FIELDS = ("version", "author", "time", "verdict", "mission")
 LAST_FIELDS = ("digest", "source")
 
 HIDDEN: dict[str, type] = {"_shipped": dict, "_offered": dict}
+LEFT_OUT = {"_last_change", "_rings"}  # of change records, of metrics
+OWN = {"_name", "_born", "_prototype", "_methods"}  # told in fields of their own
 TREES = {
     f"{kind}{shape}": getattr(import_module(f"BTrees.{kind}BTree"), f"{kind}{shape}")
     for kind in ("OO", "OI", "OL", "IO", "II", "IF", "LO", "LL", "LF")
@@ -174,7 +179,7 @@ class _Marks:
                     yield number << self.PAGE | at, mark
 
 
-INLINE, SHARED, PLAIN, APART, TREE, STRUCTURE = range(1, 7)
+INLINE, SHARED, OBJECT, TREE, STRUCTURE = range(1, 6)
 
 
 # -- values as JSON ------------------------------------------------------------------------------------
@@ -457,8 +462,10 @@ def _files(folder: Path) -> Iterator[str]:
                 if each.is_dir():
                     if inside or not WELCOME.fullmatch(each.name):
                         waiting.append(f"{name}/")
-                else:
+                elif each.is_file():
                     yield name
+                else:
+                    raise Refused(f"{folder / name} is no ordinary file; an export has none", rule="foreign")
 
 
 class _Telling(_Values):
@@ -471,6 +478,7 @@ class _Telling(_Values):
         self._waiting: deque[int] = deque()
         self._names: dict[int, str] = {}
         self._blobs: dict[int, str] = {}
+        self._owners: dict[int, int] = {}  # oid of a shared method -> oid of the object where it is told
         self._writing = False
         self._counts = dict.fromkeys(("objects", "methods", "blobs"), 0)
 
@@ -503,10 +511,12 @@ class _Telling(_Values):
             obj = self._connection.get(p64(oid))
             if mark == TREE:
                 self._write_tree(oid, obj)
-            elif mark == APART:
-                self._write_apart(oid, obj)
             else:
-                group[oid_key(oid)] = self._entry_of(obj, oid)[0]
+                told, sources = self._entry_of(obj, oid)
+                if oid in self._names or any("versions" in each for each in told.get("methods", {}).values()):
+                    self._write_apart(oid, told, sources)
+                else:
+                    group[oid_key(oid)] = told
             self._counts["objects"] += isinstance(obj, UvmObject)
             if self._counts["objects"] % BREATH == 0:
                 self._connection.cacheGC()
@@ -552,7 +562,7 @@ class _Telling(_Values):
         oid = u64(obj._p_oid)
         if not self._writing and not self._marks[oid]:
             self._marks[oid] = (
-                TREE if type(obj) in _kind_of_tree else STRUCTURE if type(obj) in _structure_of else PLAIN
+                TREE if type(obj) in _kind_of_tree else STRUCTURE if type(obj) in _structure_of else OBJECT
             )
             self._waiting.append(oid)
         return {"$ref": self._key(oid)}
@@ -590,8 +600,6 @@ class _Telling(_Values):
         oid = u64(obj._p_oid)
         if isinstance(obj, UvmObject):
             self._name_by_path(obj, oid)
-            if oid in self._names or _hidden(obj, "_methods"):
-                self._marks[oid] = APART
         if self._marks[oid] == TREE:
             for item in _items(obj):
                 self._tell_at(obj, "an item", item)
@@ -624,14 +632,17 @@ class _Telling(_Values):
     def _object(self, obj: UvmObject, oid: int) -> tuple[dict[str, Any], str]:
         obj._p_activate()
         state = obj.__dict__
-        told: dict[str, Any] = {"oid": oid_key(oid)} if self._marks[oid] == APART else {}
+        told: dict[str, Any] = {}
         if state.get("_name") != self._names.get(oid):
             told["name"] = self._tell_at(obj, "_name", state.get("_name"))
         if "_born" in state:
             told["born"] = self._tell_at(obj, "_born", state["_born"])
         if state.get("_prototype") is not None:
             told["prototype"] = self._tell_at(obj, "_prototype", state["_prototype"])["$ref"]
-        hidden = {name: self._tell_at(obj, name, state[name]) for name in sorted(HIDDEN) if name in state}
+        inside = state.keys() - obj._slots.keys() - OWN - LEFT_OUT
+        for name in sorted(inside - HIDDEN.keys()):
+            raise Refused(f"{name!r} of {obj!r} cannot be exported: nobody has said how it is told", rule="export")
+        hidden = {name: self._tell_at(obj, name, state[name]) for name in sorted(inside)}
         if hidden:
             told["hidden"] = hidden
         parents = {
@@ -644,15 +655,25 @@ class _Telling(_Values):
             told["slots"] = slots
         methods, source = {}, []
         for selector, method in state.get("_methods", {}).items():
-            methods[selector], text = self._method(obj, selector, method)
+            methods[selector], text = self._method(obj, oid, selector, method)
             if text is not None:
                 source.append(f"{MARK}{selector}\n{_stuffed(text)}")
         if methods:
             told["methods"] = methods
         return told, SOURCE_HEAD + "\n\n" + "\n\n".join(source) if source else ""
 
-    def _method(self, obj: UvmObject, selector: str, method: Method) -> tuple[dict[str, Any], str | None]:
-        """A method's past as data, and the installed source where it can stand in a file of Python."""
+    def _method(self, obj: UvmObject, oid: int, selector: str, method: Method) -> tuple[dict[str, Any], str | None]:
+        """A method's past as data, and the installed source where it can stand in a file of Python.
+
+        One that a clone shares with its prototype is told once, where it has the lowest oid.
+        """
+        if method.shared and method.primitive is None:
+            shared = u64(method._p_oid)
+            owner = self._owners.setdefault(shared, oid)
+            if oid < owner:
+                self._owners[shared] = oid
+            elif oid > owner:
+                return {"as": self._key(owner)}, None
         self._counts["methods"] += self._writing
         if method.primitive is not None:
             return {"primitive": method.primitive} | ({} if method.current is not None else {"installed": None}), None
@@ -681,11 +702,10 @@ class _Telling(_Values):
 
     # -- files -------------------------------------------------------------------------------------
 
-    def _write_apart(self, oid: int, obj: Any) -> None:
-        told, source = self._entry_of(obj, oid)
+    def _write_apart(self, oid: int, told: dict[str, Any], source: str) -> None:
         name = self._names.get(oid)
         path = f"objects/{name}" if name else f"{folder_of(oid)}/{oid_key(oid)}"
-        self._folder.put(f"{path}.json", _laid_out(told, broken=2) + "\n")
+        self._folder.put(f"{path}.json", _laid_out({"oid": oid_key(oid), **told}, broken=2) + "\n")
         if source:
             self._folder.put(f"{path}.py", source)
 
@@ -865,7 +885,7 @@ class _Reading:
         """An ordinary file of the export, never through a link."""
         if name not in self.names:
             raise _refused(name, "the file is missing")
-        descriptor = os.open(self.folder / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(self.folder / name, os.O_RDONLY | NO_SURPRISE)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise _refused(name, "it is no ordinary file")
@@ -989,7 +1009,9 @@ class _Making:
         self._blobs: dict[str, Blob] = {}
         self._left = _Left()
         self._entries = 0
-        self._methods = 0
+        self._methods: dict[tuple[int, str], Method] = {}  # by holder and selector
+        self._filled: set[tuple[int, str]] = set()
+        self._clashes: list[tuple[str, Method]] = []
 
     def make_world(self) -> dict[str, Any]:
         """Fill the storage; answers the report of `import_`."""
@@ -1002,6 +1024,11 @@ class _Making:
                 with _at(f"{path}, {key}" if key else path):
                     self._fill(path, data, oid)
                 self._breathe()
+            for oid, selector in self._methods.keys() - self._filled:
+                raise _refused(self._where(oid), f"it has no method {selector!r}, and another object has it from there")
+            for path, method in self._clashes:
+                if method.current is not None:
+                    raise _refused(path, f"{method.selector!r} is a slot and a method")
             self._make_root()
             self._reading.check()
             self._commit()
@@ -1016,7 +1043,7 @@ class _Making:
             self._connection.close()
         return {
             "objects": sum(isinstance(each, UvmObject) for each in self._blanks.values()),
-            "methods": self._methods,
+            "methods": len(self._methods),
             "blobs": len(self._blobs),
             "bytes": sum(size for name, size in self._reading.names.items() if name != MANIFEST),
             "digest": self._reading.digest,
@@ -1131,29 +1158,44 @@ class _Making:
             if type(made) is not HIDDEN.get(hidden):
                 raise ValueError(f"{hidden!r} is no attribute of an object, or not of this type")
             setattr(obj, hidden, made)
-        self._fill_methods(path, _object(data.get("methods", {}), "methods"), obj)
+        slots = _object(data.get("slots", {}), "slots")
+        self._fill_methods(path, _object(data.get("methods", {}), "methods"), obj, slots)
         for slot, key in _object(data.get("parents", {}), "parents").items():
             with _at(f"{path}, parents.{slot}"):
                 if slot.startswith("_") or not slot.endswith("*"):
                     raise ValueError("the name of a parent slot ends with '*'")
                 setattr(obj, slot, self._entry(key, UvmObject))
-        for slot, value in _object(data.get("slots", {}), "slots").items():
+        for slot, value in slots.items():
             with _at(f"{path}, slots.{slot}"):
                 if slot.startswith("_") or slot.endswith("*") or not slot:
                     raise ValueError("a data slot cannot have this name")
                 setattr(obj, slot, self._decode(value))
 
-    def _fill_methods(self, path: str, told: dict[str, Any], obj: UvmObject) -> None:
+    def _fill_methods(self, path: str, told: dict[str, Any], obj: UvmObject, slots: dict[str, Any]) -> None:
         beside = f"{path[:-5]}.py"
         sources = self._sources(beside) if beside in self._reading.names else {}
         for selector, data in told.items():
             with _at(f"{path}, methods.{selector}"):
-                obj._install(self._method(selector, _object(data, selector), sources))
+                if selector in PROTECTED and "primitive" not in _object(data, selector) or not selector.isidentifier():
+                    raise ValueError(f"{selector!r} cannot be the selector of a method")
+                if "as" in data:
+                    method = self._method_at(u64(self._entry(data["as"], UvmObject)._p_oid), selector)
+                    method.shared = True
+                    if selector in slots:  # right where the method was forgotten; it may not be read yet
+                        self._clashes.append((path, method))
+                else:
+                    method = self._method_at(u64(obj._p_oid), selector)
+                    self._fill_method(method, data, sources)
+                    self._filled.add((u64(obj._p_oid), selector))
+                obj._install(method)
         if sources:
             raise _refused(beside, f"{next(iter(sources))!r} is not among the methods of the .json beside it")
-        if told:
-            self._methods += len(told)
+        if any("as" not in data for data in told.values()):
             self._left.holders.append(u64(obj._p_oid))
+
+    def _method_at(self, oid: int, selector: str) -> Method:
+        """The method of an object, to be filled when its entry is read."""
+        return self._methods.setdefault((oid, selector), Method(selector))
 
     def _sources(self, name: str) -> dict[str, str]:
         """The installed sources of an object by selector."""
@@ -1171,17 +1213,15 @@ class _Making:
                 raise _refused(name, f"source stands before the first {MARK.strip()!r} line", number)
         return {selector: _unstuffed("\n".join(lines).strip("\n") + "\n") for selector, lines in sources.items()}
 
-    def _method(self, selector: str, data: dict[str, Any], sources: dict[str, str]) -> Method:
-        if selector in PROTECTED and "primitive" not in data or not selector.isidentifier():
-            raise ValueError(f"{selector!r} cannot be the selector of a method")
+    def _fill_method(self, method: Method, data: dict[str, Any], sources: dict[str, str]) -> None:
+        selector = method.selector
         if "primitive" in data:
             if data["primitive"] not in PRIMITIVES:
                 raise ValueError(f"there is no primitive {data['primitive']!r} in this batos")
-            method = Method(selector, data["primitive"])
-            method.current = data.get("installed", 0)
-            if method.current not in (0, None):
+            if data.get("installed", 0) not in (0, None):
                 raise ValueError("a primitive has no versions")
-            return method
+            method.primitive, method.current = data["primitive"], data.get("installed", 0)
+            return
         installed, records = data["installed"], []
         for told in data["versions"]:
             record = {name: self._decode(value, plain=True) for name, value in told.items() if name != "source"}
@@ -1200,9 +1240,7 @@ class _Making:
             records.append(record)
         if installed is not None and not any(each["version"] == installed for each in records):
             raise ValueError(f"version {installed!r} is said to be installed and is not there")
-        method = Method(selector)
         method.versions, method.current = tuple(records), installed
-        return method
 
     def _vouch(self, record: dict[str, Any]) -> None:
         """Is the source the one that was exported?  One that was edited is nobody's but who imports it."""
@@ -1230,6 +1268,9 @@ class _Making:
             for name in ("lobby", "genesis_obj", "traits_obj"):
                 if name not in root:
                     raise ValueError(f"names: there is no {name}")
+
+    def _where(self, oid: int) -> str:
+        return repr(self._blanks[oid])
 
     # -- values ------------------------------------------------------------------------------------
 

@@ -818,8 +818,9 @@ class LivingImage:
         `backup.backup`.  Turns go on meanwhile."""
         self.place.only_files("backup")
         return backup(
-            self.place.storage, directory, self._settings.backup_generations, self._settings.disk_reserve_bytes
-        )
+            self.place.storage, directory, self._settings.backup_generations,
+            self._settings.disk_reserve_bytes, beside=self.directory,
+        )  # fmt: skip
 
     def scrub(self) -> Scrub:
         """Read every byte of the image and compare it with its digest; iterate over it for the findings."""
@@ -828,9 +829,13 @@ class LivingImage:
 
     def log(self, last: int) -> list[dict[str, Any]]:
         """The newest `last` change records as plain data, oldest first."""
-        return self.run(
-            "log", lambda root: [each.told() for each in islice(changes.newest(root.connection.root()), last)][::-1]
-        )
+
+        def told(root: Root) -> list[dict[str, Any]]:
+            names = root.connection.root()
+            undone = names.get("undone", ())
+            return [each.told(undone) for each in islice(changes.newest(names), last)][::-1]
+
+        return self.run("log", told)
 
     # -- blobs and facts ---------------------------------------------------------------------------
 

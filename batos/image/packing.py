@@ -32,6 +32,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from typing import Any
 
 from persistent.TimeStamp import TimeStamp
 from ZODB._compat import FILESTORAGE_MAGIC
+from ZODB.blob import is_blob_record
 from ZODB.FileStorage.FileStorage import FileStorageError, RedundantPackWarning
 from ZODB.FileStorage.format import CorruptedError
 from ZODB.FileStorage.fspack import GC, FileStoragePacker, PackCopier
@@ -49,7 +51,7 @@ from ZODB.POSException import ReadOnlyError
 from ZODB.serialize import referencesf as plain_references
 from ZODB.utils import u64, z64
 
-from batos.errors import Busy, Damaged, ReadOnly
+from batos.errors import Busy, Damaged, Internal, ReadOnly
 from batos.image.digests import (
     FIRST,
     INDEX,
@@ -127,8 +129,10 @@ def pack(source: Any, days: float = 0.0) -> Packed:
             hint="free some space on that disk and pack again",
             retryable=True,
         ) from exc
-    except AlreadyPacking as exc:
-        raise Busy(str(exc), hint="wait for it to end") from exc
+    except (AlreadyPacking, Asleep) as exc:
+        raise Busy(str(exc), hint="pack again later") from exc
+    except FileStorageError as exc:
+        raise Internal(f"{storage._file_name} was not packed: {exc}", hint="pack again") from exc
     except CorruptedError as exc:
         raise Damaged(
             f"{storage._file_name} was not packed: {exc}",
@@ -138,6 +142,15 @@ def pack(source: Any, days: float = 0.0) -> Packed:
 
 class AlreadyPacking(FileStorageError):
     """One pack at a time."""
+
+
+class Asleep(FileStorageError):
+    """The storage is being closed."""
+
+
+def _go_on(storage: Any) -> None:
+    if storage._closing:
+        raise Asleep("the image went to sleep while it was packed; nothing was changed")
 
 
 # -- a whole pack ----------------------------------------------------------------------------------------
@@ -157,6 +170,8 @@ def run(storage: Any, t: float, references: Callable, gc: bool) -> Packed:
     with storage._lock:
         if storage._pack_is_in_progress:
             raise AlreadyPacking("Already packing")
+        if storage._closing:
+            raise Asleep("the image is going to sleep")
         storage._pack_is_in_progress = True
     name = storage._file_name
     try:
@@ -168,7 +183,7 @@ def run(storage: Any, t: float, references: Callable, gc: bool) -> Packed:
         if foreign is not None:
             copy = _copy_by(foreign, storage, plan, references)
         elif storage.pack_apart and before >= APART_BYTES and references is plain_references:
-            copy = copy_apart(plan)
+            copy = copy_apart(plan, lambda: _go_on(storage))
         else:
             copy = copy_here(plan, references, storage.is_blob_record)
         if copy is None:
@@ -176,8 +191,8 @@ def run(storage: Any, t: float, references: Callable, gc: bool) -> Packed:
             blob_bytes = _remove_blobs(storage) if not storage.pack_keep_old else 0
             return Packed(before, before, blob_bytes, time.perf_counter() - begun, 0.0)
         stall = _catch_up_and_swap(storage, plan, copy, references, locked=foreign is not None)
-        blob_bytes = _remove_blobs(storage)
         storage.checkpoint()
+        blob_bytes = _remove_blobs(storage)
     except BaseException:
         with contextlib.suppress(OSError):
             discard(name)
@@ -185,6 +200,8 @@ def run(storage: Any, t: float, references: Callable, gc: bool) -> Packed:
     finally:
         with storage._lock:
             storage._pack_is_in_progress = False
+            if storage._file.closed:
+                storage._let_go()
     return Packed(before, storage.getSize(), blob_bytes, time.perf_counter() - begun, stall)
 
 
@@ -201,7 +218,8 @@ def _copy_by(packer: Callable, storage: Any, plan: Plan, references: Callable) -
     if made is None:
         return None
     try:
-        return Copy(storage.getSize(), *made, seal(plan.name + PACKED, FIRST, *made))
+        with io.FileIO(plan.name + PACKED, "r+b") as file:
+            return Copy(storage.getSize(), *made, seal(file.fileno(), FIRST, *made))
     except BaseException:
         storage._commit_lock.release()
         raise
@@ -228,6 +246,7 @@ def _catch_up_and_swap(
             for _ in range(ROUNDS):
                 if storage.getSize() - copy.read_to <= LAST_ROUND:
                     break
+                _go_on(storage)
                 new.append(rest.up_to(storage.getSize(), storage._index))
             rest.sync()
             new.sync()
@@ -236,6 +255,7 @@ def _catch_up_and_swap(
                 locks.acquire()
                 held.callback(locks.release)
                 waits = time.perf_counter()
+            _go_on(storage)
             new.append(rest.up_to(storage.getSize(), storage._index))
             rest.sync()
             later = storage.digests.entries(listed)  # blobs that came since
@@ -254,6 +274,7 @@ def _swap(storage: Any, copy: Copy, new: Digests) -> None:
     name = storage._file_name
     storage._join_saving()
     with storage._files.write_lock(), storage._lock:
+        _go_on(storage)
         storage._files.empty()
         file = io.FileIO(name + PACKED, "r+b")
         if storage.pack_keep_old:
@@ -352,11 +373,7 @@ def copy_here(plan: Plan, references: Callable, is_blob: Callable[[bytes], bool]
     """Write the `.pack` file with everything reachable up to `plan.end`; None where nothing would be won."""
     packer = _Packer(plan, references, is_blob)
     try:
-        try:
-            packer.gc.findReachable()
-        except RedundantPackWarning as exc:
-            log.info("%s", exc)
-            return None
+        packer.gc.findReachable()
         packer.begin()
         read_to, written_to = packer.copyToPacktime()
         if read_to == written_to:
@@ -364,15 +381,21 @@ def copy_here(plan: Plan, references: Callable, is_blob: Callable[[bytes], bool]
         if read_to < plan.end:
             packer.copyRest(read_to)
         written_to = packer.end()
-        digests = Digests.open(plan.name + SIDECAR, read_only=True)
-        prove(plan.name, FIRST, plan.end, digests)
-        if digests is not None:
-            digests.close()
-        entries = seal(plan.name + PACKED, FIRST, written_to, packer.index)
-        sync(plan.name + PACKED)
+        prove(plan.name, FIRST, plan.end)
+        entries = seal(packer._tfile.fileno(), FIRST, written_to, packer.index)
+        os.fsync(packer._tfile.fileno())
         if plan.blob_dir:
             sync(os.path.join(plan.blob_dir, LISTED))
+            sync(plan.blob_dir)
         return Copy(plan.end, written_to, packer.index, entries)
+    except RedundantPackWarning as exc:
+        log.info("%s", exc)
+        return None
+    except (OSError, CorruptedError):
+        raise
+    except Exception:
+        prove(plan.name, FIRST, plan.end)  # whatever it stumbled over: is it damage?
+        raise
     finally:
         packer.close()
 
@@ -409,6 +432,21 @@ class _Source:
 
 class _Reachable(GC):
     """What is reachable at the pack time, from there or from any record written later."""
+
+    def findReachableAtPacktime(self, roots):
+        # As ZODB's, but a reference to nothing stops nobody: it leads nowhere after the pack as it did before.
+        todo = list(roots)
+        while todo:
+            oid = todo.pop()
+            if oid in self.reachable:
+                continue
+            position = self.oid2curpos.get(oid)
+            if position is None:
+                if oid == z64 and len(self.oid2curpos):
+                    raise CorruptedError("there is no root")
+                continue
+            self.reachable[oid] = position
+            todo += [each for each in self.findrefs(position) if each not in self.reachable]
 
     def findReachableFromFuture(self):
         super().findReachableFromFuture()
@@ -459,12 +497,20 @@ def _data_of(txn: Any) -> Iterator[bytes]:
             yield txn.view[at + RECORD.size : at + RECORD.size + length].tobytes()
 
 
-def prove(name: str, start: int, end: int, digests: Digests | None = None) -> None:
+def prove(name: str, start: int, end: int) -> None:
     """Raise `CorruptedError` where a data file from `start` to `end` is not what was written.
 
-    Seals prove what was written by this storage; `digests` also what is older.
+    Seals prove what was written by this storage, the sidecar also what is older.
     """
-    listed = digests.transactions() if digests is not None else iter(())
+    digests = Digests.open(name + SIDECAR, read_only=True) if start == FIRST else None
+    try:
+        _prove(name, start, end, digests.transactions() if digests is not None else iter(()))
+    finally:
+        if digests is not None:
+            digests.close()
+
+
+def _prove(name: str, start: int, end: int, listed: Iterator[TransactionDigest]) -> None:
     told = next(listed, None)
     with io.FileIO(name, "rb") as file:
         window = Window(file.fileno(), end)
@@ -481,40 +527,47 @@ def prove(name: str, start: int, end: int, digests: Digests | None = None) -> No
             start = txn.end
 
 
-def seal(name: str, start: int, end: int, index: fsIndex) -> bytes:
-    """Seal the transactions of a copy from `start` to `end` and answer their packed digests.
+def seal(copy: int, start: int, end: int, index: fsIndex) -> bytes:
+    """Seal the transactions of a copy (a descriptor) from `start` to `end`; answers their packed digests.
 
     Reads the copy back and raises `CorruptedError` where the index does not lead into it.
     """
-    told = []
-    with io.FileIO(name, "r+b") as file:
-        window = Window(file.fileno(), end)
-        position = start
-        while position < end:
-            txn = whole_at(window, position)
-            if txn is None:
-                raise CorruptedError(f"the copy is not whole at byte {position}")
-            try:
-                for oid, at, _ in records(txn):
-                    if index.get(oid, 0) < position + at:
-                        raise CorruptedError(f"the copy of object 0x{u64(oid):x} is not in its index")
-            except Broken as exc:
-                raise CorruptedError(f"the copy: {exc}") from exc
-            if txn.seal is not None:
-                write_at(file.fileno(), txn.digest, position + txn.head - 16)
-            told.append(TransactionDigest(txn.tid, position, txn.length, txn.digest).packed())
-            position = txn.end
+    told, position, window = [], start, Window(copy, end)
+    while position < end:
+        txn = whole_at(window, position)
+        if txn is None:
+            raise CorruptedError(f"the copy is not whole at byte {position}")
+        try:
+            for oid, at, _ in records(txn):
+                if index.get(oid, 0) < position + at:
+                    raise CorruptedError(f"the copy of object 0x{u64(oid):x} is not in its index")
+        except Broken as exc:
+            raise CorruptedError(f"the copy: {exc}") from exc
+        if txn.seal is not None:
+            write_at(copy, txn.digest, position + txn.head - 16)
+        told.append(TransactionDigest(txn.tid, position, txn.length, txn.digest).packed())
+        position = txn.end
     return b"".join(told)
 
 
 # -- in a process of its own ---------------------------------------------------------------------------------
 
 
-def copy_apart(plan: Plan) -> Copy | None:
-    """`copy_here` in a child process, so that the messages of this one do not wait for it."""
+def copy_apart(plan: Plan, go_on: Callable[[], None]) -> Copy | None:
+    """`copy_here` in a child process, so that the messages of this one do not wait for it.
+
+    `go_on()` is called a few times a second; the child is ended where it raises.
+    """
     home = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(each for each in (home, os.environ.get("PYTHONPATH")) if each)
-    fields = (plan.name, plan.blob_dir or "", plan.stop.hex(), str(plan.end), str(int(plan.gc)))
+    fields = (
+        str(os.getpid()),
+        plan.name,
+        plan.blob_dir or "",
+        plan.stop.hex(),
+        str(plan.end),
+        str(int(plan.gc)),
+    )
     with subprocess.Popen(
         [sys.executable, "-m", "batos.image.packing", *fields],
         stdin=subprocess.DEVNULL,
@@ -523,7 +576,11 @@ def copy_apart(plan: Plan) -> Copy | None:
         env=os.environ | {"PYTHONPATH": path},
     ) as child:
         try:
-            out, err = child.communicate()
+            while True:
+                go_on()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    out, err = child.communicate(timeout=0.1)
+                    break
         except BaseException:
             child.kill()
             raise
@@ -548,14 +605,15 @@ def _index_of(buckets: Iterable[tuple[bytes, bytes]]) -> fsIndex:
     return index
 
 
-def main(name: str, blob_dir: str, stop: str, end: str, gc: str) -> None:
-    """The child: copies, and writes what came of it to its standard output as a pickle."""
-    from ZODB.blob import is_blob_record
+def main(parent: str, name: str, blob_dir: str, stop: str, end: str, gc: str) -> None:
+    """The child: copies, and writes what came of it to its standard output as a pickle.
 
-    parent = os.getppid()
+    It ends with its parent: somebody else may open the image then, and pack it.
+    """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, where there is one
+    threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+    if os.getppid() != int(parent):
         return
     os.nice(5)
     plan = Plan(name, blob_dir or None, bytes.fromhex(stop), int(end), gc == "1")
@@ -569,6 +627,12 @@ def main(name: str, blob_dir: str, stop: str, end: str, gc: str) -> None:
         told = ("corrupted", str(exc))
     sys.stdout.buffer.write(pickle.dumps(told, protocol=5))
     sys.stdout.buffer.flush()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 # -- what is committed meanwhile -------------------------------------------------------------------------------
@@ -601,7 +665,7 @@ class Rest:
         packer._tfile.flush()
         written_to = packer._tfile.tell()
         self._refers_to_nothing_left_out(copy.read_to, end, source_index)
-        entries = seal(self._plan.name + PACKED, copy.written_to, written_to, copy.index)
+        entries = seal(packer._tfile.fileno(), copy.written_to, written_to, copy.index)
         copy.read_to, copy.written_to = end, written_to
         return entries
 
@@ -679,13 +743,15 @@ def remove_orphans(storage: Any) -> int:
     """Remove blob files of no finished transaction, left by a process that was killed; answers the bytes."""
     if not storage.blob_dir:
         return 0
-    given, last = 0, storage.lastTransaction()
+    given = 0
     for oid, folder in list(storage.fshelper.listOIDs()):
         for path in sorted(Path(folder).glob("*.blob")):
             serial = storage.fshelper.splitBlobFilename(str(path))[1]
-            if serial <= last and not _recorded(storage, oid, serial):
-                given += path.stat().st_size
-                path.unlink()
+            with storage._lock:  # no commit ends meanwhile
+                in_flight = storage._transaction is not None and serial > storage._ltid
+                if not in_flight and not _recorded(storage, oid, serial):
+                    given += path.stat().st_size
+                    path.unlink()
         _prune(storage, folder)
     return given
 

@@ -27,6 +27,7 @@ from transaction.interfaces import TransientError
 from zc.lockfile import LockError, LockFile
 from ZODB import DB
 from ZODB.Connection import Connection
+from ZODB.utils import z64
 
 from batos.errors import AlreadyAwake, BadRequest, BatosError, Busy, Damaged
 from batos.image import storage as files
@@ -37,6 +38,7 @@ REMEMBERED = "place.json"  # which image lived where; written once it is whole
 MOVING = "place.moving"  # names a storage into which an image is being copied: what is there is not whole
 LOCK = "awake.lock"  # held by the process that is awake in a DIR whose image is elsewhere
 CACHE = "blob_cache"  # local copies of blobs that live in the storage
+ALWAYS_READ = ("lobby", "traits_obj", "genesis_obj")  # by nearly every message, to find its way
 BIRTHS = 20  # tries, while another process gives birth to the same image
 PATIENCE = 5.0  # seconds a storage that went out of reach is waited for
 
@@ -60,8 +62,51 @@ class ImageConnection(Connection):
             self.on_invalidated()
 
 
+class SharedConnection(ImageConnection):
+    """A connection to a storage that other processes commit to: what a transaction that changes something
+    has read must still be so when it commits, else it is a conflict and runs again.
+
+    Snapshots alone would let two processes each read what the other writes (write skew).  What was read
+    is what was loaded, so a transaction begins with nothing loaded but the few objects that every
+    message goes through, which count as read.  The price is loading the others again, from the
+    storage's own cache.
+    """
+
+    def __init__(self, *args: Any, **kw: Any):
+        self._read: dict[bytes, Any] = {}
+        super().__init__(*args, **kw)
+
+    def newTransaction(self, transaction: Any, sync: bool = True) -> None:  # noqa: N802
+        super().newTransaction(transaction, sync)
+        root = self._cache.get(z64)
+        names = root.data if root is not None and root._p_changed is not None else {}
+        kept = {z64, *(names[name]._p_oid for name in ALWAYS_READ if name in names)}
+        self._read = {}
+        for oid, obj in self._cache.lru_items():
+            if oid in kept:
+                self._read[oid] = obj
+            else:
+                obj._p_deactivate()
+
+    def setstate(self, obj: Any) -> None:
+        super().setstate(obj)
+        self._read[obj._p_oid] = obj
+
+    def commit(self, transaction: Any) -> None:
+        # What is changed as well is checked by being stored, and may then be merged (a BTree).
+        changed = {obj._p_oid for obj in self._registered_objects}
+        for oid, obj in self._read.items():
+            if oid not in changed and obj._p_jar is self:
+                self.readCurrent(obj)
+        super().commit(transaction)
+
+
 class ImageDB(DB):
     klass = ImageConnection
+
+
+class SharedDB(DB):
+    klass = SharedConnection
 
 
 class Place:
@@ -86,7 +131,7 @@ class Place:
 
     def database(self, **arguments: Any) -> DB:
         """The database over the storage, which closes it; `arguments` are those of `ZODB.DB`."""
-        self._in_use = ImageDB(self.storage, **arguments)
+        self._in_use = (SharedDB if self.shared else ImageDB)(self.storage, **arguments)
         return self._in_use
 
     def births(self) -> Iterator[int]:

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ from ZODB.Connection import Connection
 from ZODB.utils import get_pickle_metadata, p64, u64
 
 from batos.errors import BatosError
-from batos.image.digests import BLOBS, DATA, FIRST, RECORD, Window, records, whole_at
-from batos.image.packing import pack
+from batos.image.digests import BLOBS, DATA, FIRST, RECORD, Broken, Whole, Window, records, whole_at
+from batos.image.schema import current_records
 from batos.objects.genesis import newest_shipped
 from batos.objects.method import Method
 
@@ -61,9 +62,10 @@ class Survey:
     past      records that are not: what `at` looks at
     packable  of those, records that were replaced before the history that is kept begins
     frames    transactions' own headers, with their descriptions
+    unread    where the file is damaged
     settled   the part of the file that a pack has written
     old       the end of what is older than the history that is kept
-    versions  oids of methods that may have more versions than the least asked for
+    versions  oids of methods that may have more versions than were asked for
     """
 
     data: int = 0
@@ -71,6 +73,7 @@ class Survey:
     past: int = 0
     packable: int = 0
     frames: int = 0
+    unread: int = 0
     settled: int = 0
     old: int = FIRST
     versions: list[bytes] = field(default_factory=list)
@@ -95,7 +98,7 @@ def survey(storage: Any, before: float, many_versions: int = 0) -> Survey:
         told.data, window, at, pause = end, Window(file.fileno(), end), FIRST, time.monotonic() + STRETCH
         while at < end and (txn := whole_at(window, at)) is not None:
             in_records = 0
-            for oid, offset, length in records(txn):
+            for oid, offset, length in _records(txn):
                 number, size = u64(oid), RECORD.size + (length or 8)
                 in_records += size
                 if number >= len(sizes):
@@ -130,6 +133,7 @@ def survey(storage: Any, before: float, many_versions: int = 0) -> Survey:
             if txn.tid <= limit:
                 told.old = at
     told.frames += FIRST
+    told.unread = end - at
     method, least = f"{Method.__module__}.{Method.__name__}", many_versions * VERSION_BYTES
     for number, size in enumerate(sizes):
         if size:
@@ -140,6 +144,12 @@ def survey(storage: Any, before: float, many_versions: int = 0) -> Survey:
             if many_versions and name == method and size > least:
                 told.versions.append(p64(number))
     return told
+
+
+def _records(txn: Whole) -> Iterator[tuple[bytes, int, int]]:
+    """The records of a transaction, as far as they add up; what does not is for a scrub to tell."""
+    with contextlib.suppress(Broken):
+        yield from records(txn)
 
 
 def _kind_of(data: bytes, names: list[str]) -> int:
@@ -161,9 +171,9 @@ def _tid_at(when: float) -> bytes:
 def due_pack(facts: dict[str, Any], settings: Any) -> str | None:
     """Why a pack pays now, in a sentence, or None.
 
-    facts  data_bytes, packable_bytes (replaced before the history that is kept begins), settled_bytes (written
-           by the last pack), old_bytes (the end of what is older than that history), blob_bytes (of the past,
-           old enough), free_bytes
+    facts  data_bytes, packable_bytes (replaced before the history that is kept begins), settled_bytes
+           (written by the last pack), old_bytes (the end of what is older than that history), blob_bytes
+           (replaced as long ago), free_bytes
 
     It pays where it frees `pack_share` of the file, and where what is old enough and was never packed is as
     much as the last pack left: then what nobody can reach any more, which no survey sees, is looked for, at a
@@ -172,16 +182,15 @@ def due_pack(facts: dict[str, Any], settings: Any) -> str | None:
     data, free = facts["data_bytes"], facts["free_bytes"]
     if free < data + settings.disk_reserve_bytes:
         return None  # a pack needs room for a copy
-    freed, blobs = facts["packable_bytes"], facts["blob_bytes"]
-    if freed + blobs < settings.pack_bytes and data < settings.pack_bytes:
+    everything = data + facts["blob_bytes"]
+    if everything < settings.pack_bytes:
         return None
-    if freed + blobs >= settings.pack_share * (data + blobs):
-        return f"{(freed + blobs) / 1e6:.1f} MB of {(data + blobs) / 1e6:.1f} MB are of a past that is kept no longer"
-    grown = facts["old_bytes"] - facts["settled_bytes"]
-    if grown >= max(facts["settled_bytes"], settings.pack_bytes):
-        return (
-            f"{grown / 1e6:.1f} MB were written since the last pack, which left {facts['settled_bytes'] / 1e6:.1f} MB"
-        )
+    freed = facts["packable_bytes"] + facts["blob_bytes"]
+    if freed >= settings.pack_share * everything:
+        return f"{freed / 1e6:.1f} MB of {everything / 1e6:.1f} MB are of a past that is kept no longer"
+    grown, left = facts["old_bytes"] - facts["settled_bytes"], facts["settled_bytes"]
+    if grown >= max(left, settings.pack_bytes):
+        return f"{grown / 1e6:.1f} MB were written since the last pack, which left {left / 1e6:.1f} MB"
     return None
 
 
@@ -200,7 +209,7 @@ SORTS = (
 
 
 def explain_disk(image: Any, days: float = 0.0) -> list[dict[str, Any]]:
-    """What the bytes of an image's folder are, the largest first: `{"what", "bytes", "count"}`, count None where
+    """What the bytes of an image's folder are, largest first: `{"what", "bytes", "count"}`, with None where
     there is nothing to count.  They add up to the folder.  Reads all of it: not on the image thread.
 
     days  of history that a pack would keep
@@ -221,12 +230,13 @@ def explain_disk(image: Any, days: float = 0.0) -> list[dict[str, Any]]:
         say("history: what was replaced since, for `at`", found.past - found.packable)
         say("history that the next pack lets go", found.packable)
         say("transactions: who, when, why", found.frames)
+        say("damaged: look with doctor --scrub", found.unread)
         folder = Path(storage.getName()).parent
         for owner, size in _blobs(image, folder / BLOBS):
             say(owner, size, 1)
         for each in folder.iterdir():
             if each.name == DATA:
-                say("data being written", max(each.stat().st_size - found.data, 0))
+                say("written while this was counted", max(each.stat().st_size - found.data, 0))
             elif each.is_file() and each.name.startswith(DATA):
                 say(f"beside the data: {each.name.removeprefix(DATA)}", each.stat().st_size)
     for each in sorted(image.directory.rglob("*")):
@@ -243,11 +253,11 @@ def _blobs(image: Any, folder: Path) -> Iterator[tuple[str, int]]:
     if not folder.is_dir():
         return
     owners: dict[str, str] = {}
-    storage = image.place.storage
+    helper = image.place.storage.fshelper
     with image.past(None) as connection:
         for owner, blob in _owned_blobs(connection):
             if blob._p_oid is not None:
-                owners[storage.fshelper.getPathForOID(blob._p_oid)] = owner
+                owners[os.path.relpath(helper.getPathForOID(blob._p_oid), helper.base_dir)] = owner
     newest: dict[Path, Path] = {}
     files = [each for each in folder.rglob("*.blob") if each.is_file()]
     for each in files:
@@ -255,7 +265,7 @@ def _blobs(image: Any, folder: Path) -> Iterator[tuple[str, int]]:
     for each in files:
         with contextlib.suppress(FileNotFoundError):  # a pack took it meanwhile
             size = each.stat().st_size
-            owner = owners.get(str(each.parent), "blobs of other objects")
+            owner = owners.get(os.path.relpath(each.parent, folder), "blobs of other objects")
             yield owner if newest[each.parent] == each else "blobs of the past", size
 
 
@@ -277,28 +287,33 @@ def _owned_blobs(connection: Connection) -> Iterator[tuple[str, Blob]]:
 
 
 def tend(
-    image: Any, settings: Any, journal: Any = None, now: float | None = None, packed: Callable = pack
+    image: Any,
+    settings: Any,
+    journal: Any = None,
+    now: float | None = None,
+    packed: Callable[[float], dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Let go what is over the limits, then pack if that pays.  From the heartbeat's thread, never the image's.
+    """Let go what is over the limits, then pack if that pays.  From the heartbeat's thread, not the image's.
 
-    Answers how much went: `{"idempotency", "changes", "missions", "versions"}` as numbers, `"journal"` in bytes,
-    `"pack"`: why and what, or None.  What fails is told under `"failed"`, and the rest is done all the same.
+    packed  `packed(days)` packs; by default the image does
+
+    Answers how much went: `{"idempotency", "changes", "missions", "versions"}` as numbers, `"journal"` in
+    bytes, `"pack"`: why and what, or None.  What fails is told under `"failed"`, and the rest is done.
     """
     now = time.time() if now is None else now
     told: dict[str, Any] = {"failed": {}}
     storage = image.place.storage
-    files = hasattr(storage, "reading")
-    before = now - settings.history_days * DAY
-    found = survey(storage, before, settings.versions_kept) if files else None
-    steps: list[tuple[str, Callable[[], Any]]] = [
+    changes, missions = now - settings.changes_days * DAY, now - settings.missions_days * DAY
+    history, kept = now - settings.history_days * DAY, settings.versions_kept
+    found = survey(storage, history, kept) if hasattr(storage, "reading") else None
+    for name, step in (
         ("idempotency", partial(_forget_keys, image, now - IDEM_SECONDS)),
-        ("changes", partial(_forget_changes, image, now - settings.changes_days * DAY, settings.changes_kept)),
-        ("missions", partial(_forget_missions, image, now - settings.missions_days * DAY, settings.missions_kept)),
-        ("versions", partial(_forget_versions, image, found, settings.versions_kept)),
+        ("changes", partial(_forget_changes, image, changes, settings.changes_kept)),
+        ("missions", partial(_forget_missions, image, missions, settings.missions_kept)),
+        ("versions", partial(_forget_versions, image, found, kept)),
         ("journal", partial(_rotate, journal, settings, now)),
-        ("pack", partial(_pack_if_due, image, settings, found, before, packed)),
-    ]
-    for name, step in steps:
+        ("pack", partial(_pack_if_due, image, settings, found, history, packed or image.pack)),
+    ):
         try:
             told[name] = step()
         except (BatosError, OSError) as exc:
@@ -363,10 +378,14 @@ def _forget_changes(image: Any, before: float, kept: int) -> int:
             return 0
         moments = list(_keys(tree))
     by_age = int(before * 1_000_000) << 10  # see `changes.Moments`
-    old = [each for at, each in enumerate(moments) if each < by_age or at < len(moments) - kept]
+    over = max(len(moments) - kept, 0)
+    old = moments[:over] + [each for each in moments[over:] if each < by_age]
 
     def let_go(root: Any, moment: int) -> None:
-        root.connection.root()["changes"].pop(moment, None)
+        names = root.connection.root()
+        names["changes"].pop(moment, None)
+        for place in list(names["undone"].keys((moment, 0), (moment + 1, 0))) if "undone" in names else ():
+            names["undone"].remove(place)
 
     return _in_turns(image, "change records that are old enough", old, let_go)
 
@@ -377,7 +396,8 @@ def _forget_missions(image: Any, before: float, kept: int) -> int:
             return 0
         records = names["orchestrator_obj"].missions
         keys = list(_keys(records))
-    old = [each for at, each in enumerate(keys) if float(each.split("-")[0]) < before or at < len(keys) - kept]
+    over = max(len(keys) - kept, 0)
+    old = keys[:over] + [each for each in keys[over:] if float(each.split("-")[0]) < before]
 
     def let_go(root: Any, key: str) -> None:
         root["orchestrator_obj"].missions.pop(key, None)
@@ -387,10 +407,11 @@ def _forget_missions(image: Any, before: float, kept: int) -> int:
 
 def _forget_versions(image: Any, found: Survey | None, kept: int) -> int:
     """The oldest versions of methods: never the installed one, never what batos shipped last."""
-    if found is None:  # a storage that is no file: its methods are looked up one by one
-        methods = list(_methods(image))
-    else:
+    if found is not None:
         methods = found.versions
+    else:  # a storage that is no file: its methods are looked up one by one
+        wanted, everything = f"{Method.__module__}.{Method.__name__}", current_records(image.place.storage)
+        methods = [oid for oid, data in everything if ".".join(get_pickle_metadata(data)) == wanted]
     with image.past(None) as connection:
         over = []
         for oid in methods:
@@ -418,15 +439,6 @@ def _versions_kept(method: Method, kept: int) -> tuple[dict[str, Any], ...]:
     return tuple(each for each in method.versions if each["version"] in newest)
 
 
-def _methods(image: Any) -> Iterator[bytes]:
-    storage, following = image.place.storage, b"\0" * 8
-    wanted = f"{Method.__module__}.{Method.__name__}"
-    while following is not None:
-        oid, _, data, following = storage.record_iternext(following)
-        if ".".join(get_pickle_metadata(data)) == wanted:
-            yield oid
-
-
 def _rotate(journal: Any, settings: Any, now: float) -> int:
     if journal is None:
         return 0
@@ -434,7 +446,11 @@ def _rotate(journal: Any, settings: Any, now: float) -> int:
 
 
 def _pack_if_due(
-    image: Any, settings: Any, found: Survey | None, before: float, packed: Callable
+    image: Any,
+    settings: Any,
+    found: Survey | None,
+    before: float,
+    packed: Callable[[float], dict[str, Any]],
 ) -> dict[str, Any] | None:
     if found is None:
         return None  # whoever keeps that storage packs it
@@ -442,7 +458,7 @@ def _pack_if_due(
     if why is None:
         return None
     log.info("the image is packed: %s", why)
-    return {"why": why, **asdict(packed(image.place.storage, days=settings.history_days))}
+    return {"why": why, **packed(settings.history_days)}
 
 
 def pack_facts(image: Any, found: Survey, before: float) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import transaction
@@ -26,7 +28,7 @@ from persistent import Persistent
 from ZODB import DB
 from ZODB.broken import find_global
 from ZODB.Connection import Connection
-from ZODB.utils import get_pickle_metadata
+from ZODB.utils import get_pickle_metadata, p64, u64
 
 from batos.errors import NewerImage
 from batos.image.changes import tree
@@ -64,7 +66,7 @@ def find_class(connection: Connection, module: str, name: str) -> type:
 
 
 def check(db: DB, schema: int = SCHEMA) -> int | None:
-    """The schema of an image, None for one that is not born yet; `NewerImage` if this edition is too old for it."""
+    """The schema of an image, None for one that is not born yet; `NewerImage` if it is above `schema`."""
     with _connected(db) as connection:
         told = connection.root().get("batos")
         if told is None:
@@ -72,9 +74,9 @@ def check(db: DB, schema: int = SCHEMA) -> int | None:
         newest = max(told["schema"], (told.get("migrating") or {}).get("to", 0))
         if newest > schema:
             raise NewerImage(
-                f"this image is of schema {newest}, and this batos knows schemas up to {schema}: a newer batos has "
-                f"written it; nothing was changed",
-                hint="awaken it with that newer batos, or restore a backup made before: python -m batos restore DIR",
+                f"this image is of schema {newest}, and this batos knows schemas up to {schema}: "
+                f"a newer batos has written it; nothing was changed",
+                hint="awaken it with that one, or bring an older backup back: python -m batos restore DIR",
             )
         return told["schema"]
 
@@ -87,8 +89,9 @@ def migrate(
 ) -> list[dict[str, Any]]:
     """Bring the image of an open database to `schema`, or go on where that was interrupted.
 
-    Nobody else may work on it meanwhile.  Answers `{"to", "why", "objects"}` for each step taken, objects
-    being those of this run.  Raises `NewerImage`.
+    Nobody else may work on it meanwhile: of two processes on one storage the second meets a conflict, and
+    awakens once the first is done.  Answers `{"to", "why", "objects"}` for each step taken, objects being
+    those of this run.  Raises `NewerImage`.
     """
     number, steps = check(db, schema), {each.to: each for each in (MIGRATIONS if table is None else table)}
     done = []
@@ -100,19 +103,35 @@ def migrate(
     return done
 
 
+def current_records(storage: Any, start: bytes = b"\0" * 8) -> Iterator[tuple[bytes, bytes]]:
+    """(oid, data) of every object's newest record, from an oid on, in the order of the oids."""
+    following: Any = start
+    while following is not None:
+        with warnings.catch_warnings():
+            # To begin at an oid is the habit of all storages and the promise of none, as RelStorage warns.
+            warnings.simplefilter("ignore")
+            try:
+                oid, _, data, following = storage.record_iternext(following)
+            except ValueError:  # a FileStorage that has nothing from there on
+                return
+        yield oid, data
+
+
 def _take(db: DB, step: Migration, batch: int) -> int:
     """One migration, from its cursor to its end; answers how many objects were changed."""
+    with _connected(db) as connection:
+        cursor = (connection.root()["batos"].get("migrating") or {}).get("cursor", b"\0" * 8)
+    walk = current_records(db.storage, cursor) if step.each is not None else iter(())
     changed, last = 0, False
     while not last:
         with _connected(db) as connection:
-            names = connection.root()
-            cursor = (names["batos"].get("migrating") or {}).get("cursor", b"\0" * 8)
-            if step.each is not None:
-                cursor, count = _batch(connection, step, cursor, batch)
-                changed += count
-            else:
-                cursor = None
-            last = cursor is None
+            names, looked = connection.root(), 0
+            for oid, data in islice(walk, batch):
+                looked, cursor = looked + 1, p64(u64(oid) + 1)
+                if not step.kinds or ".".join(get_pickle_metadata(data)) in step.kinds:
+                    step.each(connection.get(oid))
+                    changed += 1
+            last = looked < batch
             told = {name: value for name, value in names["batos"].items() if name != "migrating"}
             if last:
                 if step.root is not None:
@@ -126,19 +145,6 @@ def _take(db: DB, step: Migration, batch: int) -> int:
             connection.transaction_manager.commit()
         log.info("schema %d: %d objects changed", step.to, changed)
     return changed
-
-
-def _batch(connection: Connection, step: Migration, cursor: bytes, batch: int) -> tuple[bytes | None, int]:
-    """Look at the next records from `cursor` on; (where the next batch begins, how many were changed)."""
-    storage, following, count = connection.db().storage, cursor, 0
-    for _ in range(batch):
-        oid, _, data, following = storage.record_iternext(following)
-        if not step.kinds or ".".join(get_pickle_metadata(data)) in step.kinds:
-            step.each(connection.get(oid))
-            count += 1
-        if following is None:
-            break
-    return following, count
 
 
 @contextlib.contextmanager
@@ -174,11 +180,13 @@ SHIPPED_1 = {
         "codex": "44d24a0e4b690f05", "facets": "18836dcb6a18760f", "expert": "978a8f67979170bc",
     },
     "psm_prototypes_obj.IDLE": {
-        "name": "4c1abf59a43fa69f", "persona": "07bf53ea92d7f4cc", "_process_synthesis_()": "99a0e454b253c93f",
+        "name": "4c1abf59a43fa69f", "persona": "07bf53ea92d7f4cc",
+        "_process_synthesis_()": "99a0e454b253c93f",
     },
     "psm_prototypes_obj.DECOMPOSING": {
         "name": "c04e640d778bbf64", "persona": "5627a961cac22445", "meta_prompt": "a1d0b6f1f71f1d7d",
-        "temperatures": "c482d2692505d186", "sure": "1b07b0cffa0b3f59", "_process_synthesis_()": "2e4a5a487ac91ef8",
+        "temperatures": "c482d2692505d186", "sure": "1b07b0cffa0b3f59",
+        "_process_synthesis_()": "2e4a5a487ac91ef8",
     },
     "psm_prototypes_obj.DELEGATING": {
         "name": "c53a606306301ffb", "persona": "5627a961cac22445", "meta_prompt": "ca986dc3884ebf96",
@@ -186,13 +194,16 @@ SHIPPED_1 = {
     },
     "psm_prototypes_obj.SYNTHESIZING": {
         "name": "9b9d8446232ae959", "persona": "07bf53ea92d7f4cc", "teller": "868103d88a82ef34",
-        "meta_prompt": "bd1c3b67428a64cb", "rounds": "d4735e3a265e16ee", "_process_synthesis_()": "bc8f449d51348c27",
+        "meta_prompt": "bd1c3b67428a64cb", "rounds": "d4735e3a265e16ee",
+        "_process_synthesis_()": "bc8f449d51348c27",
     },
     "psm_prototypes_obj.COMPLETE": {
-        "name": "0ba9a455349c3f02", "persona": "07bf53ea92d7f4cc", "_process_synthesis_()": "766d2e0b391afbaa",
+        "name": "0ba9a455349c3f02", "persona": "07bf53ea92d7f4cc",
+        "_process_synthesis_()": "766d2e0b391afbaa",
     },
     "psm_prototypes_obj.FAILED": {
-        "name": "7e8a57fe6936f927", "persona": "07bf53ea92d7f4cc", "_process_synthesis_()": "deb53a93c89a82f3",
+        "name": "7e8a57fe6936f927", "persona": "07bf53ea92d7f4cc",
+        "_process_synthesis_()": "deb53a93c89a82f3",
     },
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -29,6 +30,7 @@ from typing import Any
 from xxhash import xxh3_128
 from zc.lockfile import LockError
 from ZODB._compat import FILESTORAGE_MAGIC, Pickler, _protocol
+from ZODB.blob import LAYOUTS
 from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.FileStorage import (
     CorruptedError,
@@ -38,9 +40,8 @@ from ZODB.FileStorage.FileStorage import (
     FileStorageError,
     TempFormatter,
 )
-from ZODB.FileStorage.format import TRANS_HDR_LEN
 from ZODB.fsIndex import fsIndex
-from ZODB.POSException import POSKeyError, StorageTransactionError
+from ZODB.POSException import StorageTransactionError
 from ZODB.utils import as_bytes, p64, u64, z64
 
 from batos.errors import AlreadyAwake, Damaged
@@ -50,7 +51,6 @@ from batos.image.digests import (
     DATA,
     FIRST,
     INDEX,
-    RECORD,
     SIDECAR,
     STATUS,
     TRANSACTION,
@@ -76,6 +76,7 @@ from batos.image.digests import (
 log = logging.getLogger(__name__)
 
 AWAKE = "awake.json"
+RESTORING = "restoring"  # stands while a restore brings an image back
 BIRTH = "live_image.fs.birth"  # stands while an image is being born: what is there then may be incomplete
 
 CHECKPOINT_BYTES = 16 << 20  # of data written since the index was saved; an unclean start reads no more than this
@@ -110,10 +111,13 @@ class ImageStorage(FileStorage):
         self.digests: Digests | None = None
         self._past = stop is not None  # a view of the past, which the saved index and digests do not describe
         self._saving: threading.Thread | None = None
+        self._index_lock = threading.Lock()  # held by whoever writes the index file
         self._checkpointed = FIRST  # the index on the disk covers the data up to here
         self._entries: list[bytes] = []  # for the sidecar, of the transaction that is being committed
         self._unknown_blobs: list[tuple[bytes, bytes]] = []
         self._rebuilt = False
+        self._sure = FIRST  # what stands before this was on the disk, whatever it looks like now
+        self._closing = False
         path = os.path.abspath(file_name)
         self._settle = (path, os.path.abspath(blob_dir) if blob_dir else None)
         newborn = create or not os.path.exists(path) or os.path.getsize(path) <= FIRST
@@ -132,7 +136,10 @@ class ImageStorage(FileStorage):
     def _newIndexes(self):
         # The first thing done after the lock is held and before the data file is opened.
         if not self._is_read_only:
-            packing.settle(self._settle[0])
+            name, blob_dir = self._settle
+            packing.settle(name)
+            if blob_dir:
+                _mend_layout(Path(blob_dir))
         return super()._newIndexes()
 
     def _begin_writing(self, newborn: bool) -> None:
@@ -144,14 +151,17 @@ class ImageStorage(FileStorage):
         if newborn:
             os.fsync(self._file.fileno())
             if self.blob_dir:
-                sync(self.blob_dir)
-                sync(os.path.dirname(self.blob_dir))
+                for each in (f"{self.blob_dir}/.layout", self.blob_dir, os.path.dirname(self.blob_dir)):
+                    sync(each)
             sync(os.path.dirname(self._file_name))
         if self._rebuilt:
             self._used_index = 0
         for oid, tid in self._unknown_blobs:
             self._take_in_blob(oid, tid)
         if self.blob_dir:
+            for left in Path(self.fshelper.temp_dir).iterdir():  # of commits that a kill cut short
+                if left.is_file():
+                    left.unlink()
             packing.remove_listed_blobs(self)
         if self._rebuilt:
             self._save_index()
@@ -165,7 +175,14 @@ class ImageStorage(FileStorage):
         except FileNotFoundError:
             self._note(f"the blob file of object 0x{u64(oid):x} of transaction {tid.hex()} is missing")
         else:
-            self.digests.append(BlobDigest(oid, tid, size, found).packed())
+            self._tell(BlobDigest(oid, tid, size, found).packed())
+
+    def _tell(self, entries: bytes) -> None:
+        """Add entries that an opening found missing; a full disk keeps nobody from opening."""
+        try:
+            self.digests.append(entries)
+        except OSError as exc:
+            log.warning("%s: its digests could not be written (%s); the next opening does", self._file_name, exc)
 
     def _note(self, sentence: str) -> None:
         log.warning("%s: %s", self._file_name, sentence)
@@ -205,11 +222,13 @@ class ImageStorage(FileStorage):
                 return None
             _, position, entries = trailer
             if position > size or entries > self.digests.count:
-                what, where = (size, self._file_name) if position > size else (self.digests.count, "the digests")
+                if self._is_read_only:
+                    return None  # whoever is awake has saved it since the sizes were looked at
                 raise CorruptedFileStorageError(
-                    f"{where} ends at {what}, but its index was saved at {max(position, entries)}: "
-                    f"what was acknowledged is missing"
+                    f"its index was saved when it had {position} bytes and {entries} digests; it has {size} "
+                    f"and {self.digests.count} now, so what was acknowledged is missing"
                 )
+            self._sure = position
             index = fsIndex.load(path)["index"]
         except FileNotFoundError:
             return None
@@ -235,7 +254,7 @@ class ImageStorage(FileStorage):
             while at < len(listed) and listed[at].position < position:
                 at += 1
             entry = listed[at] if at < len(listed) and listed[at].position == position else None
-            later = at + (entry is not None) < len(listed)
+            later = position < self._sure or at + (entry is not None) < len(listed)
             txn = whole_at(window, position)
             if txn is None and later:
                 raise CorruptedTransactionError(
@@ -273,29 +292,38 @@ class ImageStorage(FileStorage):
             told_raw = b"".join(told)
             if told_raw != raw:
                 self.digests.cut(first)
-                self.digests.append(told_raw)
+                self._tell(told_raw)
         return position, tid
 
     def _cut_tail(self, window: Window, position: int, size: int) -> None:
         head = window.take(position, TRANSACTION.size)
         unfinished = len(head) == TRANSACTION.size and head[STATUS : STATUS + 1] == b"c"
         if not unfinished and any(window.take(position, min(size - position, 1 << 20))):
-            number = 0
-            while os.path.exists(kept := f"{self._file_name}.tr{number}"):
-                number += 1
-            with open(kept, "wb") as target:
-                with open(self._file_name, "rb") as source:
-                    source.seek(position)
-                    shutil.copyfileobj(source, target, 1 << 20)
-                target.flush()
-                os.fsync(target.fileno())
             self._note(
-                f"{size - position} bytes at its end were no whole transaction; they are kept in {kept} and cut off"
+                f"{size - position} bytes at its end were no whole transaction and are cut off; "
+                f"{self._kept_aside(position)}"
             )
         else:
             log.info("%s: %d bytes of an unfinished commit are cut off", self._file_name, size - position)
         os.ftruncate(self._file.fileno(), position)
         os.fsync(self._file.fileno())
+
+    def _kept_aside(self, position: int) -> str:
+        """Copy the data file from `position` on into a file of its own; answers a sentence about it."""
+        number = 0
+        while os.path.exists(kept := f"{self._file_name}.tr{number}"):
+            number += 1
+        try:
+            with open(self._file_name, "rb") as source, open(kept, "wb") as target:
+                source.seek(position)
+                shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+                os.fsync(target.fileno())
+        except OSError as exc:
+            with contextlib.suppress(OSError):
+                os.unlink(kept)
+            return f"they could not be kept ({exc})"
+        return f"they are kept in {kept}"
 
     # -- committing ----------------------------------------------------------------------------------
 
@@ -362,34 +390,32 @@ class ImageStorage(FileStorage):
             yield chunk
 
     def _finish(self, tid, u, d, e):
+        entries = self.digests.count
         try:
             write_at(self._file.fileno(), self._tstatus.encode(), self._pos + STATUS)
             self._finish_finish(tid)
         except OSError:
-            self._take_back()
+            self._take_back(entries)
             raise
         except BaseException:
             logging.getLogger("ZODB.FileStorage").critical("Failure in _finish. Closing.", exc_info=True)
-            self.close()
+            self._give_up()
             raise
-        self._checkpoint_if_due()
+        with contextlib.suppress(RuntimeError):  # no thread to be had; the next commit tries again
+            self._checkpoint_if_due()
 
     def _finish_finish(self, tid):
-        before = self.digests.count
         self.digests.append(b"".join(self._entries))
-        try:
-            os.fsync(self._file.fileno())
-        except OSError:
-            self.digests.cut(before)
-            raise
+        os.fsync(self._file.fileno())
         self._pos = self._nextpos
         self._index.update(self._tindex)
         self._ltid = tid
         self._blob_tpc_finish()
 
-    def _take_back(self) -> None:
+    def _take_back(self, entries: int) -> None:
         """A commit could not be finished: the file ends again where the last one ended, or the storage closes."""
         try:
+            self.digests.cut(entries)
             os.ftruncate(self._file.fileno(), self._pos)
             os.fsync(self._file.fileno())
             self._files.empty()  # nobody reads: the lock for writing is held
@@ -397,8 +423,13 @@ class ImageStorage(FileStorage):
             self._blob_tpc_abort()
         except BaseException:
             log.critical("%s: a failed commit could not be taken back; closing", self._file_name, exc_info=True)
-            self.close()
+            self._give_up()
             raise
+
+    def _give_up(self) -> None:
+        """Close with nothing more written; the next opening reads what is on the disk."""
+        self._closing = True
+        self._let_go()
 
     def _abort(self):
         super()._abort()
@@ -446,9 +477,13 @@ class ImageStorage(FileStorage):
 
     def _save_quietly(self, *snapshot: Any) -> None:
         try:
-            self._write_index(*snapshot)
-        except (OSError, ValueError):
-            log.warning("%s: its index could not be saved", self._file_name, exc_info=True)
+            with self._index_lock:
+                if snapshot[2] is self.digests and snapshot[0] >= self._checkpointed:  # else a newer one is there
+                    self._write_index(*snapshot)
+        except (OSError, ValueError) as exc:
+            log.warning(
+                "%s: its index could not be saved (%s); the next opening reads more", self._file_name, exc
+            )
         self._saving = None
 
     def _write_index(
@@ -546,20 +581,21 @@ class ImageStorage(FileStorage):
             os.unlink(self._file_name + SIDECAR)
 
     def close(self):
-        """Save the index and let everything go, the lock last.  Safe to call twice."""
+        """End a pack, save the index and let everything go, the lock last.  Safe to call twice."""
+        self._closing = True
+        while self._pack_is_in_progress:  # it looks at `_closing` often, and removes what it has written
+            time.sleep(0.01)
         self._join_saving()
         if not self._file.closed and not self._is_read_only:
             self._save_index()
         self._let_go()
 
     def _let_go(self) -> None:
-        for each in (
-            getattr(self, "_file", None),
-            getattr(self, "_files", None),
-            getattr(self, "_tfile", None),
-            self.digests,
-            getattr(self, "_lock_file", None),
-        ):
+        held = ["_file", "_files", "_tfile", "digests"]
+        if not self._pack_is_in_progress:  # else its end calls this again: nobody may open the image before
+            held.append("_lock_file")
+        for name in held:
+            each = getattr(self, name, None)
             if each is not None:
                 with contextlib.suppress(OSError):
                     each.close()
@@ -572,6 +608,16 @@ class _Unsealed(FileIterator):
         record = super().__next__()
         record.extension_bytes = bare(record.extension_bytes)
         return record
+
+
+def _mend_layout(folder: Path) -> None:
+    """A folder of blobs whose `.layout` a power cut emptied or took away gets it back."""
+    marker = folder / ".layout"
+    known = marker.exists() and marker.read_text(errors="replace").strip() in LAYOUTS
+    if not known and (marker.exists() or any(folder.glob("0x??"))):
+        marker.write_text("bushy")  # the only one an image has had
+        sync(marker)
+        sync(folder)
 
 
 def _proved(txn: Whole, entry: TransactionDigest | None) -> bool:
@@ -613,6 +659,9 @@ def end_birth(directory: Path) -> None:
     """The image is whole: from now on a missing or empty data file is damage."""
     (directory / BIRTH).unlink(missing_ok=True)
     sync(directory)
+    for each in directory.absolute().parents:
+        with contextlib.suppress(OSError):  # whoever made them; not every one may be read
+            sync(each)
 
 
 def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
@@ -630,6 +679,11 @@ def open_storage(directory: Path, read_only: bool = False) -> ImageStorage:
                 f"there is no image in {directory}", hint="give birth to one: python -m batos awaken"
             )
         beside = [f"{DATA}{each}" for each in (".old", ".pack", SIDECAR, INDEX, packing.NEW_SIDECAR)]
+        if (directory / RESTORING).exists():
+            raise Damaged(
+                f"a restore into {directory} was cut short",
+                hint=f"run it again: python -m batos --image {directory} restore BACKUP",
+            )
         remains = [name for name in beside if (directory / name).exists()]
         remains += [f"{BLOBS}/"] if blobs.is_dir() and any(each.is_dir() for each in blobs.iterdir()) else []
         if remains:

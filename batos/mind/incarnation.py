@@ -21,7 +21,7 @@ import math
 import re
 import struct
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 EMBEDDED = Path(__file__).parent / "embedded"  # the mind that ships with the package: base/, experts/NAME/
 EMBEDDED_NAME = "embedded"
+BATOS = "batos"  # who takes in what ships with the package: nobody asked for it
 CHUNK = 1 << 20
 
 # What a model folder may hold; pickled weights and code are left where they are.
@@ -144,7 +145,7 @@ def _check(path: Path, xxh3: str, what: str, remedy: str) -> None:
 
 
 def ingest_model(
-    image: Any, folder: str | Path, name: str, origin: str, licence: str = ""
+    image: Any, folder: str | Path, name: str, origin: str, licence: str = "", who: str = "user"
 ) -> dict[str, Any]:
     """Make the model in `folder` the mind of the image: `{"model_id", "files", "bytes", "sha256"}`.
 
@@ -175,7 +176,7 @@ def ingest_model(
         mind.digests = {"weights": weights}
         mind.files = {file: _proxy(root, file, **slots) for file, slots in kept.items()}
 
-    image.run(f"incarnate {name}", keep)
+    image.run(f"incarnate {name}", keep, who)
     size = sum(slots["bytes"] for slots in kept.values())
     return {"model_id": name, "files": sorted(kept), "bytes": size, "sha256": weights}
 
@@ -194,13 +195,13 @@ def ensure_embedded(image: Any, folder: Path = EMBEDDED) -> list[Staged]:
     if name not in (None, EMBEDDED_NAME) or staged or not (folder / "base" / "config.json").is_file():
         return []
     if name is None:
-        ingest_model(image, folder / "base", EMBEDDED_NAME, "made by this project", "as the package")
-    reports = stage_experts(image, [folder / "experts"]) if (folder / "experts").is_dir() else []
+        ingest_model(image, folder / "base", EMBEDDED_NAME, "made by this project", "as the package", BATOS)
+    reports = stage_experts(image, [folder / "experts"], BATOS) if (folder / "experts").is_dir() else []
 
     def done(root: Any) -> None:
         root["pLLM_obj"].embedded_staged = True
 
-    image.run("the embedded mind is whole", done)
+    image.run("the embedded mind is whole", done, BATOS)
     return reports
 
 
@@ -264,7 +265,7 @@ def load_folder(image: Any) -> Iterator[Path]:
 
 
 def stage_experts(
-    image: Any, paths: Iterable[str | Path], progress: Callable[[Staged], None] | None = None
+    image: Any, paths: Iterable[str | Path], who: str = "user"
 ) -> list[Staged]:
     """Take adapters into the repository, each in a turn of its own; answers what became of each.
 
@@ -281,12 +282,10 @@ def stage_experts(
         try:
             if any(name == report.name and report.outcome != "refused" for report in reports):
                 raise errors.Refused(f"there are two adapters called {name} among the given ones")
-            report = _stage(image, folder, name, base)
+            report = _stage(image, folder, name, base, who)
         except (errors.Refused, errors.Damaged) as exc:
             report = Staged(name, str(folder), "refused", str(exc))
         reports.append(report)
-        if progress:
-            progress(report)
     return reports
 
 
@@ -319,7 +318,7 @@ def _base(image: Any) -> _Base:
     return _Base(*identity(image), shapes)
 
 
-def _stage(image: Any, folder: Path, name: str, base: _Base) -> Staged:
+def _stage(image: Any, folder: Path, name: str, base: _Base, who: str) -> Staged:
     if not re.fullmatch(r"[A-Z0-9][A-Z0-9_.-]{0,63}", name):
         raise errors.Refused(
             f"{name!r} cannot be an expert's name: letters, digits, _ . - and at most 64 of them"
@@ -372,7 +371,7 @@ def _stage(image: Any, folder: Path, name: str, base: _Base) -> Staged:
         if config["r"] > mind.max_rank:
             mind.max_rank = config["r"]
 
-    image.run(f"stage the expert {name}", keep)
+    image.run(f"stage the expert {name}", keep, who)
     return Staged(
         name,
         str(folder),

@@ -46,7 +46,7 @@ def keep(value: Any, slot: str = "a container", jar: Any = None) -> Any:
     try:
         return _keep(value, slot, jar, {})
     except RecursionError:
-        raise _unkeepable(f"{slot!r} cannot keep what is nested so deeply") from None
+        raise _unkeepable(f"{_told(slot)} cannot keep what is nested so deeply") from None
 
 
 def _keep(value: Any, slot: str, jar: Any, memo: dict[int, Any]) -> Any:
@@ -82,7 +82,14 @@ def _keep(value: Any, slot: str, jar: Any, memo: dict[int, Any]) -> Any:
     if isinstance(value, ATOMS) and _loads_again(value):
         return value
     named = getattr(kind, "_told_as", f"a {kind.__name__}")
-    raise _unkeepable(f"{slot!r} cannot keep {named}: it could not be loaded again")
+    raise _unkeepable(f"{_told(slot)} cannot keep {named}: it could not be loaded again")
+
+
+UNNAMED = frozenset({"a container", "a list", "a dict", "a set"})  # a container does not know its slot
+
+
+def _told(slot: str) -> str:
+    return slot if slot in UNNAMED else repr(slot)
 
 
 def _unkeepable(words: str) -> Refused:
@@ -99,10 +106,10 @@ def _kept_object(value: Any, slot: str, jar: Any) -> Any:
     if theirs is None:
         if type(value).__module__.partition(".")[0] != "batos" and not _loads_again(value):
             raise _unkeepable(
-                f"{slot!r} cannot keep a {type(value).__name__}: its state could not be loaded again"
+                f"{_told(slot)} cannot keep a {type(value).__name__}: its state could not be loaded again"
             )
     elif jar is not None and theirs is not jar:
-        raise _unkeepable(f"{slot!r} cannot keep an object that was taken out of its turn")
+        raise _unkeepable(f"{_told(slot)} cannot keep an object that was taken out of its turn")
     return value
 
 
@@ -226,10 +233,10 @@ class Dict(PersistentMapping):
     def __init__(self, items=(), /, **named):
         super().__init__()
         for key, value in dict(items, **named).items():
-            self.data[_key(key)] = keep(value, str(key))
+            self.data[_key(key, "a dict")] = keep(value, str(key))
 
     def __setitem__(self, key, value):
-        key, value = _key(key), keep(value, str(key), self._p_jar)
+        key, value = _key(key, "a dict"), keep(value, str(key), self._p_jar)
         touch(self)
         self.data[key] = value
 
@@ -239,7 +246,7 @@ class Dict(PersistentMapping):
 
     def update(self, other=(), /, **named):
         jar = self._p_jar
-        incoming = {_key(key): keep(value, str(key), jar) for key, value in dict(other, **named).items()}
+        incoming = {_key(key, "a dict"): keep(value, str(key), jar) for key, value in dict(other, **named).items()}
         touch(self)
         self.data.update(incoming)
 
@@ -310,7 +317,7 @@ def _key(key, slot="a container"):
         return _kept_object(key, slot, None)
     if isinstance(key, ATOMS) and _loads_again(key):
         return key
-    raise _unkeepable(f"{slot!r} cannot keep a {kind.__name__} as a key or a member: it could not be loaded again")
+    raise _unkeepable(f"{_told(slot)} cannot keep a {kind.__name__} as a key or a member: it could not be loaded again")
 
 
 class Set(Persistent, MutableSet):
@@ -319,7 +326,7 @@ class Set(Persistent, MutableSet):
     __hash__ = None
 
     def __init__(self, items=()):
-        self.data = {_key(each) for each in items}
+        self.data = {_key(each, "a set") for each in items}
 
     @classmethod
     def _from_iterable(cls, items):
@@ -335,7 +342,7 @@ class Set(Persistent, MutableSet):
         return len(self.data)
 
     def add(self, item):
-        item = _key(item)
+        item = _key(item, "a set")
         touch(self)
         self.data.add(item)
 
@@ -356,7 +363,7 @@ class Set(Persistent, MutableSet):
         self.data.clear()
 
     def update(self, *others):
-        incoming = {_key(each) for other in others for each in other}
+        incoming = {_key(each, "a set") for other in others for each in other}
         touch(self)
         self.data |= incoming
 
@@ -369,7 +376,7 @@ class Set(Persistent, MutableSet):
         self.data.intersection_update(*others)
 
     def symmetric_difference_update(self, other):
-        incoming = {_key(each) for each in other}
+        incoming = {_key(each, "a set") for each in other}
         touch(self)
         self.data ^= incoming
 

@@ -30,28 +30,58 @@ class Known(dict):
     """What is remembered of one receiver: selector -> what to call with receiver and arguments.
 
     places  slot name -> the object that holds it
+    kept    is it remembered beyond this send?  Not of what is new or of the past: nobody would let go of it
     """
 
-    __slots__ = ("places", "receiver")
+    __slots__ = ("kept", "places", "receiver")
 
     def __init__(self, receiver: UvmObject):
+        jar = receiver._p_jar
         self.receiver = receiver
         self.places: dict[str, UvmObject] = {}
+        self.kept = jar is not None and getattr(jar, "before", None) is None
 
     def __missing__(self, selector: str) -> Callable:
+        parent = _only_parent(self.receiver, selector) if self.kept else None
+        if parent is not None:  # a new receiver of a kind that was met before: what its parent does, it does
+            _ancestors.add(parent)
+            call = dispatch.get(parent, _NOTHING).get(selector)
+            if call is not None:
+                self[selector] = call
+                return call
         holder, found = lookup(self.receiver, selector)
         call = call_of(holder, found, selector)
         if found is not MISSING:
             self[selector] = call
+            if parent is not None:
+                dispatch[parent][selector] = call
         return call
 
 
+_NOTHING: dict[str, Callable] = {}
+
+
+def _only_parent(obj: UvmObject, name: str) -> UvmObject | None:
+    """The one parent that answers for `obj`, where it has one and no slot of that name of its own."""
+    obj._p_activate()
+    state = obj.__dict__
+    if name in state or name in state.get("_methods", ()):
+        return None
+    parent = None
+    for each in state:
+        if each[-1] == "*":
+            if parent is not None:
+                return None
+            parent = state[each]
+    return parent
+
+
 class _Dispatch(dict):
-    """Receiver -> `Known`.  An object that is not kept is not remembered: nobody else would let go of it."""
+    """Receiver -> `Known`."""
 
     def __missing__(self, receiver: UvmObject) -> Known:
         known = Known(receiver)
-        if receiver._p_jar is not None:
+        if known.kept:
             if len(self) >= MOST:
                 structure_changed()
             self[receiver] = known
@@ -132,12 +162,14 @@ def lookup(obj: UvmObject, name: str) -> tuple[UvmObject | None, Any]:
 
     Raises `Ambiguous` where two unrelated parents answer.
     """
-    places = dispatch[obj].places
-    holder = places.get(name)
+    known = dispatch[obj]
+    if not known.kept:
+        return search(obj, name)
+    holder = known.places.get(name)
     if holder is None:
         holder, found = _search(obj, name)
         if found is not MISSING:
-            places[name] = holder
+            known.places[name] = holder
         return holder, found
     return holder, own(holder, name)
 
@@ -153,20 +185,18 @@ def _search(obj: UvmObject, name: str) -> tuple[UvmObject | None, Any]:
     found = own(obj, name)
     if found is not MISSING:
         return obj, found
-    parents = obj._parents()
-    if len(parents) == 1:
-        (parent,) = parents
-        _ancestors.add(parent)
-        if parent._p_jar is not None:
-            known = dispatch[parent]
-            holder = known.places.get(name)
-            if holder is not None:
-                return holder, own(holder, name)
-            answer = inherited(obj, name, _ancestors.add)
-            if answer[1] is not MISSING:
-                known.places[name] = answer[0]
-            return answer
-    return inherited(obj, name, _ancestors.add)
+    parent = _only_parent(obj, name)
+    if parent is None:
+        return inherited(obj, name, _ancestors.add)
+    _ancestors.add(parent)
+    places = dispatch[parent].places
+    holder = places.get(name)
+    if holder is not None:
+        return holder, own(holder, name)
+    answer = inherited(obj, name, _ancestors.add)
+    if answer[1] is not MISSING:
+        places[name] = answer[0]
+    return answer
 
 
 def inherited(

@@ -88,7 +88,8 @@ def ship(obj: UvmObject, slot: str, value: Any) -> None:
     elif before is not None and before != new:
         if value_digest(obj._slots[slot]) == before:
             setattr(obj, slot, value)
-        elif value_digest(obj._slots[slot]) != new:
+            _drop_offer(obj, slot)
+        else:
             _put(obj, "_offered", slot, value)
     if before != new:
         _put(obj, "_shipped", slot, new)
@@ -104,8 +105,10 @@ def ship_method(obj: UvmObject, selector: str, source: str) -> None:
     elif before is not None and before != new:
         installed, edited = method.current, method.current != newest_shipped(method)
         send(obj, "define", (source,))
-        if edited:
-            _put(obj, "_offered", name, method.current)
+        if not edited:
+            _drop_offer(obj, name)
+        else:
+            _put(obj, "_offered", name, obj._method(selector).current)
             if installed is None:
                 send(obj, "forget", (selector,))
             else:
@@ -129,7 +132,7 @@ def offers(root: Any) -> list[dict[str, Any]]:
                 current = obj._method(slot[:-2]).current
             else:
                 current = obj._slots.get(slot)
-            if current != value:
+            if value_digest(current) != value_digest(value):
                 told.append({"object": path, "slot": slot, "shipped": value, "current": current})
     return told
 
@@ -141,7 +144,8 @@ def take(root: Any, path: str, slot: str) -> dict[str, Any]:
     message: it has its change record and can be undone.
     """
     found = offers(root)
-    offer = next((each for each in found if each["object"] == path and slot in (each["slot"], each["slot"][:-2])), None)
+    names = (slot, f"{slot}()")
+    offer = next((each for each in found if each["object"] == path and each["slot"] in names), None)
     if offer is None:
         there = ", ".join(f"{each['object']} {each['slot']}" for each in found)
         raise NotUnderstood(
@@ -153,7 +157,7 @@ def take(root: Any, path: str, slot: str) -> dict[str, Any]:
         send(obj, "revert", (name[:-2], offer["shipped"]))
     else:
         setattr(obj, name, offer["shipped"])
-    obj._offered = {each: value for each, value in _facts(obj, "_offered").items() if each != name}
+    _drop_offer(obj, name)
     return offer
 
 
@@ -189,3 +193,9 @@ def _facts(obj: UvmObject, name: str) -> dict[str, Any]:
 
 def _put(obj: UvmObject, name: str, slot: str, value: Any) -> None:
     setattr(obj, name, {**_facts(obj, name), slot: value})
+
+
+def _drop_offer(obj: UvmObject, slot: str) -> None:
+    offered = _facts(obj, "_offered")
+    if slot in offered:
+        obj._offered = {each: value for each, value in offered.items() if each != slot}

@@ -35,7 +35,7 @@ from batos.objects.dispatch import changed, structure_changed
 Entry = tuple[Persistent, str, Any]
 
 _current: ContextVar[UndoLog | None] = ContextVar("undo_log", default=None)
-HIDDEN = frozenset({"_methods", "_last_change"})  # told in another form, or about the records themselves
+HIDDEN = frozenset({"_methods", "_last_change", "_shipped"})  # told in another form, or notes of batos itself
 
 
 class UndoLog:

@@ -22,6 +22,7 @@ from batos.objects.containers import PLAIN, keep, own_copy
 from batos.objects.method import Method
 from batos.objects.undo_log import note
 
+_set = Persistent.__setattr__
 GHOST = -1  # `_p_state` of an object whose state is not loaded
 
 # These seven are how a person takes back what batos did; no object may put something else in their place.
@@ -68,13 +69,16 @@ class UvmObject(Persistent):
     __getattribute__ = object.__getattribute__
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_"):
-            # Loading and caching set `_p_` names all day; of them only the flag, raised, is a change.
-            if name == "_p_changed" and value or not name.startswith(("_p_", "_v_")):
+        if name[:1] == "_":
+            # Loading, keeping and caching set `_p_` names all day; of them only the flag, raised, is a change.
+            if name[:3] == "_p_":
+                if name == "_p_changed" and value:
+                    note(self)
+            elif name[:3] != "_v_":
                 note(self)
                 if name == "_methods":
                     dispatch.changed(self)
-            return Persistent.__setattr__(self, name, value)
+            return _set(self, name, value)
         if name in PROTECTED:
             raise BadRequest(f"{name!r} is one of the words every object keeps; choose another name")
         if type(value) not in PLAIN:
@@ -94,7 +98,7 @@ class UvmObject(Persistent):
         elif name.endswith("*"):
             dispatch.changed(self)
         note(self)
-        Persistent.__setattr__(self, name, value)
+        _set(self, name, value)
 
     def __delattr__(self, name: str) -> None:
         if not name.startswith("_p_"):

@@ -10,19 +10,21 @@ whole.  What is redacted keeps its time, mission and kind, so that the journal s
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import os
-import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 log = logging.getLogger(__name__)
 
 NAME = "metacognition.jsonl"
+CATCHING_UP = 3  # rounds in which a rewritten journal takes in what was noted, before notes wait for it
 
 
 class Journal:
@@ -60,61 +62,62 @@ class Journal:
     def rotate(self, most_bytes: float, oldest: float) -> int:
         """Let the oldest lines go: what is over `most_bytes`, and what was noted before `oldest`, seconds
         since the epoch.  Answers how many bytes went; a journal that keeps to both is not touched."""
-        with self._rewriting:
-            try:
-                source = open(self.path, "rb")  # noqa: SIM115 - closed below
-            except FileNotFoundError:
-                return 0
-            with source:
-                size = os.fstat(source.fileno()).st_size
-                if size > most_bytes:
-                    source.seek(size - int(most_bytes) - 1)
-                    source.readline()  # the rest of a line that began before
+        with self._rewriting, self._reading() as source:
+            size, start = _size(source), 0
+            if size > most_bytes:
+                source.seek(size - int(most_bytes) - 1)
+                source.readline()  # the rest of a line that began before
                 start = source.tell()
-                while (line := source.readline()) and _noted_at(line) < oldest:
-                    start = source.tell()
-                if start == 0:
-                    return 0
-                source.seek(start)
-                self._replace(source, lambda target: shutil.copyfileobj(source, target))
-                return start
+            while start < size and (line := source.readline()).endswith(b"\n") and _noted_at(line) < oldest:
+                start = source.tell()
+            if start == 0:
+                return 0
+            source.seek(start)
+            self._replace(source, lambda line: line)
+            return start
 
     def redact(self, about: Callable[[dict[str, Any]], bool]) -> int:
         """Take the contents out of every event that `about(event)` is true of; answers how many there were.
 
         A line that cannot be read as an event goes whole: nobody can say what it is about.
         """
-        with self._rewriting:
-            try:
-                source = open(self.path, "rb")  # noqa: SIM115 - closed below
-            except FileNotFoundError:
-                return 0
-            with source:
-                if not any(_redacted(line, about) is not line for line in source):
-                    return 0
-                source.seek(0)
+        count = 0
+
+        def kept(line: bytes) -> bytes:
+            nonlocal count
+            told = _redacted(line, about)
+            count += told is not line
+            return told
+
+        with self._rewriting, self._reading() as source:
+            for line in _lines(source, _size(source)):
+                kept(line)
+            if count:
                 count = 0
+                source.seek(0)
+                self._replace(source, kept)
+        return count
 
-                def copy(target: BinaryIO) -> None:
-                    nonlocal count
-                    for line in source:
-                        kept = _redacted(line, about)
-                        count += kept is not line
-                        target.write(kept)
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[BinaryIO]:
+        """The journal as it is, empty where there is none."""
+        if self.path.exists():
+            with open(self.path, "rb") as source:
+                yield source
+        else:
+            yield io.BytesIO()
 
-                self._replace(source, copy)
-                return count
-
-    def _replace(self, source: BinaryIO, copy: Callable[[BinaryIO], None]) -> None:
-        """Put a new file in the journal's place; `copy(target)` copies what `source` has left to read."""
+    def _replace(self, source: BinaryIO, kept: Callable[[bytes], bytes]) -> None:
+        """Put a new file in the journal's place: `kept(line)` for each line that `source` has left."""
         part = self.path.with_suffix(".part")
         try:
             with open(part, "wb") as target:
-                copy(target)
+                for _ in range(CATCHING_UP):
+                    target.writelines(kept(line) for line in _lines(source, _size(source)))
                 target.flush()
                 os.fsync(target.fileno())
-                with self._lock:  # from here on nobody notes; what came meanwhile is short
-                    copy(target)
+                with self._lock:  # nobody notes from here on; what came meanwhile is short
+                    target.writelines(kept(line) for line in source)
                     target.flush()
                     os.fsync(target.fileno())
                     if self._file is not None:
@@ -160,6 +163,24 @@ def _redacted(line: bytes, rule: Callable[[dict[str, Any]], bool]) -> bytes:
     return (json.dumps(kept | {"redacted": True}, ensure_ascii=False) + "\n").encode()
 
 
+def _size(source: BinaryIO) -> int:
+    """Bytes in an open file now."""
+    at = source.tell()
+    size = source.seek(0, os.SEEK_END)
+    source.seek(at)
+    return size
+
+
+def _lines(source: BinaryIO, end: int) -> Iterator[bytes]:
+    """The whole lines up to `end`; one that is still being written is left for the next time."""
+    while (at := source.tell()) < end:
+        line = source.readline()
+        if not line.endswith(b"\n"):
+            source.seek(at)
+            return
+        yield line
+
+
 def _noted_at(line: bytes) -> float:
     """When an event was noted; a line that cannot be read is as old as can be."""
     try:
@@ -172,6 +193,9 @@ def _ends_torn(path: Path) -> bool:
     """Does the file end inside a line, as a power cut leaves it?"""
     try:
         with open(path, "rb") as file:
-            return bool(file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) is not None and file.read(1) != b"\n")
+            if not file.seek(0, os.SEEK_END):
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
     except FileNotFoundError:
         return False

@@ -24,6 +24,7 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 # One step of a transaction: (what, key, value).
@@ -82,7 +83,12 @@ def check(history: list[Transaction]) -> Verdict:
         _see_itself(each, found)
     orders = _list_orders(answered, writer, found) | _register_orders(history, writer, found)
     # What was not answered happened if somebody saw it; the rest is left out, as if it never had.
-    seen = {writer[key, value].number for key, order in orders.items() for value in order if (key, value) in writer}
+    seen = {
+        writer[key, value].number
+        for key, order in orders.items()
+        for value in order
+        if (key, value) in writer
+    }
     happened = [each for each in history if each.outcome == "answered" or each.number in seen]
     happened = [each for each in happened if each.outcome != "refused"]
     if found:
@@ -137,7 +143,9 @@ def _list_orders(
             longest[key] = value
     for each, key, value in reads:
         if value != longest[key][: len(value)]:
-            found.append(("incompatible order", f"{each} read {value} of {key}, another read was {longest[key]}"))
+            found.append(
+                ("incompatible order", f"{each} read {value} of {key}, another read was {longest[key]}")
+            )
         if not value:
             continue
         last = writer.get((key, value[-1]))
@@ -233,7 +241,7 @@ def _dependencies(
             if what == "append" and (key, value) not in place:
                 unread[key].append(each)
     for key, order in orders.items():
-        for value, following in zip(order, order[1:], strict=False):
+        for value, following in pairwise(order):
             edge("ww", writer[key, value], writer[key, following])
         for each in unread[key] if order else ():
             edge("ww", writer[key, order[-1]], each)
@@ -288,7 +296,7 @@ def _cycles(
                         if cycle:
                             break
                 cycle = cycle or _any_cycle(edges, component[0], inside)
-                names = " -> ".join(_hop(graph, a, b, told) for a, b in zip(cycle, cycle[1:], strict=False))
+                names = " -> ".join(_hop(graph, a, b, told) for a, b in pairwise(cycle))
                 found.append((label + ("-realtime" if extra else ""), f"{told.get(cycle[0], '')}: {names}"))
             if found:
                 return True
@@ -412,5 +420,7 @@ def _play(order: list[Transaction], found: list[tuple[str, str]]) -> None:
             else:
                 saw = list(lists[key]) if what == "read" else registers[key]
             if value is not UNKNOWN and saw != value and each.outcome == "answered":
-                found.append(("no serial order", f"{each} saw {value!r} of {key}; one after another it is {saw!r}"))
+                found.append(
+                    ("no serial order", f"{each} saw {value!r} of {key}; one after another it is {saw!r}")
+                )
                 return

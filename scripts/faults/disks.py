@@ -24,11 +24,30 @@ from typing import Any
 from scripts.faults.telling import demand
 
 CREATE, WRITE, TRUNCATE, RENAME, LINK, UNLINK, MKDIR, RMDIR, SYNC, FAILED, MARK = range(1, 12)
-NAMES = "- create write truncate rename link unlink mkdir rmdir sync failed mark".split()
+NAMES = [
+    "-",
+    "create",
+    "write",
+    "truncate",
+    "rename",
+    "link",
+    "unlink",
+    "mkdir",
+    "rmdir",
+    "sync",
+    "failed",
+    "mark",
+]
 HEAD = struct.Struct("=IIQQq")  # struct head of recorder.c
 SECTOR = 512
 # How the power goes: what of the unsynced reaches the disk.
-WAYS = ("nothing unsynced", "names without their bytes", "bytes without their names", "some of it, torn", "everything")
+WAYS = (
+    "nothing unsynced",
+    "names without their bytes",
+    "bytes without their names",
+    "some of it, torn",
+    "everything",
+)
 
 
 def build_recorder(folder: Path) -> Path:
@@ -243,7 +262,10 @@ class Disk:
                     waiting.append((f"{path}{name}/", what))
                 told[f"{path}{name}"] = what
         real = {str(each.relative_to(folder)): each for each in folder.rglob("*")}
-        told, real = ({name: what for name, what in side.items() if not name.startswith(apart_from)} for side in (told, real))
+        told, real = (
+            {name: what for name, what in side.items() if not name.startswith(apart_from)}
+            for side in (told, real)
+        )
         demand(
             told.keys() == real.keys(),
             f"the recorder missed a call: only played {sorted(told.keys() - real.keys())[:3]}, "

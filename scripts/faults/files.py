@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import batos
@@ -23,11 +24,17 @@ def adapter(folder: Path, number: int) -> Path:
     return folder
 
 
-def blob_differences(image: Path) -> tuple[list[str], list[str]]:
-    """(blobs that a record names and that are not there, files that no record names) of an image nobody has open.
+@dataclass
+class Blobs:
+    """What the records of an image name, against the files in its blob folder."""
 
-    Read from the data file record by record, which is ZODB's own format, not from batos.
-    """
+    whole: list[Path]  # files that a record names, relative to the image's folder
+    missing: list[str]  # blobs that a record names and that are not there
+    orphans: list[str]  # files that no record names
+
+
+def blobs_of(image: Path) -> Blobs:
+    """Read from the data file of an image nobody has open, record by record: ZODB's own format, not batos."""
     from ZODB.blob import is_blob_record
     from ZODB.FileStorage import FileIterator
 
@@ -37,13 +44,16 @@ def blob_differences(image: Path) -> tuple[list[str], list[str]]:
             if record.data and is_blob_record(record.data):
                 named.add((record.oid, record.tid))
     folder = image / BLOBS
-    found = {}
+    found: dict[object, Path] = {}
     for path in folder.rglob("*"):
         if path.is_dir() or path.name in (".layout", ".lock"):
             continue
         oid = bytes(int(part, 16) for part in path.parent.relative_to(folder).parts if part.startswith("0x"))
         tid = path.name.removesuffix(".blob")
         is_blob = len(oid) == 8 and path.suffix == ".blob" and tid.startswith("0x")
-        found[(oid, bytes.fromhex(tid[2:])) if is_blob else path] = str(path.relative_to(image))
-    missing = [f"oid 0x{oid.hex()} of 0x{tid.hex()}" for oid, tid in named - found.keys()]
-    return sorted(missing), sorted(found[each] for each in found.keys() - named)
+        found[(oid, bytes.fromhex(tid[2:])) if is_blob else path] = path.relative_to(image)
+    return Blobs(
+        sorted(found[each] for each in found.keys() & named),
+        sorted(f"oid 0x{oid.hex()} of 0x{tid.hex()}" for oid, tid in named - found.keys()),
+        sorted(str(found[each]) for each in found.keys() - named),
+    )

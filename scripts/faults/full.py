@@ -19,7 +19,7 @@ from batos.errors import NobodyAwake
 from batos.message import Message
 from scripts.faults import disks
 from scripts.faults.disks import Trace
-from scripts.faults.files import adapter, blob_differences
+from scripts.faults.files import adapter, blobs_of
 from scripts.faults.load import Life, Sent, deliver, make_kinds
 from scripts.faults.telling import Clock, Violation, demand, progress, table
 from scripts.living import Awake, free_tcp_endpoint
@@ -97,7 +97,11 @@ class Full:
 
     def _live(self, awake: Awake, life: Life, freed: Path, disk: Path) -> None:
         rng = random.Random(self.seed)
-        cares = {"stage": [[str(adapter(self.folder / "adapters" / "FULL", 1))]], "pack": [], "backup": [str(disk / "backup")]}
+        cares = {
+            "stage": [[str(adapter(self.folder / "adapters" / "FULL", 1))]],
+            "pack": [],
+            "backup": [str(disk / "backup")],
+        }
         with Client(awake.endpoint, patience=10.0) as door:
             for at in range(MESSAGES):
                 self._send(door, life, life.draw(rng, at % 3, at))
@@ -122,7 +126,10 @@ class Full:
         if sent.outcome == "refused":
             code = sent.error.split(":")[0]
             self.count[f"  refused with {code}"] += 1
-            demand("Traceback" not in sent.error, f"{sent.message.send} was answered with a traceback: {sent.error}")
+            demand(
+                "Traceback" not in sent.error,
+                f"{sent.message.send} was answered with a traceback: {sent.error}",
+            )
         if sent.message.to == "kernel" and sent.outcome == "answered":
             self.served.add(sent.message.send)
 
@@ -138,8 +145,10 @@ class Full:
             life.check(door.send)
             door.send("lobby", "clone", called="after_the_full_disk", n=1)
         demand(awake.stop() == 0, "the image did not go to sleep with exit code 0")
-        missing, _ = blob_differences(awake.image)
-        demand(not missing, f"blobs are named by records and gone: {missing}")
+        demand(
+            not blobs_of(awake.image).missing,
+            f"blobs are named by records and gone: {blobs_of(awake.image).missing}",
+        )
 
 
 def run(every: int, seed: int) -> None:
@@ -156,7 +165,9 @@ def run(every: int, seed: int) -> None:
             for way, kinds in WAYS.items()
             for at in range(1 + seed % every, sum(calls[kind] for kind in kinds) + 1, every)
         ]
-        progress(f"{len(chosen)} sessions; one without faults writes {disks_told(calls)}; served: {sorted(full.served)}")
+        progress(
+            f"{len(chosen)} sessions; one without faults writes {disks_told(calls)}; served: {sorted(full.served)}"
+        )
         for number, (way, at) in enumerate(chosen, 1):
             try:
                 hit = full.session(number, f"{way} {at}")
@@ -179,7 +190,9 @@ def run(every: int, seed: int) -> None:
         ]
     )
     if broken:
-        raise Violation(f"a failing disk broke something in {len(broken)} ways, one of them: {next(iter(broken.values()))[0]}")
+        raise Violation(
+            f"a failing disk broke something in {len(broken)} ways, one of them: {next(iter(broken.values()))[0]}"
+        )
 
 
 def disks_told(calls: Counter[int]) -> str:

@@ -93,7 +93,9 @@ class Recorder:
                     self.lists[self.lists.index(key)] = self.spare.pop()
             else:
                 key = rng.choice(self.registers)
-                steps.append((what, "=" + key, value, UNKNOWN) if what == "swap" else (what, "=" + key, UNKNOWN))
+                steps.append(
+                    (what, "=" + key, value, UNKNOWN) if what == "swap" else (what, "=" + key, UNKNOWN)
+                )
         made = Transaction(number, steps, 0.0, outcome="unanswered", client=client)
         idem = f"t{number}" if rng.random() < 0.2 else None
         if len(steps) == 1 and rng.random() < 0.7:
@@ -151,7 +153,9 @@ class Recorder:
     async def kill_and_awaken(self, kills: int) -> None:
         """`kills` times, spread over the operations: kill -9, and awaken on the same image."""
         rng = random.Random(f"{self.seed}/kills")
-        for at in sorted(rng.randrange(self.operations // 10, self.operations * 9 // 10) for _ in range(kills)):
+        for at in sorted(
+            rng.randrange(self.operations // 10, self.operations * 9 // 10) for _ in range(kills)
+        ):
             while self.begun < at:
                 await asyncio.sleep(0.005)
             self.alive.clear()
@@ -164,7 +168,9 @@ class Recorder:
         now = time.perf_counter()
         for key in sorted(self.appends | dict.fromkeys(self.registers, 0)):
             steps = [("read", key, door.send(key, "values")), ("look", "=" + key, door.send(key, "value"))]
-            self.history.append(Transaction(len(self.history) + 1, steps, now, time.perf_counter(), "answered"))
+            self.history.append(
+                Transaction(len(self.history) + 1, steps, now, time.perf_counter(), "answered")
+            )
 
 
 def run(operations: int, seed: int, clients: int = 16, kills: int = 0) -> None:
@@ -181,7 +187,9 @@ def run(operations: int, seed: int, clients: int = 16, kills: int = 0) -> None:
     for name, seen in verdict.anomalies[:5]:
         progress(f"{name}: {seen[:1000]}")
     if verdict.anomalies:
-        raise Violation(f"{len(verdict.anomalies)} anomalies: {Counter(name for name, _ in verdict.anomalies)}")
+        raise Violation(
+            f"{len(verdict.anomalies)} anomalies: {Counter(name for name, _ in verdict.anomalies)}"
+        )
     played = {}  # where each append stands in the serial order, against the length its sender was told
     lists: Counter[str] = Counter()
     for each in verdict.order:
@@ -190,7 +198,10 @@ def run(operations: int, seed: int, clients: int = 16, kills: int = 0) -> None:
                 lists[key] += 1
                 played[key, value] = lists[key]
     for made, key, value, length in recorder.lengths:
-        demand(played[key, value] == length, f"{made}: {key} was said to be {length} long, it was {played[key, value]}")
+        demand(
+            played[key, value] == length,
+            f"{made}: {key} was said to be {length} long, it was {played[key, value]}",
+        )
     table(
         [
             ("transactions", Counter(each.outcome for each in recorder.history)),

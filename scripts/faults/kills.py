@@ -24,12 +24,13 @@ from typing import Any
 from batos import Client
 from batos.errors import BatosError, NobodyAwake
 from batos.message import Message
-from scripts.faults.files import adapter, blob_differences
-from scripts.faults.load import Life, Sent, check_mission, client_load, deliver, make_kinds
+from scripts.faults.files import adapter, blobs_of
+from scripts.faults.load import Life, Sent, check_mission, client_load, crowd_load, deliver, make_kinds
 from scripts.faults.telling import Clock, Violation, demand, progress, quantile, table
 from scripts.living import Awake, free_tcp_endpoint
 
-CLIENTS = 5
+CLIENTS = 5  # with a connection each
+CROWD = 24  # in half of the lives more of them, over one connection
 SHORT, LONG = 1.2, 9.0  # seconds of a life; the mind needs four before it can think
 CARE = ("pack", "backup", "stage", "remember")  # what the caretaker of a life does, where it is served
 
@@ -89,7 +90,9 @@ class Killing:
             for life in self.unfinished:
                 self.count += life.retry(door, self.rng, missions=True)
                 life.check(ask)
-        waiting = [life for life in self.unfinished if any(s.outcome == "unanswered" for s in life.of("mission"))]
+        waiting = [
+            life for life in self.unfinished if any(s.outcome == "unanswered" for s in life.of("mission"))
+        ]
         self.unfinished = [] if missions else waiting
         if self.kept:
             self._same(ask, self.rng.choice(list(self.kept)))
@@ -127,6 +130,13 @@ class Killing:
             threading.Thread(target=client_load, args=(self.awake.endpoint, life, n, str(self.seed), stop))
             for n in range(CLIENTS)
         ]
+        if self.rng.random() < 0.5:
+            crowd = range(CLIENTS, CLIENTS + CROWD)
+            threads.append(
+                threading.Thread(
+                    target=crowd_load, args=(self.awake.endpoint, life, crowd, str(self.seed), stop)
+                )
+            )
         threads.append(threading.Thread(target=self._care, args=(life, busy)))
         if long or self.rng.random() < 0.2:
             threads.append(threading.Thread(target=self._missions, args=(life,)))
@@ -192,7 +202,9 @@ class Killing:
         elif what == "remember":
             file = self.folder / "documents" / f"{rng.randrange(5)}.txt"
             file.parent.mkdir(exist_ok=True)
-            file.write_text(f"In life {life.number} the till of shop {turn} was counted and found right.\n" * 3)
+            file.write_text(
+                f"In life {life.number} the till of shop {turn} was counted and found right.\n" * 3
+            )
             args = [[str(file)]]
         return Sent(what, -1, Message("kernel", what, args))
 
@@ -219,10 +231,10 @@ class Killing:
                     f"the expert {name} cannot be activated any more",
                 )
         demand(self.awake.stop() == 0, "the image did not go to sleep with exit code 0")
-        missing, orphans = blob_differences(self.awake.image)
-        demand(not missing, f"blobs are named by records and gone: {missing}")
+        blobs = blobs_of(self.awake.image)
+        demand(not blobs.missing, f"blobs are named by records and gone: {blobs.missing}")
         if packed:
-            demand(not orphans, f"after a pack these files belong to no record: {orphans}")
+            demand(not blobs.orphans, f"after a pack these files belong to no record: {blobs.orphans}")
             self.count["packs in quiet, no orphan blob"] += 1
         if restore and self.backups:
             self._restore(*self.rng.choice(sorted(self.backups.items())))
@@ -233,8 +245,7 @@ class Killing:
         again = Awake(target, free_tcp_endpoint())
         done = again.cli("restore", backup)
         demand(done.returncode == 0, f"the acknowledged backup {backup} cannot be restored: {done.stderr}")
-        missing, _ = blob_differences(target)
-        demand(not missing, f"the restored image lacks blobs: {missing}")
+        demand(not blobs_of(target).missing, f"the restored image lacks blobs: {blobs_of(target).missing}")
         try:
             again.start()
             with again.client() as door:
@@ -254,6 +265,18 @@ class Killing:
                 self._same(door.send, number)
         demand(self.awake.stop() == 0, "the image did not go to sleep with exit code 0")
         self.settle(restore=True)
+
+
+def lived(folder: Path, lives: int, seed: int) -> Path:
+    """An image that was killed so many times and sleeps now."""
+    killing = Killing(folder, seed, long_lives=0.0)
+    try:
+        for number in range(1, lives + 1):
+            killing.live(number)
+        killing.finish()
+    finally:
+        killing.awake.end()
+    return killing.awake.image
 
 
 def run(times: int, seed: int, long_lives: float = 0.1, keep: Path | None = None) -> None:

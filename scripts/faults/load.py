@@ -8,6 +8,7 @@ about one kind of message.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import threading
@@ -17,10 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from batos import Client
+from batos import AsyncClient, Client
 from batos.errors import BatosError, NobodyAwake
 from batos.message import Message, Reply
-
 from scripts.faults.telling import as_text, demand
 
 COINS = 1_000_000
@@ -48,7 +48,7 @@ MIX = {
     "add": 25, "increase": 12, "loosely": 8, "place": 14, "move": 12, "total": 8, "clone": 4, "define": 3, "pair": 4,
 }  # fmt: skip
 KEYED = 0.6  # of the messages that may carry an idempotency key
-NOUNS = "snirps wuggles zorbels quibs plims dreeks flooms gravs".split()
+NOUNS = ["snirps", "wuggles", "zorbels", "quibs", "plims", "dreeks", "flooms", "gravs"]
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +68,13 @@ class Sent:
     def key(self) -> str | None:
         return self.message.idem
 
+    def take(self, reply: Reply) -> None:
+        """Write down what came back."""
+        if reply.error is None:
+            self.outcome, self.result, self.mission = "answered", reply.result, reply.mission
+        else:
+            self.outcome, self.error = "refused", f"{reply.error.code}: {reply.error}"
+
 
 def deliver(client: Client, sent: Sent) -> Reply | None:
     """Send it and write down what came back; None if nothing did."""
@@ -75,10 +82,7 @@ def deliver(client: Client, sent: Sent) -> Reply | None:
         reply = client.call(sent.message)
     except NobodyAwake:
         return None
-    if reply.error is None:
-        sent.outcome, sent.result, sent.mission = "answered", reply.result, reply.mission
-    else:
-        sent.outcome, sent.error = "refused", f"{reply.error.code}: {reply.error}"
+    sent.take(reply)
     return reply
 
 
@@ -169,7 +173,9 @@ class Life:
         """A message nobody taught, to an object of its own: its mission subtracts 30 of 100."""
         noun = NOUNS[count % len(NOUNS)]
         name, selector = f"pupil_{self.number}_{count}", f"withdraw_{noun}"
-        made = Sent("made", -1, Message("lobby", "clone", [], {"called": name, noun: 100}, idem=f"key-{name}"))
+        made = Sent(
+            "made", -1, Message("lobby", "clone", [], {"called": name, noun: 100}, idem=f"key-{name}")
+        )
         if deliver(client, made) is None or made.outcome != "answered":
             return made
         message = Message(name, selector, [30], idem=f"key-{name}-{selector}", miss="mission")
@@ -227,7 +233,10 @@ class Life:
                 each.outcome != "answered" or count[entry] == 1,
                 f"{describe(each)} was acknowledged and is lost",
             )
-            demand(each.outcome != "refused" or count[entry] == 0, f"{describe(each)} was refused, yet it is there")
+            demand(
+                each.outcome != "refused" or count[entry] == 0,
+                f"{describe(each)} was refused, yet it is there",
+            )
         where = {entry: at for at, entry in enumerate(entries, 1)}
         for entry, each in sent.items():
             demand(
@@ -235,22 +244,35 @@ class Life:
                 f"{describe(each)} was answered {each.result}, but stands at {where.get(entry)}",
             )
         for client in {each.client for each in sent.values()}:
-            mine = [where[each.detail] for each in self.of("add") if each.client == client and each.detail in where]
-            demand(mine == sorted(mine), f"{self.name('ledger')}: the entries of client {client} changed their order")
+            mine = [
+                where[each.detail]
+                for each in self.of("add")
+                if each.client == client and each.detail in where
+            ]
+            demand(
+                mine == sorted(mine),
+                f"{self.name('ledger')}: the entries of client {client} changed their order",
+            )
 
     def _counters(self, ask: Ask) -> None:
         for kind, receiver in (("increase", "counter"), ("loosely", "loose")):
             n = ask(self.name(receiver), "n")
             low = sum(each.message.args[0] for each in self.of(kind) if each.outcome == "answered")
             high = low + sum(each.message.args[0] for each in self.of(kind) if each.outcome == "unanswered")
-            demand(low <= n <= high, f"{self.name(receiver)} counts {n}; acknowledged were {low}, at most {high} sent")
+            demand(
+                low <= n <= high,
+                f"{self.name(receiver)} counts {n}; acknowledged were {low}, at most {high} sent",
+            )
 
     def _places(self, ask: Ask) -> None:
         books = ask(self.name("shelf"), "books")
         sent: dict[str, list[Sent]] = {}
         for each in self.of("place"):
             sent.setdefault(each.detail[0], []).append(each)
-        demand(set(books) <= set(sent), f"{self.name('shelf')} holds books nobody placed: {set(books) - set(sent)}")
+        demand(
+            set(books) <= set(sent),
+            f"{self.name('shelf')} holds books nobody placed: {set(books) - set(sent)}",
+        )
         for book, puts in sent.items():
             answered = [each.detail[1] for each in puts if each.outcome == "answered"]
             later = [
@@ -267,7 +289,8 @@ class Life:
     def _moves(self, ask: Ask) -> None:
         left, right = ask(self.name("left"), "coins"), ask(self.name("right"), "coins")
         demand(
-            left + right == 2 * COINS, f"{self.name('bank')}: half a move: {left} and {right} are not {2 * COINS}"
+            left + right == 2 * COINS,
+            f"{self.name('bank')}: half a move: {left} and {right} are not {2 * COINS}",
         )
         low = sum(each.message.args[0] for each in self.of("move") if each.outcome == "answered")
         high = low + sum(each.message.args[0] for each in self.of("move") if each.outcome == "unanswered")
@@ -288,7 +311,9 @@ class Life:
                 own = ask(name, "slots")["own"]
             except BatosError as error:
                 demand(error.code == "no_such_object", f"{describe(each)} left {name} unusable: {error}")
-                demand(each.outcome != "answered", f"{describe(each)} was acknowledged, but there is no {name}")
+                demand(
+                    each.outcome != "answered", f"{describe(each)} was acknowledged, but there is no {name}"
+                )
                 continue
             demand(each.outcome != "refused", f"{describe(each)} was refused, yet there is {name}")
             wanted = {slot: value for slot, value in made.items() if slot != "called"}
@@ -303,12 +328,19 @@ class Life:
         for selector, sent in by_selector.items():
             answered = [each.detail[1] for each in sent if each.outcome == "answered"]
             if not ask(taught, "responds_to", selector):
-                demand(not answered, f"{taught} forgot {selector!r}, whose version {answered[-1:]} was acknowledged")
+                demand(
+                    not answered,
+                    f"{taught} forgot {selector!r}, whose version {answered[-1:]} was acknowledged",
+                )
                 continue
             versions = whole_versions(ask, taught, selector)
-            numbers = [int(re.findall(r"^\+ *return (\d+)", each["diff"], re.M)[0]) for each in versions]
+            numbers = [
+                int(re.findall(r"^\+ *return (\d+)", each["diff"], re.MULTILINE)[0]) for each in versions
+            ]
             demand(
-                set(answered) <= set(numbers) and numbers == sorted(numbers) and len(set(numbers)) == len(numbers),
+                set(answered) <= set(numbers)
+                and numbers == sorted(numbers)
+                and len(set(numbers)) == len(numbers),
                 f"{taught} {selector!r} has the versions {numbers}; acknowledged were {answered}",
             )
             demand(
@@ -323,7 +355,14 @@ class Life:
 
     def reading(self, ask: Ask) -> str:
         """What this life's objects say, as one text: it must never change again."""
-        names = {"ledger": "entries", "counter": "n", "loose": "n", "shelf": "books", "left": "coins", "right": "coins"}
+        names = {
+            "ledger": "entries",
+            "counter": "n",
+            "loose": "n",
+            "shelf": "books",
+            "left": "coins",
+            "right": "coins",
+        }
         told = {name: ask(self.name(name), slot) for name, slot in names.items()}
         return as_text(told | {"taught": ask(self.name("taught"), "slots")["own"]})
 
@@ -334,10 +373,16 @@ def check_mission(ask: Ask, sent: Sent) -> None:
     value = ask(name, noun)
     if not ask(name, "responds_to", selector):
         demand(value == 100, f"{name} was changed to {value} by {selector!r}, which it does not understand")
-        demand(sent.outcome != "answered", f"{describe(sent)} was acknowledged, but {selector!r} is not understood")
+        demand(
+            sent.outcome != "answered",
+            f"{describe(sent)} was acknowledged, but {selector!r} is not understood",
+        )
         return
     newest = whole_versions(ask, name, selector)[-1]
-    demand(bool(newest["mission"]), f"{name} learned {selector!r} without a mission in its version record: {newest}")
+    demand(
+        bool(newest["mission"]),
+        f"{name} learned {selector!r} without a mission in its version record: {newest}",
+    )
     record = ask("kernel", "mission", newest["mission"])
     demand(
         record["state"] == "COMPLETE" and record["send"] == selector,
@@ -374,3 +419,24 @@ def client_load(endpoint: str, life: Life, client: int, seed: str, stop: threadi
                 return
             if rng.random() < 0.02:
                 time.sleep(rng.random() * 0.05)
+
+
+def crowd_load(endpoint: str, life: Life, clients: range, seed: str, stop: threading.Event) -> None:
+    """Many clients over one connection, so that many messages share a commit and many are unanswered at a kill."""
+
+    async def one(door: AsyncClient, client: int) -> None:
+        rng = random.Random(f"{seed}/{life.number}/{client}")
+        count = 0
+        while not stop.is_set():
+            count += 1
+            sent = life.draw(rng, client, count)
+            try:
+                sent.take(await door.call(sent.message))
+            except NobodyAwake:
+                return
+
+    async def all_of_them() -> None:
+        async with AsyncClient(endpoint) as door:
+            await asyncio.gather(*(one(door, client) for client in clients))
+
+    asyncio.run(all_of_them())

@@ -30,10 +30,10 @@ from batos.objects import send
 from batos.objects.plain import plain
 from scripts.faults import disks
 from scripts.faults.disks import Disk, Event, Trace
-from scripts.faults.files import BLOBS, adapter, blob_differences
+from scripts.faults.files import adapter, blobs_of
 from scripts.faults.load import Life, Sent, deliver, make_kinds
 from scripts.faults.telling import Clock, Violation, demand, progress, table
-from scripts.living import Awake, free_tcp_endpoint
+from scripts.living import Awake, free_tcp_endpoint, run_batos
 
 CLIENTS = 3
 
@@ -124,9 +124,16 @@ class Session:
                 self.served[what] += 1
                 self.trace.mark({what: part})
 
-    def known(self, events: int) -> tuple[Life | None, bool, dict[str, int]]:
-        """What had been acknowledged after so many events: the life, whether it was born, the last care."""
-        born, made, answered, cared = False, False, set(), {}
+    def backed_up(self, events: int) -> Life | None:
+        """What the last backup that was acknowledged before so many events must hold."""
+        for at in range(events, 0, -1):
+            if self.events[at - 1].kind == disks.MARK and b"backup" in self.events[at - 1].data:
+                return self.known(at)[0]
+        return None
+
+    def known(self, events: int) -> tuple[Life | None, bool]:
+        """What had been acknowledged after so many events: the life, and whether the image had been awake."""
+        born, made, answered = False, False, set()
         for event in self.events[:events]:
             if event.kind == disks.MARK:
                 told = json.loads(event.data)
@@ -134,16 +141,15 @@ class Session:
                 made |= told == "made"
                 if isinstance(told, dict):
                     answered.add(told.get("sent"))
-                    cared |= {name: at for name, at in told.items() if name != "sent"}
         if not made:
-            return None, born, cared
+            return None, born
         life = Life(1)
         for place, sent in enumerate(self.life.sent):
             one = copy(sent)
             if place not in answered:
                 one.outcome = "unanswered"
             life.sent.append(one)
-        return life, born, cared
+        return life, born
 
 
 def inside(image: Image) -> Any:
@@ -184,6 +190,9 @@ def run(cuts: int, seed: int, messages: int = 150, apart: Path | None = None) ->
                 disk.leave(target, way, random.Random(f"{seed}/{at}/{way}"))
                 try:
                     examine(session, target, at, whole_process=rng.random() < 0.03)
+                    if (backed_up := session.backed_up(at)) is not None and rng.random() < 0.1:
+                        restore(target / "backup", backed_up, folder / "restored")
+                        count["backups restored from them"] += 1
                 except Violation as exc:
                     alike = broken.setdefault(re.sub(r"[0-9][0-9a-fx]*|/[^ :]*", "#", str(exc))[:150], [])
                     alike.append(f"cut after event {at} ({event}), {way}: {exc}")
@@ -202,7 +211,9 @@ def run(cuts: int, seed: int, messages: int = 150, apart: Path | None = None) ->
         ]
     )
     if broken:
-        raise Violation(f"a power cut broke something in {len(broken)} ways, one of them: {next(iter(broken.values()))[0]}")
+        raise Violation(
+            f"a power cut broke something in {len(broken)} ways, one of them: {next(iter(broken.values()))[0]}"
+        )
 
 
 def moments(events: list[Event], cuts: int, rng: random.Random) -> dict[int, list[str]]:
@@ -217,9 +228,20 @@ def moments(events: list[Event], cuts: int, rng: random.Random) -> dict[int, lis
     return {at: list(rng.sample(disks.WAYS, 2)) for at in chosen}
 
 
+def restore(backup: Path, life: Life, target: Path) -> None:
+    """A backup that was acknowledged can be restored, and holds what was acknowledged before it."""
+    try:
+        done = run_batos("--image", target, "restore", backup)
+        demand(done.returncode == 0, f"an acknowledged backup cannot be restored: {done.stderr}")
+        with Image.open(target) as image:
+            life.check(inside(image))
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
+
+
 def examine(session: Session, disk: Path, at: int, whole_process: bool) -> None:
     """The disk a cut left: it opens, holds what was acknowledged, and takes a message."""
-    life, born, _ = session.known(at)
+    life, born = session.known(at)
     directory = disk / "image"
     if not directory.exists():
         demand(not born, "an image was awake and its folder is gone")
@@ -236,13 +258,13 @@ def examine(session: Session, disk: Path, at: int, whole_process: bool) -> None:
         raise
     except Exception as exc:  # whatever it is, the image is not there
         raise Violation(f"the image does not open, or does not answer: {type(exc).__name__}: {exc}") from exc
-    missing, _ = blob_differences(directory)
-    demand(not missing, f"blobs are named by records and gone: {missing}")
-    for path in (directory / BLOBS).rglob("*.blob"):
-        name = path.relative_to(disk)
-        parent, last = session.last.find(str(name))
+    blobs = blobs_of(directory)
+    demand(not blobs.missing, f"blobs are named by records and gone: {blobs.missing}")
+    for name in blobs.whole:
+        parent, last = session.last.find(f"image/{name}")
         if parent is not None:
-            demand(bytes(parent.names[last].data) == path.read_bytes(), f"the blob {name} is not what was written")
+            content = (directory / name).read_bytes()
+            demand(bytes(parent.names[last].data) == content, f"the blob {name} is not what was written")
     if whole_process:
         again = Awake(directory, free_tcp_endpoint())
         try:
