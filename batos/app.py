@@ -188,15 +188,17 @@ class System:
         }
         _system = self
 
-    def close(self) -> None:
-        """Stop the parts, the last one started first; one that fails to stop does not keep the others awake."""
+    def close(self, measured: bool = True) -> None:
+        """Stop the parts, the last one started first; one that fails to stop does not keep the others awake.
+        What was measured is kept, unless `measured` says that it is nothing."""
         global _system
         # An ExitStack runs in the reverse of this order, whatever any of them raises.
         with contextlib.ExitStack() as parts:
             parts.callback(self.rehearsal.stop)
             parts.callback(self.journal.close)
             parts.callback(self.image.close)
-            parts.callback(self._keep_metrics)
+            if measured:
+                parts.callback(self._keep_metrics)
             parts.callback(self.kernel.stop, STOP_SECONDS)
             parts.callback(self.mind.stop)
         _system = None
@@ -343,7 +345,7 @@ def import_image(settings: Settings, source: str, edited: bool = False) -> dict[
     """Make an image in the settings' folder of an export; see `export.import_` for answer and errors."""
     _nobody_awake(settings)
     use_compiler(compile_method)
-    return import_(source, settings.image, judge=judge_in, edited=edited)
+    return import_(source, settings.image, judge=judge_in, birth=birth, edited=edited)
 
 
 def _nobody_awake(settings: Settings) -> None:
@@ -367,7 +369,7 @@ def asleep(settings: Settings) -> Iterator[Kernel]:
     try:
         yield system.kernel
     finally:
-        system.close()
+        system.close(measured=False)
 
 
 def awaken(settings: Settings, talk: Callable[..., Any] | None = None, json_line: bool = False) -> int:

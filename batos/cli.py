@@ -336,7 +336,8 @@ def _endpoint(call: Call) -> tuple[str | None, bool]:
         return call.settings.endpoint, False
     image = call.settings.image
     record = awake_record(image)
-    here = record is not None or (image / "live_image.fs").exists()
+    here = record is not None or bool(call.settings.storage)
+    here = here or any((image / name).exists() for name in ("live_image.fs", "place.json"))
     if not (here or "image" in call.flags or "BATOS_IMAGE" in os.environ):
         return call.settings.endpoint, False
     asleep = call.verb.asleep and here
@@ -608,11 +609,30 @@ def _experts(call: Call) -> int:
 def _doctor(call: Call) -> int:
     from batos.repl import checks
 
-    scrub = [True] if "scrub" in call.flags else []
+    scrub = "scrub" in call.flags
     with _patience("every byte of the image is read" if scrub else "the image is looked over"):
-        found = _ask(call, "kernel", "doctor", *scrub).result
+        files = _scrubbed_asleep(call) if scrub else []
+        if any(check["state"] == "fail" for check in files):
+            found = files
+        else:
+            found = _ask(call, "kernel", "doctor", *[True] * (scrub and not files)).result + files
     _print(call, found, checks)
-    return 1 if any(check["state"] == "fail" for check in found) else 0
+    failed = {check["check"] for check in found if check["state"] == "fail"}
+    return 9 if "scrub" in failed else 1 if failed else 0
+
+
+def _scrubbed_asleep(call: Call) -> list[dict[str, Any]]:
+    """What a scrub says of the files of a sleeping image; nothing where none sleeps here.
+
+    They are read before it is opened, because a damaged image may not open any more, and opening may mend
+    or cut off what should be looked at first.
+    """
+    endpoint, _ = _endpoint(call)
+    if endpoint is not None or not (call.settings.image / "live_image.fs").exists():
+        return []
+    from batos.doctor import scrub_files
+
+    return scrub_files(call.settings.image)
 
 
 def _pack(call: Call) -> int:

@@ -138,13 +138,15 @@ class _Told:
             )
         )  # fmt: skip
 
-    def dry(self, to: str | dict[str, str], selector: str, *args: Any, **kw: Any) -> Any:
+    def dry(
+        self, to: str | dict[str, str], selector: str, *args: Any, timeout: float | None = None, **kw: Any
+    ) -> Any:
         """Run a message and keep nothing: a `DryRun`, its result and what it would have changed.
 
         `changes` is a list of `{"object", "slot", "before", "after"}`.  Raises what the message raises; one
         that nobody understands is `NotUnderstood`, never a mission.
         """
-        return self._try(Message(to, selector, list(args), kw, dry=True))
+        return self._try(Message(to, selector, list(args), kw, timeout=timeout, dry=True))
 
     def __getattr__(self, name: str) -> Proxy:
         if name.startswith("_"):

@@ -14,11 +14,12 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from batos import __version__
 from batos.errors import WrongArguments
-from batos.image import Root, retention
+from batos.image import Root, digests, retention
 from batos.image.backup import last_backup
 from batos.mind import incarnation
 from batos.objects.genesis import SCHEMA, offers
@@ -145,7 +146,20 @@ def _megabytes(size: int) -> str:
 
 def scrubbed(system: Any) -> list[tuple[str, str]]:
     """Scrub: every byte of the image against the digest it was written with."""
-    run = system.image.scrub()
+    return _scrubbed(system.image.scrub())
+
+
+def scrub_files(directory: Path) -> list[dict[str, str]]:
+    """The same of the files of an image that sleeps in `directory`, which are not opened as an image."""
+
+    def scrubbed(directory: Path) -> list[tuple[str, str]]:
+        """Scrub: the files of an image that sleeps."""
+        return _scrubbed(digests.scrub(directory))
+
+    return _rows(scrubbed, directory)
+
+
+def _scrubbed(run: digests.Scrub) -> list[tuple[str, str]]:
     findings = list(run)
     told = [("fail", str(each)) for each in findings[:SAID]]
     if len(findings) > SAID:

@@ -46,6 +46,7 @@ history account         who changed which slot and method of it; history account
 undo, undo ID, redo     take the last change back, or that of a message, mission or transaction; do it again
 missions, mission ID    what is being thought about
 pack, backup DIR, export DIR, doctor, doctor scrub        care
+kernel senders deposit  who sends it; kernel implementors deposit, kernel references account
 help, quit              this text; leave (also Ctrl-D).  Ctrl-C cancels what is waited for"""
 
 GLANCE = 0.3  # seconds between looks at the mission that is waited for; shorter waits are not remarked on
@@ -555,7 +556,7 @@ class Conversation:
         began = time.monotonic()
         message = Message(
             line.to, line.selector, line.args, line.kw,
-            id=uuid.uuid4().hex, miss=line.miss, at=line.at, dry=line.dry,
+            id=uuid.uuid4().hex[:16], miss=line.miss, at=line.at, dry=line.dry,
         )  # fmt: skip
         try:
             reply = self._wait(message)

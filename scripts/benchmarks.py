@@ -566,7 +566,7 @@ def wait_for_embedder(client: Client) -> None:
         detail = next(each["detail"] for each in client.send("kernel", "doctor") if each["check"] == "embedder")
         if "not loaded" not in detail:
             return
-        time.sleep(0.5)
+        time.sleep(2.0)  # the doctor looks at everything
 
 
 def same(one: Any, other: Any) -> bool:

@@ -349,9 +349,10 @@ def test_the_doctor_speaks_in_lines_and_fails_with_its_patient(batos, image):
 
 
 def test_the_scrub_is_asked_for_by_name(batos, image):
-    image.said["doctor"] = [{"check": "bytes", "state": "fail", "detail": "a blob differs"}]
+    image.said["doctor"] = [{"check": "wall", "state": "fail", "detail": "no seccomp"}]
     assert batos("doctor").code == 1 and image.heard[-1].args == []
-    assert batos("doctor --scrub").code == 1 and image.heard[-1].args == [True]
+    image.said["doctor"].append({"check": "scrub", "state": "fail", "detail": "a blob differs"})
+    assert batos("doctor --scrub").code == 9 and image.heard[-1].args == [True]
 
 
 def test_audit_is_now_or_the_last_one(batos, image):

@@ -3,7 +3,7 @@
 The model is written from section 4 of the contract and knows nothing of batos: things with slots, parents
 and methods, in plain Python.  Hypothesis drives both with the same messages, commits, aborts, empties the
 cache, opens the image again, or goes on in an image made of its export; after every step both must answer
-the same.  More of it by hand: `BATOS_TEST_MODEL=2000 scripts/test tests/test_model.py` (examples a machine).
+the same.  More of it by hand: `MODEL_EXAMPLES=2000 scripts/test tests/test_model.py` (runs of up to 30 steps).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from batos.objects import Dict, List, Set, UvmObject, send, use_compiler
 from batos.guardian.policy import compile_method
 from batos.objects.genesis import genesis
 
-EXAMPLES = int(os.environ.get("BATOS_TEST_MODEL", "25"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "50"))
 STEPS = 30
 MOST = 7  # things at once: enough for every shape of a family
 
@@ -210,8 +210,6 @@ class World(RuleBasedStateMachine):
     def give_up(self) -> None:
         with contextlib.suppress(Abandoned):
             self.turn.__exit__(Abandoned, Abandoned(), None)
-        if os.environ.get("X_WORKAROUND"):
-            from batos.objects.dispatch import structure_changed; structure_changed()
         self.traits, self.things = self.kept
 
     def teardown(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from batos.config import Settings
 from batos.errors import Busy, NoSuchObject, NotUnderstood
-from batos.guardian import judge
+from batos.app import judge_in
 from batos.guardian.policy import compile_method
 from batos.image import references as indexes
 from batos.image.image import LivingImage
@@ -22,10 +22,11 @@ from batos.objects.queries import words_in
 @pytest.fixture
 def image(image_dir):
     before = use_compiler(compile_method)
-    with LivingImage.open(image_dir, Settings(), judge=judge, birth=genesis) as opened:
+    with LivingImage.open(image_dir, Settings(), judge=judge_in, birth=genesis) as opened:
         with opened.turn("a shop") as root:
             account = send(root["lobby"], "clone", (), {"called": "account", "balance": 100})
-            send(account, "define", ("def deposit(self, n):\n    self.balance += n\n    return self.balance",))
+            source = "def deposit(self, n):\n    self.balance += n\n    return self.balance"
+            send(account, "define", (source,))
             shop = send(root["lobby"], "clone", (), {"called": "shop", "till": account, "guests": []})
             send(shop, "define", ("def sell(self, n):\n    return self.till.deposit(n)",))
         yield opened
@@ -69,7 +70,7 @@ def test_answers_follow_every_commit_and_nothing_that_was_rolled_back(image):
         send(account, "clone", (), {"called": "savings"})
         send(shop, "define", ("def gift(self):\n    return self.till.balance",))
     assert senders(image, "deposit") == []
-    assert told(implementors(image, "deposit"), "path") == [("account",), ("savings",)], "a clone has the method, too"
+    assert told(implementors(image, "deposit"), "path") == [("account",), ("savings",)], "a clone has it, too"
     assert told(senders(image, "balance"), "path", "selector") == [
         ("account", "deposit"), ("savings", "deposit"), ("shop", "gift"),
     ]  # fmt: skip
@@ -122,7 +123,7 @@ def test_why_an_object_is_kept_is_the_shortest_way_from_the_root(image):
 
 def test_the_index_is_built_anew_after_an_awakening_of_an_image_that_never_had_one(image_dir, image):
     image.close()
-    with LivingImage.open(image_dir, Settings(), judge=judge, birth=genesis) as again:
+    with LivingImage.open(image_dir, Settings(), judge=judge_in, birth=genesis) as again:
         assert told(senders(again, "deposit"), "path", "selector") == [("shop", "sell")]
 
 

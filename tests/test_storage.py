@@ -1,4 +1,4 @@
-"""The storage: what was acknowledged is there, what is damaged is told, a full disk is a failed commit and no more."""
+"""The storage: what was acknowledged is there, damage is told, a full disk is a failed commit and no more."""
 
 from __future__ import annotations
 
@@ -87,8 +87,26 @@ def files_of(directory: Path) -> list[Path]:
     return [directory / f"{DATA}{end}" for end in ("", SIDECAR, INDEX)] + sorted(blobs)
 
 
+def looks_of(directory: Path) -> dict[Path, tuple[int, bytes]]:
+    """When each file was written last, and what is in it."""
+    there = [each for each in files_of(directory) if each.exists()]
+    return {each: (each.stat().st_mtime_ns, each.read_bytes()) for each in there}
+
+
+def synced_by(monkeypatch) -> list[str]:
+    """The paths that are synced from now on, in order."""
+    synced, real = [], os.fsync
+
+    def fsync(descriptor):
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return synced
+
+
 def missed_flips(directory: Path, count: int, seed: int) -> list[str]:
-    """Flip `count` random bits, one at a time, in the files of a sleeping image; answers those no scrub finds."""
+    """Flip `count` random bits, one at a time, in the files of a sleeping image: those no scrub finds."""
     chance, missed = random.Random(seed), []
     files = files_of(directory)
     weights = [each.stat().st_size for each in files]
@@ -114,7 +132,7 @@ def flip(path: Path, at: int, bit: int = 1) -> None:
     path.chmod(mode)
 
 
-# -- scrub ---------------------------------------------------------------------------------------------
+# -- scrub -----------------------------------------------------------------------------------------
 
 
 def test_an_untouched_image_has_no_finding_awake_or_asleep(shop):
@@ -201,7 +219,7 @@ def test_commits_and_packs_while_scrubbing_give_no_false_alarm(shop):
     assert failures == []
 
 
-# -- seals, and what others see of them -----------------------------------------------------------------
+# -- seals, and what others see of them ------------------------------------------------------------
 
 
 def test_the_extension_of_a_transaction_comes_back_as_it_was_given(shop):
@@ -253,7 +271,7 @@ def test_an_image_without_digests_gets_them_when_it_is_opened(directory):
     assert missed_flips(directory, 60, seed=5) == []
 
 
-# -- openings ---------------------------------------------------------------------------------------------
+# -- openings --------------------------------------------------------------------------------------
 
 
 def test_a_killed_image_opens_from_its_checkpoint_and_reads_only_the_rest(shop, monkeypatch):
@@ -323,7 +341,8 @@ def test_a_commit_torn_by_a_power_cut_is_cut_off_and_kept_beside(shop, lost, sid
         if lost == "the end":
             file.truncate(end - 4096)
         else:
-            start, stop = (before + 8192, before + 12288) if lost == "a page in the middle" else (before + 100, end)
+            page = lost == "a page in the middle"
+            start, stop = (before + 8192, before + 12288) if page else (before + 100, end)
             file.seek(start)
             file.write(bytes(stop - start))
     if sidecar == "lost its entry":
@@ -337,10 +356,13 @@ def test_a_commit_torn_by_a_power_cut_is_cut_off_and_kept_beside(shop, lost, sid
     assert list(scrub(shop.directory)) == []
 
 
-def test_damage_in_the_middle_is_told_and_does_not_cut_what_follows(shop):
+@pytest.mark.parametrize("sidecar", ["there", "lost"])
+def test_damage_in_the_middle_is_told_and_does_not_cut_what_follows(shop, sidecar):
     shop.put("till", "unmistakable")
     shop.put("after", 1)
     shop.kill()
+    if sidecar == "lost":
+        (shop.directory / f"{DATA}{SIDECAR}").unlink()
     path = shop.directory / DATA
     flip(path, path.read_bytes().index(b"unmistakable"))
     again = Shop(shop.directory)
@@ -424,13 +446,12 @@ def test_a_second_opening_is_told_and_a_failed_one_lets_the_lock_go(shop):
 def test_reading_only_changes_no_file(shop):
     fill(shop)
     shop.kill()
-    before = {each: (each.stat().st_mtime_ns, each.read_bytes()) for each in files_of(shop.directory) if each.exists()}
+    before = looks_of(shop.directory)
     storage = open_storage(shop.directory, read_only=True)
     db = DB(storage)
     assert db.open().root()["thing 3"]["value"] == 3
     db.close()
-    after = {each: (each.stat().st_mtime_ns, each.read_bytes()) for each in files_of(shop.directory) if each.exists()}
-    assert before == after
+    assert looks_of(shop.directory) == before
 
 
 @pytest.mark.parametrize("left", ["", "b5shy", None])
@@ -470,28 +491,21 @@ def test_an_image_opens_on_a_full_disk(shop, monkeypatch):
 
 
 def test_a_fresh_image_is_durable_with_every_folder_that_was_made_for_it(tmp_path, monkeypatch):
-    synced = []
-    real = os.fsync
-    monkeypatch.setattr(
-        os, "fsync", lambda descriptor: (synced.append(os.readlink(f"/proc/self/fd/{descriptor}")), real(descriptor))[1]
-    )
+    synced = synced_by(monkeypatch)
     far = tmp_path / "far"
     open_storage(far / "away").close()
     end_birth(far / "away")
-    wanted = [tmp_path, far, far / "away", far / "away" / DATA, far / "away" / BLOBS, far / "away" / BLOBS / ".layout"]
+    image = far / "away"
+    wanted = [tmp_path, far, image, image / DATA, image / BLOBS, image / BLOBS / ".layout"]
     assert {str(each) for each in wanted} <= set(synced)
 
 
-# -- what a commit syncs --------------------------------------------------------------------------------------
+# -- what a commit syncs ---------------------------------------------------------------------------
 
 
 def test_a_blob_and_its_folders_are_synced_before_the_commit_that_names_them(shop, monkeypatch):
     shop.put("first", 1)
-    synced = []
-    real = os.fsync
-    monkeypatch.setattr(
-        os, "fsync", lambda descriptor: (synced.append(os.readlink(f"/proc/self/fd/{descriptor}")), real(descriptor))[1]
-    )
+    synced = synced_by(monkeypatch)
     shop.put("song", blob=b"la")
     (blob,) = (shop.directory / BLOBS).rglob("*.blob")
     data = str(shop.directory / DATA)
@@ -520,14 +534,12 @@ def test_undo_of_a_blob_syncs_and_digests_the_copy(shop):
 
 def test_an_ordinary_commit_syncs_once(shop, monkeypatch):
     shop.put("first", 1)
-    synced = []
-    real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(descriptor), real(descriptor))[1])
+    synced = synced_by(monkeypatch)
     shop.put("second", 2)
     assert len(synced) == 1
 
 
-# -- a full disk -----------------------------------------------------------------------------------------------
+# -- a full disk -----------------------------------------------------------------------------------
 
 
 class Full:
@@ -591,35 +603,33 @@ def test_a_disk_that_fills_at_any_write_fails_that_commit_and_no_later_one(shop,
 def test_a_disk_that_fills_while_a_long_transaction_is_drafted_fails_only_that_one(shop, monkeypatch):
     fill(shop, 2)
     monkeypatch.setattr(storage_module, "DRAFT_BYTES", 1000)
-    shop.storage._fresh_draft()
 
     class Refuses:
-        def __init__(self, file):
-            self._file = file
+        """A file on a full disk."""
+
+        def __init__(self, **_):
+            self._at = 0
+
+        def tell(self):
+            return self._at
 
         def write(self, data):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        def __getattr__(self, name):
-            return getattr(self._file, name)
+        flush = seek = close = lambda self, *_: self.write(b"")
 
-    shop.root["long"] = PersistentMapping({"value": "x" * 5000})
-    real = shop.storage._tfile.write
-
-    def write(data):
-        if len(data) > 1000:
-            shop.storage._tfile.rollover()
-            shop.storage._tfile._file = Refuses(shop.storage._tfile._file)
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return real(data)
-
-    shop.storage._tfile.write = write
-    with pytest.raises(OSError, match="No space"):
-        shop.manager.commit()
-    shop.manager.abort()
+    with monkeypatch.context() as full:
+        full.setattr(storage_module, "TemporaryFile", Refuses)
+        shop.root["long"] = PersistentMapping({"value": "x" * 5000})
+        with pytest.raises(OSError, match="No space"):
+            shop.manager.commit()
+        shop.manager.abort()
     shop.put("next", 1)
     shop.put("long", "x" * 5000)
-    assert shop.get("next") == 1 and len(shop.get("long")) == 5000
+    shop.kill()
+    again = Shop(shop.directory)
+    assert again.get("next") == 1 and len(again.get("long")) == 5000
+    again.close()
 
 
 def test_a_sync_that_fails_for_good_closes_the_storage_with_nothing_lost(shop, monkeypatch, caplog):
@@ -650,7 +660,7 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_stops_nobody(shop, monkeypat
     assert list(scrub(shop.storage)) == []
 
 
-# -- positions, for backups -------------------------------------------------------------------------------------
+# -- positions, for backups ------------------------------------------------------------------------
 
 
 def test_positions_are_whole_transactions_that_add_up_to_the_file(shop):

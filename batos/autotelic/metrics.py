@@ -183,7 +183,7 @@ class Metrics:
         for kind, count in tallies.items():
             batch.setdefault(kind, []).append((now, {"count": count}))
         try:
-            image.run("metrics", lambda root: write(root, batch))
+            image.run("metrics", lambda root: write(root, batch), "batos")
         except BaseException:
             with self._lock:
                 self._events = events + self._events

@@ -256,7 +256,7 @@ def tid_of(moment: str) -> bytes:
 
 
 class _Backup:
-    """One backup on its way; `run` answers None where a pack took away what it was copying."""
+    """One backup on its way; `run` answers None where a pack took away what it was copying: begin again."""
 
     def __init__(self, storage: ImageStorage, beside: Path, target: Path, keep: int, reserve: float):
         self.storage, self.beside, self.target = storage, beside, target
@@ -277,10 +277,12 @@ class _Backup:
                 segment, whole_from = None, None
                 if end > start:
                     blobs = self._blob_digests(generation)
+                    if blobs is None:
+                        return None
                     segment, whole_from = self._segment(source, folder, number, start, end, going_on, blobs)
                     segment["file_generation"] = generation.hex()
                     if segment["missing"] and self.storage.generation != generation:
-                        return None  # a pack has taken the blobs of what we copied: begin again with its file
+                        return None
                 files = self._files(folder, number)
                 return self._finish(name, going_on, segment, whole_from, files)
             except OSError as exc:
@@ -352,15 +354,15 @@ class _Backup:
             "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }, found.packed_to.hex() if found.packed_to else None
 
-    def _blob_digests(self, generation: bytes) -> dict[tuple[bytes, bytes], bytes]:
-        """(oid, tid) -> digest of the image's blobs; empty where a pack has begun another list meanwhile."""
+    def _blob_digests(self, generation: bytes) -> dict[tuple[bytes, bytes], bytes] | None:
+        """(oid, tid) -> digest of the image's blobs; None where a pack has begun another list meanwhile."""
         # The storage's own list is closed under us when a pack ends.
         listed = Digests.open(self.storage.getName() + SIDECAR, read_only=True)
         if listed is None:
-            return {}
+            return {}  # damaged: then nothing can be compared, and the scrub says so
         try:
             if listed.generation != generation:
-                return {}
+                return None
             return {(each.oid, each.tid): each.digest for each in listed.blobs()}
         finally:
             listed.close()

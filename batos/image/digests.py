@@ -47,7 +47,7 @@ NOTHING = b"}."  # an empty dict, pickled: the extension of a transaction that h
 digest = xxh3_128_digest
 
 
-# -- seals ---------------------------------------------------------------------------------------------
+# -- seals -----------------------------------------------------------------------------------------
 
 
 def with_room(extension: bytes) -> bytes:
@@ -73,7 +73,7 @@ def digest_file(path: str | Path) -> tuple[int, bytes]:
     return size, sure.digest()
 
 
-# -- transactions in the data file -----------------------------------------------------------------------
+# -- transactions in the data file -----------------------------------------------------------------
 
 
 class Whole(NamedTuple):
@@ -107,7 +107,8 @@ class Window:
         offset = position - self._at
         if offset < 0 or offset + length > len(self._view):
             wanted = min(max(length, WINDOW), max(self.end - position, 0))
-            self._view, self._at, offset = memoryview(read_at(self._descriptor, wanted, position)), position, 0
+            self._view = memoryview(read_at(self._descriptor, wanted, position))
+            self._at, offset = position, 0
         return self._view[offset : offset + length]
 
 
@@ -168,7 +169,7 @@ class Broken(ValueError):
 
 
 def records(txn: Whole) -> Iterator[tuple[bytes, int, int]]:
-    """(oid, offset in the transaction, length of the data) of its records; `Broken` where they do not add up."""
+    """(oid, offset in the transaction, length of the data) of its records; `Broken` if they do not add up."""
     at, stop, position, view = txn.head, txn.length - 8, txn.position, txn.view
     while at < stop:
         if at + RECORD.size > stop:
@@ -193,7 +194,7 @@ def blobs_of(txn: Whole) -> Iterator[bytes]:
                 yield oid
 
 
-# -- the sidecar -----------------------------------------------------------------------------------------
+# -- the sidecar -----------------------------------------------------------------------------------
 
 _HEADER = struct.Struct(">8s16s20xI")  # magic, generation, crc of what stands before it
 _ENTRY = struct.Struct(">4s8sQQ16sI")  # kind, tid, position or oid, length or size, digest, crc
@@ -358,9 +359,9 @@ def _header_is_well(header: bytes) -> bool:
     )
 
 
-# -- the index file ----------------------------------------------------------------------------------------
+# -- the index file --------------------------------------------------------------------------------
 
-_TRAILER = struct.Struct(">8s16sQQ16s")  # magic, generation, position, entries in the sidecar, digest of all before
+_TRAILER = struct.Struct(">8s16sQQ16s")  # magic, generation, position, entries, digest of all before
 _INDEX_MAGIC = b"batosix1"
 
 
@@ -378,7 +379,7 @@ def read_index_trailer(raw: bytes) -> tuple[bytes, int, int] | None:
     return (generation, position, entries) if magic == _INDEX_MAGIC else None
 
 
-# -- scrubbing -----------------------------------------------------------------------------------------------
+# -- scrubbing -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +411,7 @@ class Scrub:
     """
 
     def __init__(self, source: Any):
-        """`source` is an open `ImageStorage` (commits and packs may go on), or the directory of one that sleeps."""
+        """`source` is an open `ImageStorage` (commits and packs go on), or the folder of one that sleeps."""
         self._storage = None if isinstance(source, (str, os.PathLike)) else source
         if self._storage is None:
             self._data = str(Path(source) / DATA)
@@ -444,9 +445,9 @@ class Scrub:
                         digests.count = self._storage.digests.count
             with data:
                 if digests is None:
-                    hint = FORGET_DIGESTS.format(self._data + SIDECAR)
-                    what = "is damaged in its header" if os.path.exists(self._data + SIDECAR) else "is missing"
-                    yield Finding("digests", self._data + SIDECAR, what, hint)
+                    path = self._data + SIDECAR
+                    what = "it is damaged in its header" if os.path.exists(path) else "it is missing"
+                    yield Finding("digests", path, what, FORGET_DIGESTS.format(path))
                 else:
                     self.bytes += (digests.count + 1) * _ENTRY.size
                 blobs: dict[tuple[bytes, bytes], BlobDigest] = {}
@@ -471,14 +472,18 @@ class Scrub:
                 continue
             if isinstance(entry, BadEntry):
                 where = f"{self._data}{SIDECAR}, entry {entry.number}"
-                yield Finding("digests", where, "it is not what was written", FORGET_DIGESTS.format(digests.path))
+                hint = FORGET_DIGESTS.format(digests.path)
+                yield Finding("digests", where, "it is not what was written", hint)
                 continue
             while position < entry.position and (found := whole_at(window, position)) is not None:
                 yield from self._unlisted(found, blobs)  # its own entry is damaged or was never written
                 position = found.end
             if position != entry.position:
                 yield self._gap(position, entry.position)
-            yield from self._compare(window, entry)
+                position = entry.position
+            self.transactions += 1
+            if not _is_as_written(window.take(position, entry.length), entry):
+                yield from self._differs(window, entry)
             position = entry.end
         while position < window.end and (found := whole_at(window, position)) is not None:
             yield from self._unlisted(found, blobs)
@@ -493,17 +498,9 @@ class Scrub:
             else:
                 yield self._gap(position, window.end)
 
-    def _compare(self, window: Window, entry: TransactionDigest) -> Iterator[Finding]:
-        self.transactions += 1
+    def _differs(self, window: Window, entry: TransactionDigest) -> Iterator[Finding]:
         found = whole_at(window, entry.position)
-        if found is not None and (found.tid, found.length, found.digest) == (
-            entry.tid,
-            entry.length,
-            entry.digest,
-        ):
-            if found.seal is None or found.seal == found.digest:
-                return
-        elif found is None and entry.end >= window.end > entry.position and _unfinished(window, entry.position):
+        if found is None and entry.end >= window.end > entry.position and _unfinished(window, entry.position):
             self.notes.append(f"transaction {entry.tid.hex()} was being written when the image was stopped")
             return
         where = f"{self._data}, transaction {entry.tid.hex()} (bytes {entry.position} to {entry.end})"
@@ -542,9 +539,8 @@ class Scrub:
     def _blob_files(self, blobs: dict[tuple[bytes, bytes], BlobDigest]) -> Iterator[Finding]:
         layout = Path(self._blobs, ".layout").read_bytes().strip()
         if layout not in (b"bushy", b"lawn"):
-            yield Finding(
-                "blob", f"{self._blobs}/.layout", f"it says {layout!r}", f"write `bushy` into {self._blobs}/.layout"
-            )
+            path = f"{self._blobs}/.layout"
+            yield Finding("blob", path, f"it says {layout!r}", "the next awakening writes it anew")
         self.bytes += len(layout)
         kind = LawnLayout() if layout == b"lawn" else BushyLayout()
         for entry in blobs.values():
@@ -579,6 +575,18 @@ class Scrub:
 def scrub(source: Any) -> Scrub:
     """A reading of everything: iterate over it.  `source` is an open storage or an image's directory."""
     return Scrub(source)
+
+
+def _is_as_written(view: memoryview, entry: TransactionDigest) -> bool:
+    if len(view) < TRANSACTION.size or len(view) != entry.length:
+        return False
+    _, _, _, user, description, extension = TRANSACTION.unpack_from(view)
+    head = TRANSACTION.size + user + description + extension
+    if view[head - 16 : head] != entry.digest:  # no seal, or a damaged one
+        return digest(view) == entry.digest
+    sure = xxh3_128(view[: head - 16])
+    sure.update(view[head:])
+    return sure.digest() == entry.digest
 
 
 def _unfinished(window: Window, position: int) -> bool:

@@ -62,7 +62,6 @@ from batos.image.digests import (
     Digests,
     TransactionDigest,
     Window,
-    blobs_of,
     records,
     sync,
     whole_at,
@@ -153,7 +152,7 @@ def _go_on(storage: Any) -> None:
         raise Asleep("the image went to sleep while it was packed; nothing was changed")
 
 
-# -- a whole pack ----------------------------------------------------------------------------------------
+# -- a whole pack ----------------------------------------------------------------------------------
 
 
 def run(storage: Any, t: float, references: Callable, gc: bool) -> Packed:
@@ -302,7 +301,7 @@ def _swap(storage: Any, copy: Copy, new: Digests) -> None:
             raise
 
 
-# -- what was cut short ------------------------------------------------------------------------------------
+# -- what was cut short ----------------------------------------------------------------------------
 
 
 def settle(name: str) -> None:
@@ -345,7 +344,7 @@ def discard(name: str) -> None:
     os.unlink(name + PACKED)
 
 
-# -- the copy of what was there when the pack began ----------------------------------------------------------
+# -- the copy of what was there when the pack began ------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -460,7 +459,7 @@ class _Reachable(GC):
 
 
 class _Packer(FileStoragePacker):
-    """ZODB's packer, without its storage: it reads the data file up to `plan.end` and writes the `.pack` file."""
+    """ZODB's packer without its storage: reads the data file up to `plan.end`, writes the `.pack` file."""
 
     def __init__(self, plan: Plan, references: Callable, is_blob: Callable[[bytes], bool]):
         super().__init__(_Source(plan, is_blob), references, plan.stop, plan.gc)
@@ -550,7 +549,7 @@ def seal(copy: int, start: int, end: int, index: fsIndex) -> bytes:
     return b"".join(told)
 
 
-# -- in a process of its own ---------------------------------------------------------------------------------
+# -- in a process of its own -----------------------------------------------------------------------
 
 
 def copy_apart(plan: Plan, go_on: Callable[[], None]) -> Copy | None:
@@ -586,7 +585,8 @@ def copy_apart(plan: Plan, go_on: Callable[[], None]) -> Copy | None:
             raise
     if child.returncode != 0 or not out:
         raise FileStorageError(
-            f"the process that packs ended with {child.returncode}: {err.decode(errors='replace').strip()[-500:]}"
+            f"the process that packs ended with {child.returncode}: "
+            f"{err.decode(errors='replace').strip()[-500:]}"
         )
     kind, told = pickle.loads(out)  # noqa: S301 - our own child wrote it
     if kind == "full":
@@ -635,7 +635,7 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-# -- what is committed meanwhile -------------------------------------------------------------------------------
+# -- what is committed meanwhile -------------------------------------------------------------------
 
 
 class Rest:
@@ -693,7 +693,7 @@ class Rest:
         self._packer._tfile.close()
 
 
-# -- blobs and their digests -------------------------------------------------------------------------------------
+# -- blobs and their digests -----------------------------------------------------------------------
 
 
 def _listed(blob_dir: str | None) -> Iterator[tuple[bytes, bytes | None]]:

@@ -44,11 +44,20 @@ PATIENCE = 5.0  # seconds a storage that went out of reach is waited for
 
 
 class ImageConnection(Connection):
-    """A connection that says when a new transaction shows what somebody else has committed."""
+    """A connection that says when its objects are not what they were: a new transaction shows what somebody
+    else has committed, or an abort took changes back."""
 
     @staticmethod
     def on_invalidated() -> None:
-        """Called before such a transaction begins; whoever keeps caches of objects puts a function here."""
+        """Called then; whoever keeps caches of objects puts a function here."""
+
+    def _abort(self) -> None:
+        super()._abort()
+        self.on_invalidated()
+
+    def tpc_abort(self, transaction: Any) -> None:
+        super().tpc_abort(transaction)
+        self.on_invalidated()
 
     def newTransaction(self, transaction: Any, sync: bool = True) -> None:  # noqa: N802 - ZODB's name
         # ZODB's own method, which has no place to ask what it invalidated.

@@ -143,7 +143,7 @@ class References:
             found = cls._all[image] = cls(image)
         if not found._built.wait(PATIENCE):
             raise Busy(
-                f"the index of who refers to what is being built, {found._read:,} records so far; nothing waits for it",
+                f"the index of who refers to what is being built, {found._read:,} records so far",
                 hint="ask again in some seconds",
                 retryable=True,
             )
@@ -219,7 +219,9 @@ class References:
 def _reading(storage: Any) -> Iterator[Any]:
     """The storage, ready to be read to its last transaction by this thread."""
     if not hasattr(storage, "new_instance"):
-        yield storage  # of files: any thread may read it
+        if hasattr(storage, "sync"):
+            storage.sync()
+        yield storage  # any thread may read it
         return
     instance = storage.new_instance()
     try:
@@ -308,7 +310,8 @@ class _View:
 
 
 def _asked(image: LivingImage, question: Callable[[_View], Any]) -> Any:
-    with image.past(None) as connection:  # opened first: the index is never behind it
+    with image.past(None) as connection:
+        connection.sync()  # a served storage may be behind; and first, so that the index is never behind it
         return question(_View(connection, References.of(image)))
 
 

@@ -9,7 +9,8 @@ holds the image, damage is told as damage, and an image is never born silently w
 How an opening decides about the tail of the data file: what the last saved index covers was synced.  Behind
 it, a transaction is kept if its digest or its seal fits, or if it has neither (another program wrote it).
 One that does not fit is cut off, with its bytes kept beside in a `.trN` file, only where nothing follows it:
-then its commit may never have been finished.  Where something follows, it was acknowledged: it is damage, told in `damage`.
+then its commit may never have been finished.  Where something follows, it was acknowledged: it is damage,
+told in `damage`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from typing import Any
 
 from xxhash import xxh3_128
@@ -79,7 +80,7 @@ AWAKE = "awake.json"
 RESTORING = "restoring"  # stands while a restore brings an image back
 BIRTH = "live_image.fs.birth"  # stands while an image is being born: what is there then may be incomplete
 
-CHECKPOINT_BYTES = 16 << 20  # of data written since the index was saved; an unclean start reads no more than this
+CHECKPOINT_BYTES = 16 << 20  # of data written since the index was saved: what an unclean start has to read
 DRAFT_BYTES = 16 << 20  # of a transaction kept in memory until its vote; a longer one goes to a file
 
 
@@ -147,7 +148,7 @@ class ImageStorage(FileStorage):
         self._file.name = buffered.name
         buffered.close()  # unbuffered from here on: no write can fail later than where it is made
         self._tfile.close()
-        self._fresh_draft()
+        self._draft_in(io.BytesIO())
         if newborn:
             os.fsync(self._file.fileno())
             if self.blob_dir:
@@ -182,14 +183,16 @@ class ImageStorage(FileStorage):
         try:
             self.digests.append(entries)
         except OSError as exc:
-            log.warning("%s: its digests could not be written (%s); the next opening does", self._file_name, exc)
+            log.warning(
+                "%s: its digests could not be written (%s); the next opening does", self._file_name, exc
+            )
 
     def _note(self, sentence: str) -> None:
         log.warning("%s: %s", self._file_name, sentence)
         self.damage.append(sentence)
 
     def _restore_index(self):
-        # Called by the constructor between opening the data file and reading it; answers (index, end, last tid).
+        # The constructor calls this between opening the data file and reading it: (index, end, last tid).
         if self._past:
             return super()._restore_index()
         path, size = self._file_name + SIDECAR, os.fstat(self._file.fileno()).st_size
@@ -240,7 +243,7 @@ class ImageStorage(FileStorage):
     def _read_tail(
         self, index: fsIndex, position: int, tid: bytes, first: int, size: int
     ) -> tuple[int, bytes]:
-        """Take in what stands behind `position`, make the sidecar say the same, cut off what was never finished."""
+        """Take in what stands behind `position`, in the sidecar too; cut off what was never finished."""
         raw = self.digests.raw(first) if self.digests is not None else b""
         listed: list[TransactionDigest] = []
         blobs: dict[tuple[bytes, bytes], BlobDigest] = {}
@@ -281,11 +284,11 @@ class ImageStorage(FileStorage):
         missing = [each for each in listed if each.position >= position]
         if len(missing) > 1:
             raise CorruptedFileStorageError(
-                f"it ends at byte {position}, but {len(missing)} acknowledged transactions stood behind that, "
+                f"it ends at byte {position}, but {len(missing)} acknowledged transactions stood behind, "
                 f"from {missing[0].tid.hex()} to {missing[-1].tid.hex()}"
             )
         if missing:
-            self._note(f"transaction {missing[0].tid.hex()} was begun and is not there; it was never acknowledged")
+            self._note(f"transaction {missing[0].tid.hex()} is not there; its commit was never acknowledged")
         if not self._is_read_only:
             if position < size:
                 self._cut_tail(window, position, size)
@@ -325,23 +328,30 @@ class ImageStorage(FileStorage):
             return f"they could not be kept ({exc})"
         return f"they are kept in {kept}"
 
-    # -- committing ----------------------------------------------------------------------------------
+    # -- committing --------------------------------------------------------------------------------
 
-    def _fresh_draft(self) -> None:
-        self._tfile = SpooledTemporaryFile(DRAFT_BYTES, dir=os.path.dirname(self._file_name))
-        self._tfmt = TempFormatter(self._tfile)
+    def _draft_in(self, file: Any) -> None:
+        self._tfile = file
+        self._tfmt = TempFormatter(file)
+
+    def store(self, oid, oldserial, data, version, transaction):
+        super().store(oid, oldserial, data, version, transaction)
+        if self._tfile.tell() > DRAFT_BYTES and isinstance(self._tfile, io.BytesIO):
+            held = self._tfile
+            self._draft_in(TemporaryFile(dir=os.path.dirname(self._file_name)))
+            self._tfile.write(held.getbuffer()[: held.tell()])
 
     def _clear_temp(self):
         self._tindex.clear()
         self._entries.clear()
         if self._tfile is None:
             return
-        if getattr(self._tfile, "_rolled", False):
+        if isinstance(self._tfile, io.BytesIO):
+            self._tfile.seek(0)
+        else:
             with contextlib.suppress(OSError):
                 self._tfile.close()  # what a full disk did not take is not wanted any more
-            self._fresh_draft()
-        else:
-            self._tfile.seek(0)
+            self._draft_in(io.BytesIO())
 
     def _begin(self, tid, u, d, e):
         self._ude = u, d, e = as_bytes(u), as_bytes(d), with_room(as_bytes(e))
@@ -413,7 +423,7 @@ class ImageStorage(FileStorage):
         self._blob_tpc_finish()
 
     def _take_back(self, entries: int) -> None:
-        """A commit could not be finished: the file ends again where the last one ended, or the storage closes."""
+        """A commit cannot be finished: the file ends again where the last one ended, or the storage closes."""
         try:
             self.digests.cut(entries)
             os.ftruncate(self._file.fileno(), self._pos)
@@ -422,7 +432,9 @@ class ImageStorage(FileStorage):
             self._nextpos = 0
             self._blob_tpc_abort()
         except BaseException:
-            log.critical("%s: a failed commit could not be taken back; closing", self._file_name, exc_info=True)
+            log.critical(
+                "%s: a failed commit could not be taken back; closing", self._file_name, exc_info=True
+            )
             self._give_up()
             raise
 
@@ -435,10 +447,11 @@ class ImageStorage(FileStorage):
         super()._abort()
         self._blob_tpc_abort()  # the base class forgets them where the vote was never reached
 
-    # -- blobs -----------------------------------------------------------------------------------------
+    # -- blobs -------------------------------------------------------------------------------------
 
     def _blob_storeblob(self, oid, serial, blobfilename):
-        fresh = [self.fshelper.getPathForOID(oid)]  # a new name in a folder is only durable once the folder is
+        # A new name in a folder is only durable once the folder is.
+        fresh = [self.fshelper.getPathForOID(oid)]
         with self._lock:
             while not os.path.isdir(fresh[-1]):
                 fresh.append(os.path.dirname(fresh[-1]))
@@ -450,7 +463,7 @@ class ImageStorage(FileStorage):
         size, found = digest_file(target)
         self._entries.append(BlobDigest(oid, serial, size, found).packed())
 
-    # -- the index and checkpoints -----------------------------------------------------------------------
+    # -- the index and checkpoints -----------------------------------------------------------------
 
     def checkpoint(self) -> None:
         """Sync the sidecar and save the index now; an unclean start then reads only what is written later."""
@@ -478,7 +491,8 @@ class ImageStorage(FileStorage):
     def _save_quietly(self, *snapshot: Any) -> None:
         try:
             with self._index_lock:
-                if snapshot[2] is self.digests and snapshot[0] >= self._checkpointed:  # else a newer one is there
+                # Else there is a newer one, or a pack has gone by.
+                if snapshot[2] is self.digests and snapshot[0] >= self._checkpointed:
                     self._write_index(*snapshot)
         except (OSError, ValueError) as exc:
             log.warning(
@@ -526,7 +540,7 @@ class ImageStorage(FileStorage):
         if saving is not None and saving is not threading.current_thread():
             saving.join()
 
-    # -- packing, reading, closing -------------------------------------------------------------------------
+    # -- packing, reading, closing -----------------------------------------------------------------
 
     def pack(self, t, referencesf, gc=None):
         """ZODB's pack: history before the time `t` (seconds since the epoch) is dropped; see `packing`."""
@@ -539,7 +553,7 @@ class ImageStorage(FileStorage):
 
     @property
     def generation(self) -> bytes:
-        """16 bytes that change when a pack rewrites the data file: positions of another generation mean nothing."""
+        """16 bytes that change when a pack rewrites the data file: positions of another one mean nothing."""
         return self.digests.generation
 
     def end_position(self) -> int:
@@ -579,6 +593,11 @@ class ImageStorage(FileStorage):
         super().cleanup()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._file_name + SIDECAR)
+
+    @property
+    def closed(self) -> bool:
+        """Was it closed, by `close` or because a failed commit could not be taken back?"""
+        return self._file.closed
 
     def close(self):
         """End a pack, save the index and let everything go, the lock last.  Safe to call twice."""
@@ -630,7 +649,8 @@ def _proved(txn: Whole, entry: TransactionDigest | None) -> bool:
 def _followed(window: Window, txn: Whole) -> bool:
     """Has a later commit begun?  It begins only when the one before it is on the disk."""
     head = window.take(txn.end, TRANSACTION.size)
-    return len(head) == TRANSACTION.size and head[:8] > txn.tid and head[STATUS : STATUS + 1] in (b" ", b"c", b"p")
+    begun = len(head) == TRANSACTION.size and head[STATUS : STATUS + 1] in (b" ", b"c", b"p")
+    return begun and head[:8].tobytes() > txn.tid
 
 
 def _gathered(head: bytes, chunks: Iterator[bytes], tail: bytes) -> Iterator[bytes]:

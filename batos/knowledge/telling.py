@@ -13,7 +13,7 @@ from typing import Any
 from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree, OOTreeSet
 
-from batos.image.export import Structure, told_as
+from batos.image.worldtext import Structure, told_as
 from batos.knowledge.catalog import KeptText, Shelf, VectorBlock
 from batos.objects import UvmObject
 

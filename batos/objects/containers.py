@@ -27,10 +27,10 @@ from batos.objects.undo_log import note
 
 ATOMS = (
     type(None), bool, int, float, str, bytes, complex,
-    datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo,
+    datetime.date, datetime.time, datetime.timedelta, datetime.timezone,
     decimal.Decimal, fractions.Fraction,
 )  # fmt: skip
-PLAIN = frozenset((*ATOMS, datetime.datetime, datetime.timezone)) - {datetime.tzinfo}
+PLAIN = frozenset(ATOMS) - {datetime.time}  # of exactly these classes nothing is asked
 
 
 def keep(value: Any, slot: str = "a container", jar: Any = None) -> Any:
@@ -79,7 +79,7 @@ def _keep(value: Any, slot: str, jar: Any, memo: dict[int, Any]) -> Any:
         made = List()
         made.data.extend(kept)
         return made
-    if isinstance(value, ATOMS) and _loads_again(value):
+    if isinstance(value, ATOMS) and _is_plain(value):
         return value
     named = getattr(kind, "_told_as", f"a {kind.__name__}")
     raise _unkeepable(f"{_told(slot)} cannot keep {named}: it could not be loaded again")
@@ -98,6 +98,14 @@ def _unkeepable(words: str) -> Refused:
         rule="unkeepable",
         hint="keep plain data or an object in a slot; behaviour is installed with `define`",
     )
+
+
+def _is_plain(value: Any) -> bool:
+    """Can a value of a class that is not exactly one of ours be stored?  Of time zones only fixed offsets can."""
+    zone = getattr(value, "tzinfo", None)
+    if zone is not None and type(zone) is not datetime.timezone:
+        return False
+    return type(value) in (datetime.datetime, datetime.time) or _loads_again(value)
 
 
 def _kept_object(value: Any, slot: str, jar: Any) -> Any:
@@ -246,7 +254,9 @@ class Dict(PersistentMapping):
 
     def update(self, other=(), /, **named):
         jar = self._p_jar
-        incoming = {_key(key, "a dict"): keep(value, str(key), jar) for key, value in dict(other, **named).items()}
+        incoming = {
+            _key(key, "a dict"): keep(value, str(key), jar) for key, value in dict(other, **named).items()
+        }
         touch(self)
         self.data.update(incoming)
 
@@ -315,9 +325,11 @@ def _key(key, slot="a container"):
     if isinstance(key, Persistent):
         hash(key)  # a container raises TypeError here, as a list would
         return _kept_object(key, slot, None)
-    if isinstance(key, ATOMS) and _loads_again(key):
+    if isinstance(key, ATOMS) and _is_plain(key):
         return key
-    raise _unkeepable(f"{_told(slot)} cannot keep a {kind.__name__} as a key or a member: it could not be loaded again")
+    raise _unkeepable(
+        f"{_told(slot)} cannot keep a {kind.__name__} as a key or a member: it could not be loaded again"
+    )
 
 
 class Set(Persistent, MutableSet):

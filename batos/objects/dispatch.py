@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from batos.objects.uvm_object import UvmObject
 
 MISSING = object()
-MOST = 4096  # receivers remembered; the objects stay in memory (not their state: the storage's cache drops it)
+MOST = 16_384  # receivers remembered, which stay in memory; not their state, which the storage's cache drops
 
 
 class Known(dict):
@@ -44,8 +44,9 @@ class Known(dict):
     def __missing__(self, selector: str) -> Callable:
         parent = _only_parent(self.receiver, selector) if self.kept else None
         if parent is not None:  # a new receiver of a kind that was met before: what its parent does, it does
+            above = dispatch[parent]  # before anything is noted: see `structure_changed`
             _ancestors.add(parent)
-            call = dispatch.get(parent, _NOTHING).get(selector)
+            call = above.get(selector)
             if call is not None:
                 self[selector] = call
                 return call
@@ -54,11 +55,8 @@ class Known(dict):
         if found is not MISSING:
             self[selector] = call
             if parent is not None:
-                dispatch[parent][selector] = call
+                above[selector] = call
         return call
-
-
-_NOTHING: dict[str, Callable] = {}
 
 
 def _only_parent(obj: UvmObject, name: str) -> UvmObject | None:
@@ -100,8 +98,11 @@ def on_miss(makes: Callable[[UvmObject, str, tuple, dict[str, Any]], BaseExcepti
 
 
 def structure_changed() -> None:
-    """Forget every lookup; safe from any thread.  In this order: an entry that is being made meanwhile
-    is either in what is dropped second, or all its ancestors are noted after what is dropped first."""
+    """Forget every lookup; safe from any thread.
+
+    In this order, and a `Known` is fetched before the ancestors of its entry are noted: an entry that
+    another thread is making meanwhile is dropped here, or all it depends on is noted afterwards.
+    """
     _ancestors.clear()
     dispatch.clear()
 
@@ -188,8 +189,8 @@ def _search(obj: UvmObject, name: str) -> tuple[UvmObject | None, Any]:
     parent = _only_parent(obj, name)
     if parent is None:
         return inherited(obj, name, _ancestors.add)
-    _ancestors.add(parent)
     places = dispatch[parent].places
+    _ancestors.add(parent)
     holder = places.get(name)
     if holder is not None:
         return holder, own(holder, name)
@@ -223,7 +224,11 @@ def _inherited(
         if value is not MISSING and not any(holder is other for other, _ in answers):
             answers.append((holder, value))
     if len(answers) > 1:
-        winners = [a for a in answers if not any(delegates(b[0], a[0], through) for b in answers if b is not a)]
+        winners = [
+            one
+            for one in answers
+            if not any(_nearer(other[0], one[0], through) for other in answers if other is not one)
+        ]
         if len(winners) > 1:
             raise Ambiguous(
                 f"{obj!r} finds {name!r} in {' and in '.join(repr(holder) for holder, _ in winners)}",
@@ -233,7 +238,9 @@ def _inherited(
     return answers[0] if answers else (None, MISSING)
 
 
-def delegates(child: UvmObject, ancestor: UvmObject, through: Callable[[UvmObject], Any] | None = None) -> bool:
+def delegates(
+    child: UvmObject, ancestor: UvmObject, through: Callable[[UvmObject], Any] | None = None
+) -> bool:
     """Is `ancestor` reached along the parents of `child`?"""
     seen, waiting = {id(child)}, list(child._parents())
     while waiting:
@@ -246,3 +253,8 @@ def delegates(child: UvmObject, ancestor: UvmObject, through: Callable[[UvmObjec
                 through(each)
             waiting.extend(each._parents())
     return False
+
+
+def _nearer(one: UvmObject, other: UvmObject, through: Callable[[UvmObject], Any] | None) -> bool:
+    """Does `one` delegate to `other`?  Where each delegates to the other, neither is nearer."""
+    return delegates(one, other, through) and not delegates(other, one, through)

@@ -64,7 +64,9 @@ def mirror_holder_of(self, name):
     """The object whose slot or method `name` the reflectee would answer with."""
     holder, found = lookup(reflectee_of(self), name)
     if found is MISSING:
-        raise NotUnderstood(f"{reflectee_of(self)!r} has no slot {name!r}", hint="see what there is with `slots`")
+        raise NotUnderstood(
+            f"{reflectee_of(self)!r} has no slot {name!r}", hint="see what there is with `slots`"
+        )
     return holder
 
 

@@ -11,7 +11,7 @@ RESEND = "resend"
 def words_in(source: str) -> frozenset[str]:
     """The names a method sends to, or reads as slots of, any object; a resent name counts.
 
-    >>> sorted(words_in("def pay(self, n):\\n    self.balance -= n\\n    return self.resend('pay', n) or x.note(n)"))
+    >>> sorted(words_in("def pay(self, n):\\n    self.balance -= n\\n    return self.resend('pay') or x.note(n)"))
     ['balance', 'note', 'pay']
     """
     with warnings.catch_warnings():

@@ -244,9 +244,12 @@ def revert(self, selector, version=None):
         version = earlier[-1]
     if not isinstance(version, int) or isinstance(version, bool):
         raise WrongArguments(f"a version is a number, not {version!r}")
-    method.record(version)
+    if method.record(version)["verdict"] == "refused":
+        raise Refused(f"version {version} of {selector!r} was refused when it came in", rule="refused")
     if selector in self.__dict__:
-        raise BadRequest(f"{selector!r} is a data slot of {self!r} now", hint=f"forget it first: `forget {selector}`")
+        raise BadRequest(
+            f"{selector!r} is a data slot of {self!r} now", hint=f"forget it first: `forget {selector}`"
+        )
     own_method(self, selector).current = version
     return version
 
@@ -261,7 +264,7 @@ def responds_to(self, selector):
     )
 
 
-OF_IDENTITY = ("_name", "_last_change")  # facts about the identity, which references reach; not about the state
+OF_IDENTITY = ("_name", "_last_change")  # what is known of an identity, whatever state it has
 
 
 @primitive

@@ -134,8 +134,11 @@ def _same_standing(one: tuple, other: tuple) -> bool:
     (method, version), (theirs, their_version) = one[0], other[0]
     if method is theirs or version != their_version:
         return version == their_version
-    digests = [next((each["digest"] for each in of.versions if each["version"] == version), None) for of in (method, theirs)]
-    return digests[0] == digests[1]
+    ours, others = (
+        next((each["digest"] for each in of.versions if each["version"] == version), None)
+        for of in (method, theirs)
+    )
+    return ours == others
 
 
 def note(obj: Persistent) -> None:

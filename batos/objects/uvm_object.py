@@ -191,7 +191,7 @@ class UvmObject(Persistent):
         """
         self._p_activate()
         clone = UvmObject.__new__(UvmObject)
-        state = clone.__dict__  # nobody looked the new object up and nobody keeps it yet: no rule is passed by
+        state = clone.__dict__  # nobody looked it up and nobody keeps it yet: no rule is passed by
         memo: dict[int, Any] = {}
         for name, value in self.__dict__.items():
             if name[0] != "_":

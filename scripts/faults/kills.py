@@ -31,7 +31,8 @@ from scripts.living import Awake, free_tcp_endpoint
 
 CLIENTS = 5  # with a connection each
 CROWD = 24  # in half of the lives more of them, over one connection
-SHORT, LONG = 1.2, 9.0  # seconds of a life; the mind needs four before it can think
+SHORT = 1.2  # seconds of a life, at most
+LOADING, LEARNING = 25.0, 3.0  # seconds of a long one: until the first mission is answered, and then
 CARE = ("pack", "backup", "stage", "remember")  # what the caretaker of a life does, where it is served
 
 
@@ -126,6 +127,7 @@ class Killing:
     def _load_and_kill(self, life: Life, long: bool) -> None:
         stop = threading.Event()
         busy = threading.Event()  # the caretaker has just begun something
+        learned = threading.Event()  # the mind is loaded: a mission was answered
         threads = [
             threading.Thread(target=client_load, args=(self.awake.endpoint, life, n, str(self.seed), stop))
             for n in range(CLIENTS)
@@ -139,11 +141,12 @@ class Killing:
             )
         threads.append(threading.Thread(target=self._care, args=(life, busy)))
         if long or self.rng.random() < 0.2:
-            threads.append(threading.Thread(target=self._missions, args=(life,)))
+            threads.append(threading.Thread(target=self._missions, args=(life, learned)))
         for each in threads:
             each.start()
         if long:
-            time.sleep(LONG * (0.6 + 0.4 * self.rng.random()))
+            learned.wait(LOADING)
+            time.sleep(LEARNING * self.rng.random())
         elif self.rng.random() < 0.4:
             busy.wait(SHORT)
             time.sleep(self.rng.random() ** 2 * 0.15)
@@ -160,13 +163,15 @@ class Killing:
 
     # -- missions, packs, backups, ingestion ----------------------------------------------------------
 
-    def _missions(self, life: Life) -> None:
+    def _missions(self, life: Life, learned: threading.Event) -> None:
         with contextlib.suppress(NobodyAwake), self._client() as door:
             for count in range(1, 100):
                 sent = life.mission(door, count)
                 if sent.outcome == "unanswered":
                     return
-                self.count["missions answered"] += sent.mission is not None
+                if sent.mission is not None:
+                    self.count["missions answered"] += 1
+                    learned.set()
 
     def _care(self, life: Life, busy: threading.Event) -> None:
         rng = random.Random(f"{self.seed}/{life.number}/care")

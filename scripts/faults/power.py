@@ -206,7 +206,7 @@ def run(cuts: int, seed: int, messages: int = 150, apart: Path | None = None) ->
             ("moments at which the power was cut", len(chosen)),
             ("disks opened", count),
             ("disks on which something was broken", sum(map(len, broken.values()))),
-            *(("  of them: " + alike[0][-120:], len(alike)) for alike in broken.values()),
+            *(("  of them: " + " ".join(alike[0].split())[-120:], len(alike)) for alike in broken.values()),
             ("seconds recording; cutting", f"{recorded:.1f}; {clock() - recorded:.1f}"),
         ]
     )
