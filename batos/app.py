@@ -32,7 +32,6 @@ from batos.image import AWAKE, LivingImage, Root, backup, changes
 from batos.image.export import export, import_
 from batos.image.lease import Lease
 from batos.image.places import exists, open_place
-from batos.image.references import implementors, references, senders, why_kept
 from batos.image.retention import tend
 from batos.kernel import Kernel
 from batos.knowledge import Memory, catalog, embedder, telling  # noqa: F401 - says how the shelf is told in an export
@@ -50,6 +49,7 @@ from batos.psm.journal import Journal, about
 
 log = logging.getLogger(__name__)
 
+QUERIES = ("senders", "implementors", "references", "why_kept")
 STOP_SECONDS = 2.0  # for what is in flight; the rest of the five a stop may take is for missions and closing
 
 
@@ -179,10 +179,7 @@ class System:
             "pack": self._pack,
             "backup": self._backup,
             "export": self._export,
-            "senders": partial(senders, self.image),
-            "implementors": partial(implementors, self.image),
-            "references": partial(references, self.image),
-            "why_kept": partial(why_kept, self.image),
+            **{name: partial(self._query, name) for name in QUERIES},
             "offers": self._offers,
             "take": self._take,
         }
@@ -306,6 +303,11 @@ class System:
 
     def _export(self, directory: str) -> dict[str, Any]:
         return export(self.image, directory)
+
+    def _query(self, name: str, *args: str) -> list[dict[str, Any]]:
+        from batos.image import references  # numpy: who never asks does not wait for it at every awakening
+
+        return getattr(references, name)(self.image, *args)
 
     def _offers(self) -> list[dict[str, Any]]:
         """Texts that this edition ships newer than those a user has edited."""

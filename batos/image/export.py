@@ -34,8 +34,8 @@ from batos.errors import Busy, ReadOnly, Refused
 from batos.image.rebuild import import_  # noqa: F401 - until app.py asks `rebuild` for it
 from batos.image.worldtext import (
     DEEP, FORMAT, GROUP_BITS, HIDDEN, KIND_OF_TREE, LEFT_OUT, MANIFEST, MARK, NAME, OURS, RESERVED, ROOT,
-    SOURCE_HEAD, STRUCTURE_OF, SURROGATE, UNFINISHED, WELCOME, Telling, blob_name, digest_of, files_below, flat,
-    folder_of, group_of, laid_out, oid_key, stuffed,
+    SOURCE_HEAD, STRUCTURE_OF, SURROGATE, UNFINISHED, WELCOME, Telling, blob_name, digest_of, files_below,
+    flat, folder_of, group_of, laid_out, oid_key, stuffed,
 )  # fmt: skip
 from batos.objects import Method, Set, UvmObject
 from batos.objects.plain import NotPlain
@@ -44,7 +44,7 @@ ABOUT = "A batos image told as text. Make an image of it with: python -m batos -
 CHUNK = 1 << 20
 BREATH = 1_000  # objects looked at before the cache is told to shrink
 OWN = {"_name", "_born", "_prototype", "_methods"}  # told in fields of their own
-FIRST_FIELDS = ("version", "author", "time", "verdict", "mission")  # of a version of a method; the rest by name
+FIRST_FIELDS = ("version", "author", "time", "verdict", "mission")  # of a version; the rest by name
 LAST_FIELDS = ("digest", "source")
 
 
@@ -70,7 +70,8 @@ def export(image: Any, directory: Path | str) -> dict[str, Any]:
                 hint=f"export again: python -m batos export {directory}",
             ) from exc
         except OSError as exc:
-            raise ReadOnly(f"{folder.path} cannot be written: {exc}", hint="free some space and export again") from exc
+            hint = "free some space and export again"
+            raise ReadOnly(f"{folder.path} cannot be written: {exc}", hint=hint) from exc
     return {name: facts[name] for name in ("objects", "methods", "blobs", "bytes", "digest")}
 
 
@@ -315,7 +316,7 @@ class _World(Telling):
         return {"$ref": self._key(oid)}
 
     def inline(self, container: Any, depth: int) -> bool:
-        """Is a container told where it stands?  Not one that is met twice, and not one too deep to be read."""
+        """Is a container told where it stands?  Not one that is met twice, nor one too deep to be read."""
         oid = u64(container._p_oid)
         if not self._writing:
             first = not self._marks[oid]
@@ -365,11 +366,12 @@ class _World(Telling):
                 name: self._tell_at(obj, name, value) for name, value in structure.tell(obj).items()
             }}, ""  # fmt: skip
         kind = "list" if isinstance(obj, PersistentList) else "set" if isinstance(obj, Set) else "dict"
-        return {"kind": kind, "value": self._tell_at(obj, "an item", obj.data, True)}, ""
+        return {"kind": kind, "value": self._tell_at(obj, "an item", obj.data, bare=True)}, ""
 
-    def _tell_at(self, obj: Any, slot: str, value: Any, bare: bool = False) -> Any:
+    def _tell_at(self, obj: Any, slot: str, value: Any, bare: bool = False, plain: bool = False) -> Any:
+        """`tell`, with the place told of what cannot be; `bare`: the inside of a container is meant."""
         try:
-            return self.container(value, 1, False) if bare else self.tell(value)
+            return self.container(value, 1, plain) if bare else self.tell(value, plain=plain)
         except (NotPlain, RecursionError) as exc:
             raise Refused(
                 f"{slot!r} of {_face(obj)} cannot be exported: {exc}", rule="export",
@@ -389,7 +391,8 @@ class _World(Telling):
         slots = obj._slots
         inside = state.keys() - slots.keys() - OWN - LEFT_OUT
         for name in sorted(inside - HIDDEN.keys()):
-            raise Refused(f"{name!r} of {obj!r} cannot be exported: nobody has said how it is told", rule="export")
+            why = "nobody has said how it is told"
+            raise Refused(f"{name!r} of {obj!r} cannot be exported: {why}", rule="export")
         hidden = {name: self._tell_at(obj, name, state[name]) for name in sorted(inside)}
         if hidden:
             told["hidden"] = hidden
@@ -410,7 +413,9 @@ class _World(Telling):
             told["methods"] = methods
         return told, SOURCE_HEAD + "\n\n" + "\n\n".join(source) if source else ""
 
-    def _method(self, obj: UvmObject, oid: int, selector: str, method: Method) -> tuple[dict[str, Any], str | None]:
+    def _method(
+        self, obj: UvmObject, oid: int, selector: str, method: Method
+    ) -> tuple[dict[str, Any], str | None]:
         """A method's past as data, and the installed source where it can stand in a file of Python.
 
         One that a clone shares with its prototype is told once, where it has the lowest oid.
@@ -424,29 +429,24 @@ class _World(Telling):
                 return {"as": self._key(owner)}, None
         self._counts["methods"] += self._writing
         if method.primitive is not None:
-            return {"primitive": method.primitive} | ({} if method.current is not None else {"installed": None}), None
+            told = {"primitive": method.primitive}
+            return told if method.current is not None else {**told, "installed": None}, None
         records, text = [], None
         for record in method.versions:
             last = {name: record[name] for name in LAST_FIELDS if name in record}
             first = {name: record[name] for name in FIRST_FIELDS if name in record}
             rest = {name: record[name] for name in sorted(record.keys() - first.keys() - last.keys())}
             told = {
-                name: self._tell_plain(obj, f"{selector} {name}", each) for name, each in {**first, **rest}.items()
+                name: self._tell_at(obj, f"{selector} {name}", value, plain=True)
+                for name, value in {**first, **rest}.items()
             }
-            told["digest"] = last["digest"]
-            source = last["source"]
-            if record["version"] == method.current and selector.isidentifier() and _can_stand_in_a_file(source):
+            told["digest"], source = last["digest"], last["source"]
+            if record["version"] == method.current and _can_stand_in_a_file(selector, source):
                 text = source
             else:
                 told["source"] = self.text(source) if SURROGATE.search(source) else source.split("\n")
             records.append(told)
         return {"installed": method.current, "versions": records}, text
-
-    def _tell_plain(self, obj: UvmObject, what: str, value: Any) -> Any:
-        try:
-            return self.tell(value, plain=True)
-        except (NotPlain, RecursionError) as exc:
-            raise Refused(f"{what!r} of {_face(obj)} cannot be exported: {exc}", rule="export") from exc
 
     # -- files -------------------------------------------------------------------------------------
 
@@ -486,8 +486,7 @@ def _can_name_a_file(name: str) -> bool:
     return len(name) <= 100 and NAME.fullmatch(name) is not None and not RESERVED.fullmatch(name)
 
 
-def _can_stand_in_a_file(source: str) -> bool:
+def _can_stand_in_a_file(selector: str, source: str) -> bool:
     """A source that a text file and an editor leave as it is: normalised, as `define` keeps it."""
-    return source.endswith("\n") and not source.endswith("\n\n") and "\r" not in source and "\0" not in source and (
-        SURROGATE.search(source) is None
-    )  # fmt: skip
+    normalised = source == source.strip("\n") + "\n" and not re.search("[\r\0]", source)
+    return normalised and selector.isidentifier() and SURROGATE.search(source) is None

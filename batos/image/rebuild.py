@@ -36,8 +36,8 @@ from batos.image.image import Root
 from batos.image.places import REMEMBERED
 from batos.image.storage import end_birth, holder, open_storage
 from batos.image.worldtext import (
-    FORMAT, HIDDEN, MANIFEST, MARK, OURS, ROOT, STRUCTURES, TREES, UNFINISHED, WELCOME, WRONG, Reading, Structure,
-    a_text, blob_name, digest_of, files_below, folder_of, group_of, oid_key, oid_of, unstuffed,
+    FORMAT, HIDDEN, MANIFEST, MARK, OURS, ROOT, STRUCTURES, TREES, UNFINISHED, WELCOME, WRONG, Reading,
+    Structure, a_text, blob_name, digest_of, files_below, folder_of, group_of, oid_key, oid_of, unstuffed,
 )  # fmt: skip
 from batos.objects import Activation, Dict, List, Method, Set, UvmObject, activated
 from batos.objects.dispatch import structure_changed
@@ -49,7 +49,7 @@ IMPORTING = "import.part"  # the folder in DIR where an image is built before it
 MOST_BYTES = 256 << 20  # of one text file that is read, or of one line of a tree
 BATCH = 2_000  # entries a commit
 CHUNK = 1 << 20
-NO_SURPRISE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no pipe that is waited for
+NO_SURPRISE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no wait for a pipe
 Judge = Callable[[str, str | None, UvmObject], Any]
 CONTAINERS = {"list": List, "dict": Dict, "set": Set}
 
@@ -234,7 +234,7 @@ class _Files:
             raise _refused(name, "its bytes are not those its name says")
 
     def check(self) -> None:
-        """Is all of it what was written?  After the reading, so that what is malformed is told by its place."""
+        """Is all of it what was written?  Asked last, so that what is malformed is told by its place."""
         for name in self.names:
             if name.startswith("blobs/"):
                 self._sha256[name] = name[-64:]  # those that were used were compared
@@ -397,7 +397,7 @@ class _Making(Reading):
     def _reserve(self) -> None:
         """No new record gets the oid of an entry."""
         if self._blanks:
-            self._connection.db().storage.set_maxoid_of(p64(max(self._blanks)))
+            self._connection.db().storage.set_max_oid(p64(max(self._blanks)))
 
     def _fill(self, path: str, data: dict[str, Any] | str, oid: int) -> None:
         obj = self._blanks[oid]
@@ -631,7 +631,9 @@ class _Making(Reading):
             self._manager.begin()
 
     @staticmethod
-    def _apply(holder: UvmObject, method: Method, seen: list[tuple[dict[str, Any], Any]]) -> list[dict[str, Any]]:
+    def _apply(
+        holder: UvmObject, method: Method, seen: list[tuple[dict[str, Any], Any]]
+    ) -> list[dict[str, Any]]:
         """Do to a method as its verdicts, of (version, verdict), say; answers what was refused."""
         refused, records = [], []
         for record, verdict in seen:

@@ -70,8 +70,8 @@ OURS = re.compile(
 )
 WELCOME = re.compile(r"\.git.*|(README|LICEN[CS]E)[^/]*")  # a person's own beside an export
 
-MARK = "#~ "  # begins the line above each method of a .py; a line of source that looks like it gets one more "~"
-SOURCE_HEAD = "# Methods as they are installed; who wrote them, and their past, stands beside this in the .json.\n"
+MARK = "#~ "  # begins the line above each method of a .py; lines of source that look like it get one more "~"
+SOURCE_HEAD = "# Methods as they are installed; who wrote them, and their past, stands in the .json beside.\n"
 
 HIDDEN: dict[str, type] = {"_shipped": dict, "_offered": dict}
 LEFT_OUT = {"_last_change", "_rings"}  # of change records, of metrics
@@ -185,14 +185,14 @@ def flat(data: Any) -> str:
 
 
 def laid_out(data: Any, indent: int = 0, broken: int = 0) -> str:
-    """JSON with a line for each thing that does not fit on one; the outer `broken` levels always get lines."""
+    """JSON with a line for what does not fit on one line; the outer `broken` levels always get lines."""
     kind = type(data)
     if not data or (kind is not dict and kind is not list):
         return flat(data)
     if broken <= 0 and len(data) < WIDTH:
-        flat = flat(data)
-        if len(flat) + indent <= WIDTH:
-            return flat
+        line = flat(data)
+        if len(line) + indent <= WIDTH:
+            return line
     pad = " " * (indent + 1)
     if kind is dict:
         lines = [f"{pad}{flat(key)}: {laid_out(each, indent + 1, broken - 1)}" for key, each in data.items()]
@@ -202,7 +202,7 @@ def laid_out(data: Any, indent: int = 0, broken: int = 0) -> str:
 
 
 class Telling:
-    """Values of slots as JSON data.  What is kept apart is told by `entry`, `blob` and `long` of a subclass."""
+    """Values of slots as JSON data.  What stands apart is told by the methods that a subclass has."""
 
     def entry(self, obj: Any) -> dict[str, str]:
         raise NotImplementedError
@@ -272,8 +272,8 @@ class Telling:
         if isinstance(items, dict):
             if all(type(key) is str and key[:1] != "$" and not SURROGATE.search(key) for key in items):
                 return {key: self.tell(each, depth, plain) for key, each in items.items()}
-            pairs = items.items()
-            return {"$dict": [[self.tell(key, depth, plain), self.tell(each, depth, plain)] for key, each in pairs]}
+            pairs = [(self.tell(key, depth, plain), self.tell(each, depth, plain)) for key, each in items.items()]
+            return {"$dict": [list(pair) for pair in pairs]}
         return {"$set": self.members(items, depth, plain)}
 
     def members(self, items: Iterable[Any], depth: int, plain: bool) -> list[Any]:

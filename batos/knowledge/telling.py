@@ -77,6 +77,10 @@ def _slot(obj: Any, name: str, kind: type) -> Any:
     return value
 
 
+def _tell_vectors(block: VectorBlock) -> dict[str, Any]:
+    return {"rows": block.rows, "scales": block.scales}
+
+
 def _fill_vectors(block: VectorBlock, told: dict[str, Any]) -> None:
     rows, scales = told["rows"], told["scales"]
     if type(rows) is not bytes or type(scales) is not bytes or not scales or len(rows) % (len(scales) // 4):
@@ -84,17 +88,14 @@ def _fill_vectors(block: VectorBlock, told: dict[str, Any]) -> None:
     block.rows, block.scales = rows, scales
 
 
+def _tell_text(kept: KeptText) -> dict[str, Any]:
+    return {"text": str(kept).encode("utf-8", "surrogatepass")}
+
+
 def _fill_text(kept: KeptText, told: dict[str, Any]) -> None:
     kept.__init__(told["text"].decode("utf-8", "surrogatepass"))
 
 
 told_as(Structure("shelf", Shelf, _tell_shelf, _fill_shelf, _finish_shelf), _shelf=Shelf, _first=int)
-told_as(
-    Structure("vectors", VectorBlock, lambda block: {"rows": block.rows, "scales": block.scales}, _fill_vectors)
-)
-told_as(
-    Structure(
-        "extracted", KeptText, lambda kept: {"text": str(kept).encode("utf-8", "surrogatepass")}, _fill_text
-    ),
-    _extracted=KeptText,
-)
+told_as(Structure("vectors", VectorBlock, _tell_vectors, _fill_vectors))
+told_as(Structure("extracted", KeptText, _tell_text, _fill_text), _extracted=KeptText)
