@@ -24,14 +24,15 @@ from typing import Any, Self
 from batos import __version__, doctor, kernel
 from batos.autotelic import Clock, Heartbeat, Metrics, audits, metrics
 from batos.config import Settings
-from batos.errors import BatosError, NobodyAwake
+from batos.errors import Ambiguous, BatosError, NobodyAwake
 from batos.guardian import judge, summaries_of
 from batos.guardian.policy import compile_method
 from batos.guardian.rehearsal import Rehearsal
 from batos.image import AWAKE, LivingImage, Root, backup, changes
-from batos.image.export import export, import_
+from batos.image.export import export
 from batos.image.lease import Lease
 from batos.image.places import exists, open_place
+from batos.image.rebuild import import_
 from batos.image.retention import tend
 from batos.kernel import Kernel
 from batos.knowledge import Memory, catalog, embedder, telling  # noqa: F401 - says how the shelf is told in an export
@@ -57,7 +58,10 @@ def judge_in(source: str, selector: str | None, holder: UvmObject) -> Any:
     """The guardian's verdict on source for `holder`, whose other methods are followed."""
 
     def source_of(name: str) -> str | None:
-        _, found = lookup(holder, name)
+        try:
+            _, found = lookup(holder, name)
+        except Ambiguous:
+            return None  # that send will fail, whatever the method that is judged does
         return found.source if isinstance(found, Method) and found.primitive is None else None
 
     return judge(source, selector, summaries_of(source_of))

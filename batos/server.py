@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 # sender is told `too_large`.
 SILENCE = 4
 RETRY = 0.02  # seconds between tries for a client that does not read: ROUTER cannot say when it will
-BATCH = 64  # frames read before replies are looked after again
+BATCH = 64  # messages read before replies are looked after again, fewer where they are large
 OVERFLOW = 10  # times the queue: what no longer runs is still told `busy` up to here, then dropped
 QUEUE_BYTES = 64 * 2**20  # kept for one client that does not read, however few replies that is
 
@@ -194,9 +194,11 @@ class Server:
         # All that waits is read before the first of it is handed over: each call into zmq gives the
         # interpreter away, and between two messages that would be in the middle of the first one's turn.
         batch: list[list[bytes]] = []
+        size = 0
         with contextlib.suppress(zmq.Again):
-            while len(batch) < BATCH:
+            while len(batch) < BATCH and size <= self._limit:
                 batch.append(self._socket.recv_multipart(zmq.NOBLOCK))
+                size += sum(map(len, batch[-1]))
         for frames in batch:
             self._count["frames"] += 1
             if len(frames) > wire.MAX_FRAMES:  # no reply without an envelope to trust

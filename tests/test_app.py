@@ -11,10 +11,10 @@ from scripted import ScriptedMind, plan
 from batos import Image
 from batos.app import System, asleep
 from batos.config import Settings
-from batos.errors import AlreadyAwake, NobodyAwake
+from batos.errors import AlreadyAwake, Ambiguous, NobodyAwake
 from batos.image import BLOBS
 from batos.message import Message
-from batos.objects import Method, UvmObject
+from batos.objects import Method, UvmObject, send
 from batos.objects.containers import KINDS
 
 QUIET = """
@@ -119,3 +119,16 @@ def test_the_model_is_in_the_image_as_blobs_and_costs_its_file_little(image_dir)
         assert system.image.commits == commits, "the second time changes nothing"
     finally:
         system.close()
+
+
+def test_a_method_may_send_what_two_parents_disagree_about(image_dir):
+    with Image.open(image_dir) as image, image.turn("make") as root:
+        for name in ("left", "right"):
+            parent = send(root["lobby"], "clone", (), {"called": name})
+            send(parent, "define", (f"def greet(self):\n    return '{name}'\n",))
+        child = send(root["lobby"], "clone", (), {"called": "child"})
+        for parent in (root.left, root.right):
+            send(child, "adopt", (parent,))
+        assert send(child, "define", ("def hello(self):\n    return self.greet()\n",))["version"] == 1
+        with pytest.raises(Ambiguous):
+            send(child, "hello")

@@ -29,7 +29,7 @@ from ZODB.blob import Blob
 
 from batos.app import Image, birth, judge_in
 from batos.config import Settings
-from batos.errors import AlreadyAwake, BatosError, Conflict, NoSuchFile, Refused
+from batos.errors import AlreadyAwake, Ambiguous, BatosError, Conflict, NoSuchFile, Refused
 from batos.image import LivingImage
 from batos.image.export import export
 from batos.image.rebuild import import_
@@ -353,6 +353,25 @@ def test_methods_that_clones_share_are_told_once_and_shared_again(tmp_path):
         assert others[6].deposit == "a slot in its place"
 
 
+def test_a_method_whose_parents_disagree_comes_back_too(tmp_path):
+    with small(tmp_path / "image") as image:
+        with image.turn("a family") as root:
+            child, left, right = (named(root, name) for name in ("child", "left", "right"))
+            for parent in (left, right):
+                send(parent, "define", ("def helped(self):\n    return 1\n",))
+                send(child, "adopt", (parent,))
+            send(child, "disown", (right,))
+            send(child, "define", ("def asked(self):\n    return self.helped() + 1\n",))
+            send(child, "adopt", (right,))
+        export(image, tmp_path / "text")
+    assert import_(tmp_path / "text", tmp_path / "again", judge=judge_in)["refused"] == []
+    with small(tmp_path / "again") as rebuilt, rebuilt.turn("make peace") as root:
+        with pytest.raises(Ambiguous):
+            send(root.child, "asked")
+        send(root.child, "disown", (root.right,))
+        assert send(root.child, "asked") == 2
+
+
 def test_what_a_client_knows_by_its_oid_is_still_there(full, tmp_path):
     oid = full.run("look", lambda root: f"0x{int.from_bytes(root.account.children[1]._p_oid, 'big'):x}")
     export(full, tmp_path / "text")
@@ -500,7 +519,9 @@ def test_an_export_that_is_killed_is_no_export_and_the_next_one_completes_it(tmp
 def exported(tmp_path_factory):
     """A small export with one of most kinds of files."""
     folder = tmp_path_factory.mktemp("exported")
+    (folder / "note.md").write_text("# Harbour\n\nThe harbour master resigned after the storm.\n")
     with whole(folder / "image") as image:
+        Memory(image, LexicalEmbedder()).remember([str(folder / "note.md")])
         with image.turn("some") as root:
             account = named(root, "account", balance=100, tags=["a", "b"], when=datetime.date(2026, 1, 1))
             send(account, "define", (DEPOSIT,))
@@ -601,7 +622,7 @@ def test_a_method_without_its_flags_is_repaired_on_its_way_in(text, tmp_path):
         assert "_p_changed" in send(root.account, "source", ("deposit",))
 
 
-@pytest.mark.parametrize("how", ["cut", "empty", "missing", "link", "foreign", "not text", "a pipe"])
+@pytest.mark.parametrize("how", ["cut", "empty", "missing", "link", "foreign", "of nobody", "not text", "a pipe"])
 def test_a_file_that_is_cut_missing_or_no_file_is_named(text, tmp_path, how):
     file = text / "objects/account.json"
     if how == "cut":
@@ -612,6 +633,8 @@ def test_a_file_that_is_cut_missing_or_no_file_is_named(text, tmp_path, how):
         file.write_bytes(file.read_bytes().replace(b"100", b"\xff\xfe"))
     elif how == "foreign":
         (text / "objects/account.pickle").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    elif how == "of nobody":
+        (text / "objects/no_account.py").write_text(f"{MARK}deposit\ndef deposit(self): pass\n")
     else:
         file.unlink()
         if how == "link":
@@ -649,6 +672,27 @@ def test_an_import_keeps_the_settings_beside_it_and_completes_one_that_was_kille
     assert (directory / "batos.toml").exists() and not (directory / "import.part").exists()
     with whole(directory) as image:
         assert image.run("look", lambda root: root.account.file.open("r").read()) == b"a blob"
+
+
+def _import_slowly(text: str, directory: str) -> None:
+    import_(Path(text), Path(directory), judge=judge_in)
+
+
+@pytest.mark.parametrize("after", [0.005, 0.02, 0.04, 0.08])
+def test_an_import_that_is_killed_leaves_no_image_or_a_whole_one(exported, tmp_path, after):
+    directory = tmp_path / "again"
+    child = multiprocessing.get_context("fork").Process(target=_import_slowly, args=(str(exported), str(directory)))
+    child.start()
+    while child.is_alive() and not directory.exists():
+        time.sleep(0.001)
+    time.sleep(after)
+    child.kill()
+    child.join()
+    if not (directory / "live_image.fs").exists():
+        import_(exported, directory, judge=judge_in)
+    with whole(directory) as image:
+        export(image, tmp_path / "out")
+    assert_same(exported, tmp_path / "out")
 
 
 # -- hostile exports -----------------------------------------------------------------------------------
@@ -698,15 +742,14 @@ def spoil(data: Any, chance: random.Random) -> Any:
     return data
 
 
-def whole_json(data: bytes) -> bool:
+def is_json(file: Path) -> bool:
+    data = file.read_bytes()
     try:
-        return all(json.loads(line) is not ... for line in data.splitlines()) or True
-    except ValueError:
-        pass
-    try:
-        return json.loads(data) is not ...
+        for part in data.splitlines() if file.suffix == ".jsonl" else [data]:
+            json.loads(part)
     except (ValueError, RecursionError):
         return False
+    return True
 
 
 def mutate(text: Path, chance: random.Random) -> None:
@@ -724,7 +767,7 @@ def mutate(text: Path, chance: random.Random) -> None:
         file.write_bytes(data[: chance.randrange(len(data) + 1)])
     elif what < 0.25:
         file.rename(file.with_name(chance.choice(names).name))
-    elif not whole_json(data):
+    elif not is_json(file):
         file.write_bytes(data + b"}")
     elif file.suffix == ".jsonl":
         lines = [json.loads(line) for line in data.decode().splitlines()]

@@ -25,13 +25,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from batos.app import judge_in
 from batos.config import Settings
 from batos.errors import Ambiguous, BadRequest, BatosError, NotUnderstood
-from batos.image import LivingImage
-from batos.image.export import export, import_
-from batos.objects import Dict, List, Set, UvmObject, send, use_compiler
 from batos.guardian.policy import compile_method
+from batos.image import LivingImage
+from batos.image.export import export
+from batos.image.rebuild import import_
+from batos.objects import Dict, List, Set, UvmObject, send, use_compiler
 from batos.objects.genesis import genesis
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
 STEPS = 30
 MOST = 7  # things at once: enough for every shape of a family
 
@@ -177,6 +178,7 @@ BODIES = {
     ),
     "n": st.one_of(st.tuples(st.just("constant"), NUMBERS), st.just(("send", "m")), st.just(("resend", None))),
 }  # fmt: skip
+SLOTS = st.dictionaries(st.sampled_from(DATA), VALUES, max_size=2)
 WHICH = st.integers(0, MOST - 1)
 
 
@@ -229,18 +231,18 @@ class World(RuleBasedStateMachine):
 
     # -- objects and slots -------------------------------------------------------------------------
 
-    @initialize(values=st.lists(VALUES, min_size=2, max_size=3))
-    def some(self, values):
-        for value in values:
-            self.make(value)
+    @initialize(made=st.lists(SLOTS, min_size=3, max_size=5))
+    def some(self, made):
+        for slots in made:
+            self.make(slots)
         self.commit()
 
     @precondition(lambda self: len(self.things) < MOST)
-    @rule(value=VALUES)
-    def make(self, value):
+    @rule(slots=SLOTS)
+    def make(self, slots):
         name = f"thing_{self.number}_{len(self.things)}_{os.urandom(4).hex()}"
-        obj = send(self.root["lobby"], "clone", (), {"called": name, "a": copy.deepcopy(value)})
-        self.told(Thing(slots={"a": value}, parents=[self.traits]), obj)
+        obj = send(self.root["lobby"], "clone", (), {"called": name, **copy.deepcopy(slots)})
+        self.told(Thing(slots=slots, parents=[self.traits]), obj)
 
     @precondition(lambda self: 0 < len(self.things) < MOST)
     @rule(which=WHICH, value=VALUES, given=st.booleans())
@@ -318,6 +320,14 @@ class World(RuleBasedStateMachine):
             send(self.real(thing), "adopt", (self.real(parent),))
         if thing is not parent and parent not in thing.parents:
             thing.parents.append(parent)
+
+    @rule(which=WHICH, one=WHICH, two=WHICH, name=st.sampled_from(DATA))
+    def inherit_from_two(self, which, one, two, name):
+        """The shape that lookup is about: no slot of its own, and two who may have one."""
+        self.adopt(which, one)
+        self.adopt(which, two)
+        if own(self.pick(which), name):
+            self.forget(which, name)
 
     @rule(which=WHICH, other=st.integers(0, MOST))
     def disown(self, which, other):

@@ -686,6 +686,17 @@ def test_a_reader_keeps_its_file_and_sees_the_generation_change_when_a_pack_goes
         assert os.pread(file.fileno(), end, 0) == before
 
 
+def test_who_reads_the_digests_is_not_disturbed_by_a_pack(shop):
+    fill(shop)
+    before = list(shop.storage.digests.entries())
+    reading = shop.storage.digests.entries(at_once=2)
+    assert next(reading) == before[0]
+    shop.root["thing 3"]["value"] = 4
+    shop.manager.commit()
+    shop.storage.pack(time.time(), shop.db.references)
+    assert list(reading) == before[1:]
+
+
 def test_the_digest_of_a_blob_is_that_of_its_file(shop):
     shop.put("song", blob=b"la la la")
     (entry,) = shop.storage.digests.blobs()

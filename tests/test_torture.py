@@ -466,7 +466,7 @@ def test_kills_under_load_lose_nothing_and_every_flipped_bit_of_what_is_left_is_
 @recorded
 @pytest.mark.slow
 def test_a_power_cut_loses_nothing_that_was_acknowledged():
-    power.run(cuts=40, seed=20_261, messages=60)
+    power.run(cuts=80, seed=20_261, messages=60)
 
 
 @recorded

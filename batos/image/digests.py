@@ -323,11 +323,15 @@ class Digests:
     def entries(self, first: int = 0, at_once: int = 65536) -> Iterator[Entry]:
         """The entries from number `first` on; more may be added meanwhile, they are left out."""
         last = self.count
-        while first < last:
-            number = min(at_once, last - first)
-            raw = read_at(self._descriptor, number * _ENTRY.size, (first + 1) * _ENTRY.size)
-            yield from unpacked(raw, first)
-            first += number
+        descriptor = os.dup(self._descriptor)  # a pack may close ours meanwhile
+        try:
+            while first < last:
+                number = min(at_once, last - first)
+                raw = read_at(descriptor, number * _ENTRY.size, (first + 1) * _ENTRY.size)
+                yield from unpacked(raw, first)
+                first += number
+        finally:
+            os.close(descriptor)
 
     def transactions(self) -> Iterator[TransactionDigest]:
         """The entries of transactions, in the order of the data file."""
@@ -342,9 +346,9 @@ class Digests:
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     @property
     def _end(self) -> int:

@@ -31,7 +31,6 @@ from ZODB.POSException import POSKeyError
 from ZODB.utils import p64, u64
 
 from batos.errors import Busy, ReadOnly, Refused
-from batos.image.rebuild import import_  # noqa: F401 - until app.py asks `rebuild` for it
 from batos.image.worldtext import (
     DEEP, FORMAT, GROUP_BITS, HIDDEN, KIND_OF_TREE, LEFT_OUT, MANIFEST, MARK, NAME, OURS, RESERVED, ROOT,
     SOURCE_HEAD, STRUCTURE_OF, SURROGATE, UNFINISHED, WELCOME, Telling, blob_name, digest_of, files_below,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -581,6 +582,11 @@ class _Making(Reading):
                 self._files.kept(sha256, into)
             self._blobs[sha256] = blob
         return self._blobs[sha256]
+
+    def long(self, sha256: Any) -> bytes:
+        into = io.BytesIO()
+        self._files.kept(sha256, into)
+        return into.getvalue()
 
     # -- commits and judgement ---------------------------------------------------------------------
 

@@ -471,13 +471,15 @@ class ImageStorage(FileStorage):
         self._save_index()
 
     def _checkpoint_if_due(self) -> None:
-        if self._nextpos - self._checkpointed < CHECKPOINT_BYTES or self._saving is not None:
+        saving = self._saving
+        if self._pos - self._checkpointed < CHECKPOINT_BYTES or (saving is not None and saving.is_alive()):
             return
         snapshot = self._index_snapshot()  # the lock is held
-        self._saving = threading.Thread(
+        saving = threading.Thread(
             target=self._save_quietly, args=snapshot, name="index checkpoint", daemon=True
         )
-        self._saving.start()
+        saving.start()
+        self._saving = saving  # only now: who joins it needs it started
 
     def _index_snapshot(self) -> tuple[int, list[tuple[bytes, bytes]], Digests, int]:
         """The index as it is now, in a form that later commits do not change."""
@@ -498,7 +500,6 @@ class ImageStorage(FileStorage):
             log.warning(
                 "%s: its index could not be saved (%s); the next opening reads more", self._file_name, exc
             )
-        self._saving = None
 
     def _write_index(
         self, position: int, buckets: list[tuple[bytes, bytes]], digests: Digests, entries: int
@@ -537,7 +538,7 @@ class ImageStorage(FileStorage):
 
     def _join_saving(self) -> None:
         saving = self._saving
-        if saving is not None and saving is not threading.current_thread():
+        if saving is not None:
             saving.join()
 
     # -- packing, reading, closing -----------------------------------------------------------------

@@ -28,7 +28,6 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
-import io
 import json
 import os
 import re
@@ -36,7 +35,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from persistent import Persistent
 from persistent.list import PersistentList
@@ -293,7 +292,7 @@ def _zone(zone: datetime.tzinfo) -> list[Any]:
 
 
 class Reading:
-    """The way back.  What stands apart is found by `entry`, `blob` and `kept` of a subclass.
+    """The way back.  What stands apart is found by `entry`, `blob` and `long` of a subclass.
 
     Whatever the data, it raises nothing but what `WRONG` names, or answers a value that a slot can keep.
     """
@@ -304,7 +303,7 @@ class Reading:
     def blob(self, sha256: Any) -> Blob:
         raise NotImplementedError
 
-    def kept(self, sha256: Any, into: BinaryIO) -> None:
+    def long(self, sha256: Any) -> bytes:
         raise NotImplementedError
 
     def read(self, data: Any, depth: int = 0, plain: bool = False) -> Any:
@@ -368,9 +367,7 @@ class Reading:
         if tag == "$str":
             return base64.b64decode(inner, validate=True).decode("utf-8", "surrogatepass")
         if tag == "$long":
-            into = io.BytesIO()
-            self.kept(inner, into)
-            return into.getvalue()
+            return self.long(inner)
         if tag == "$fraction" and not re.fullmatch(r"-?\d{1,4000}(/\d{1,4000})?", inner, re.ASCII):
             raise ValueError(f"{inner[:40]!r} is no fraction")
         return decode({tag: inner}, _no_tag)

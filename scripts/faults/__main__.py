@@ -28,7 +28,7 @@ def main(words: list[str] | None = None) -> int:
     one.set_defaults(run=lambda told: kills.run(told.times, told.seed, told.long_lives, told.keep))
 
     one = verb("power", "a power cut at many moments of a session: writes that were not synced are dropped")
-    one.add_argument("--cuts", type=int, default=600, help="moments, each cut in two ways (600)")
+    one.add_argument("--cuts", type=int, default=1200, help="disks that a cut may leave (1,200)")
     one.add_argument("--messages", type=int, default=150, help="messages in the session (150)")
     one.add_argument("--apart", type=Path, help="a folder on another file system, for temporary files")
     one.set_defaults(run=lambda told: power.run(told.cuts, told.seed, told.messages, told.apart))

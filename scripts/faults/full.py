@@ -67,7 +67,7 @@ class Full:
         try:
             awoke = self._awaken(awake)
             if awoke:
-                self._live(awake, life, freed, disk)
+                self._live(awake, life, freed, disk, to_the_end=number % 2 == 0)
                 awake.kill9()
             freed.touch()
             if trace.path.exists():  # not where the process ended before it touched a file
@@ -95,7 +95,11 @@ class Full:
             return False
         return True
 
-    def _live(self, awake: Awake, life: Life, freed: Path, disk: Path) -> None:
+    def _live(self, awake: Awake, life: Life, freed: Path, disk: Path, to_the_end: bool) -> None:
+        """Messages and care while the disk fails, and after it has space again.
+
+        to_the_end  False: return at the first refusal, so that the kill comes before anything is written over it
+        """
         rng = random.Random(self.seed)
         cares = {
             "stage": [[str(adapter(self.folder / "adapters" / "FULL", 1))]],
@@ -103,10 +107,13 @@ class Full:
             "backup": [str(disk / "backup")],
         }
         with Client(awake.endpoint, patience=10.0) as door:
-            for at in range(MESSAGES):
-                self._send(door, life, life.draw(rng, at % 3, at))
-            for what, args in cares.items():
-                self._send(door, life, Sent(what, -1, Message("kernel", what, args)))
+            first = [life.draw(rng, at % 3, at) for at in range(MESSAGES)]
+            first += [Sent(what, -1, Message("kernel", what, args)) for what, args in cares.items()]
+            for sent in first:
+                self._send(door, life, sent)
+                if sent.outcome != "answered" and not to_the_end:
+                    self.count["sessions killed at the first refusal"] += 1
+                    return
             freed.touch()  # there is space again: the same process must work again, unless it has ended
             again = [life.draw(rng, at % 3, 100 + at) for at in range(MESSAGES)]
             for sent in again:

@@ -18,6 +18,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections import Counter
 from copy import copy
 from pathlib import Path
@@ -52,6 +53,7 @@ class Session:
         self.seed = seed
         self.messages = messages
         self.served: Counter[str] = Counter()
+        self.refused: list[str] = []
         self.awake = Awake(
             self.disk / "image", free_tcp_endpoint(),
             environ={
@@ -70,8 +72,11 @@ class Session:
                 self.life.make(door.send)
                 self.trace.mark("made")
                 for part in range(3):
-                    self._send_many(self.messages // 3, part)
-                    self._care(door, part)
+                    caring = threading.Thread(target=self._care, args=(door, part))
+                    caring.start()
+                    self._send_many(self.messages // 3, part, caring)
+                    caring.join()
+                    demand(not self.refused, f"in the recorded session: {self.refused}")
             self._send_many(self.messages // 10 + 1, 3)
             self.awake.stop()
             self.awake.start()  # a second life: what opening and closing write
@@ -89,12 +94,18 @@ class Session:
         played.compare(self.disk, apart_from=("tmp", "image.log"))
         self.last = played
 
-    def _send_many(self, count: int, part: int) -> None:
+    def _send_many(self, count: int, part: int, caring: threading.Thread | None = None) -> None:
+        """So many messages, and on until the pack and the backup beside them are done."""
+
         def client(number: int) -> None:
             rng = random.Random(f"{self.seed}/{part}/{number}")
             with Client(self.awake.endpoint) as door:
-                for at in range(count // CLIENTS + 1):
+                at = 0
+                while at <= count // CLIENTS or (caring is not None and caring.is_alive() and at < count):
                     self._send(door, self.life.draw(rng, number, part * 10_000 + at))
+                    at += 1
+                    if at > count // CLIENTS:
+                        time.sleep(0.01)
 
         threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
         for each in threads:
@@ -115,19 +126,24 @@ class Session:
         }
         for what, args in wanted.items():
             sent = Sent(what, -1, Message("kernel", what, args))
+            self.trace.mark({"begun": what})
             with contextlib.suppress(NobodyAwake):
                 deliver(door, sent)
             if sent.error.startswith("not_understood"):
                 self.served[f"{what} is not served yet"] = 1
-            else:
-                demand(sent.outcome == "answered", f"kernel {what}: {sent.outcome} {sent.error}")
+            elif sent.outcome == "answered":
                 self.served[what] += 1
-                self.trace.mark({what: part})
+                self.trace.mark({"done": what})
+            else:
+                self.refused.append(f"kernel {what}: {sent.outcome} {sent.error}")
 
     def backed_up(self, events: int) -> Life | None:
-        """What the last backup that was acknowledged before so many events must hold."""
+        """What the last backup that was acknowledged before so many events must hold: what was when it began."""
+        done = False
         for at in range(events, 0, -1):
-            if self.events[at - 1].kind == disks.MARK and b"backup" in self.events[at - 1].data:
+            told = json.loads(self.events[at - 1].data) if self.events[at - 1].kind == disks.MARK else None
+            done |= told == {"done": "backup"}
+            if done and told == {"begun": "backup"}:
                 return self.known(at)[0]
         return None
 
@@ -163,7 +179,7 @@ def inside(image: Image) -> Any:
 
 
 def run(cuts: int, seed: int, messages: int = 150, apart: Path | None = None) -> None:
-    """Cut the power at `cuts` moments of a recorded session; raises `Violation` after the last one.
+    """Cut the power in a recorded session, `cuts` times; raises `Violation` after the last one.
 
     apart  a folder on another file system for temporary files: from there blobs are copied, not renamed
     """
@@ -217,15 +233,23 @@ def run(cuts: int, seed: int, messages: int = 150, apart: Path | None = None) ->
 
 
 def moments(events: list[Event], cuts: int, rng: random.Random) -> dict[int, list[str]]:
-    """Which events to cut after, and in which ways: half of them around names, syncs and marks, half anywhere."""
-    telling = (disks.RENAME, disks.LINK, disks.UNLINK, disks.SYNC, disks.MARK, disks.CREATE, disks.TRUNCATE)
-    named = [at for at, event in enumerate(events, 1) if event.kind in telling]
-    rest = [at for at, event in enumerate(events, 1) if event.kind not in telling]
-    names = {at for at in named if events[at - 1].kind in (disks.RENAME, disks.LINK, disks.TRUNCATE)}
-    chosen = set(rng.sample(sorted(names), min(len(names), cuts // 3)))
-    chosen |= set(rng.sample(named, min(len(named), cuts // 3)))
-    chosen |= set(rng.sample(rest, min(len(rest), cuts - len(chosen))))
-    return {at: list(rng.sample(disks.WAYS, 2)) for at in chosen}
+    """After which events to cut, and in which ways: a third at changes of names and the two events behind them,
+    a third at syncs, marks and new files, a third anywhere."""
+    named, telling = (
+        (disks.RENAME, disks.LINK, disks.UNLINK, disks.TRUNCATE),
+        (disks.SYNC, disks.MARK, disks.CREATE),
+    )
+    near = {at + more for at, event in enumerate(events, 1) if event.kind in named for more in range(3)}
+    told = {at for at, event in enumerate(events, 1) if event.kind in telling} - near
+    rest = set(range(1, len(events) + 1)) - near - told
+    chosen: dict[int, list[str]] = {}
+    left = cuts
+    for share, places in ((3, near), (2, told), (1, rest)):
+        pairs = [(at, way) for at in sorted(places) if at <= len(events) for way in disks.WAYS]
+        for at, way in rng.sample(pairs, min(len(pairs), left // share)):
+            chosen.setdefault(at, []).append(way)
+            left -= 1
+    return chosen
 
 
 def restore(backup: Path, life: Life, target: Path) -> None:
