@@ -15,6 +15,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -30,6 +31,7 @@ from ZODB.blob import Blob
 from batos.app import Image, birth, judge_in
 from batos.config import Settings
 from batos.errors import AlreadyAwake, Ambiguous, BatosError, Conflict, NoSuchFile, Refused
+from batos.guardian.policy import compile_method
 from batos.image import LivingImage
 from batos.image.export import export
 from batos.image.rebuild import import_
@@ -37,7 +39,7 @@ from batos.image.worldtext import MANIFEST, MARK, UNFINISHED
 from batos.knowledge import Memory, telling
 from batos.knowledge.embedding import LexicalEmbedder
 from batos.mind import incarnation
-from batos.objects import Dict, List, Method, Set, UvmObject, send
+from batos.objects import Dict, List, Method, Set, UvmObject, send, use_compiler
 from batos.objects.genesis import genesis
 
 DEPOSIT = "def deposit(self, n):\n    self.balance += n\n    return self.balance\n"
@@ -45,6 +47,7 @@ DEPOSIT = "def deposit(self, n):\n    self.balance += n\n    return self.balance
 
 def small(directory: Path) -> LivingImage:
     """An image with the world's first objects and nothing else."""
+    use_compiler(compile_method)
     return LivingImage.open(directory, Settings(image=directory), judge=judge_in, birth=genesis)
 
 
@@ -149,7 +152,11 @@ def everything(root: Any) -> None:
     send(account, "define", (DEPOSIT.replace("n\n", "n * 1\n", 1),))
     send(account, "define", ("def gone(self):\n    return 1\n",))
     send(account, "forget", ("gone",))
-    send(account, "define", ("def marked(self):\n    x = '''\n#~ not a mark\n#~~ nor this\n'''\n    return x\n",))
+    send(
+        account,
+        "define",
+        ("def marked(self):\n    x = '''\n#~ not a mark\n#~~ nor this\n'''\n    return x\n",),
+    )
     send(account, "revert", ("deposit", 1))
     savings = send(account, "clone", (), {"called": "savings", "balance": 5})
     anonymous = send(account, "clone", (), {"balance": 7})  # methods, but no name
@@ -176,11 +183,32 @@ def everything(root: Any) -> None:
     zurich = datetime.timezone(datetime.timedelta(hours=1), "CET")
     now = datetime.datetime(2026, 3, 1, 12, 30, 5, 250)
     atoms = named(root, "atoms")
-    atoms.numbers = [0, -1, True, False, 1.0, -0.0, 0.1, 1e300, float("inf"), float("-inf"), float("nan"), 2**70]
+    atoms.numbers = [
+        0,
+        -1,
+        True,
+        False,
+        1.0,
+        -0.0,
+        0.1,
+        1e300,
+        float("inf"),
+        float("-inf"),
+        float("nan"),
+        2**70,
+    ]
     atoms.huge = -(7**20_000)
     atoms.imaginary = [1j, complex("nan-infj")]
     atoms.exact = [decimal.Decimal("1.10"), decimal.Decimal("NaN"), fractions.Fraction(-1, 3)]
-    atoms.texts = ["", "$ref", "ä\u202eö\u2028", "\ud800 alone", "\x00\x1f\x7f", "line\n" * 40, "no end\nof line" * 9]
+    atoms.texts = [
+        "",
+        "$ref",
+        "ä\u202eö\u2028",
+        "\ud800 alone",
+        "\x00\x1f\x7f",
+        "line\n" * 40,
+        "no end\nof line" * 9,
+    ]
     atoms.data = [b"", b"\x00\xff", bytes(range(256)) * 40]
     atoms.times = [
         now, now.date(), now.time(), now.replace(tzinfo=datetime.UTC), now.replace(tzinfo=zurich),
@@ -189,7 +217,15 @@ def everything(root: Any) -> None:
         datetime.time(1, 2, tzinfo=datetime.timezone(-datetime.timedelta(hours=3))), zurich, datetime.UTC,
     ]  # fmt: skip
     atoms.sets = [{1, "a", None, (1, 2), b"x"}, set(), {account, one}]
-    atoms.keys = {1: "one", "1": "text", (1, "a"): 2, None: 3, "$ref": 4, 1.5: 5, True: "covers 1", account: 6}
+    atoms.keys = {
+        1: "one",
+        "1": "text",
+        (1, "a"): 2,
+        None: 3,
+        "$ref": 4,
+        1.5: 5,
+        account: 6,
+    }
     atoms.ref = {"$ref": "account"}
     atoms.empty = [[], {}, (), ""]
 
@@ -199,15 +235,21 @@ def everything(root: Any) -> None:
     blob = Blob(b"twelve bytes")
     named(root, "files", blob=blob, same=blob, equal=Blob(b"twelve bytes"), none=Blob(b""))
 
-    setattr(root["lobby"], "Account", named(root, "other_account"))  # the same file name on some systems
+    root["lobby"].Account = named(root, "other_account")  # the same file name on some systems
     named(root, "größe", value=1)
     named(root, "con", value=2)
-    setattr(root["lobby"], "alias", account)
+    root["lobby"].alias = account
     one.unnamed = UvmObject()
     one.unnamed._name = "called something"
     odd = Method("odd")
-    for source in ("def odd(self): return 1", "def odd(self):\r\n    return 2\n", "\n\ndef odd(self):\n    return 3\n\n"):
-        odd.add_version(source, "a person", "accepted", mission="m-1", model={"id": "x", "digest": None}, repairs=[])
+    for source in (
+        "def odd(self): return 1",
+        "def odd(self):\r\n    return 2\n",
+        "\n\ndef odd(self):\n    return 3\n\n",
+    ):
+        odd.add_version(
+            source, "a person", "accepted", mission="m-1", model={"id": "x", "digest": None}, repairs=[]
+        )
     named(root, "odd_sources")._install(odd)
     root["orchestrator_obj"].missions["1"] = Dict({"id": "m-1", "send": "deposit", "states": ["IDLE"]})
 
@@ -217,8 +259,12 @@ def full(tmp_path):
     """An image with everything in it, documents too."""
     notes = tmp_path / "notes"
     notes.mkdir()
-    (notes / "harbour.md").write_text("# Harbour\n\nThe harbour master resigned after the storm broke the pier.\n")
-    (notes / "bread.html").write_text("<h1>Bread</h1><p>Knead the dough until it is smooth, then let it rise.</p>")
+    (notes / "harbour.md").write_text(
+        "# Harbour\n\nThe harbour master resigned after the storm broke the pier.\n"
+    )
+    (notes / "bread.html").write_text(
+        "<h1>Bread</h1><p>Knead the dough until it is smooth, then let it rise.</p>"
+    )
     with whole(tmp_path / "image") as image:
         Memory(image, LexicalEmbedder()).remember([str(notes)])
         with image.turn("everything") as root:
@@ -237,7 +283,9 @@ def test_an_object_is_a_file_of_slots_and_one_of_python(tmp_path):
         told = export(image, tmp_path / "text")
     assert (told["objects"], told["blobs"]) == (4, 0)
     slots = json.loads((tmp_path / "text/objects/account.json").read_text())
-    assert slots["slots"] == {"balance": 100, "note": "one line"} and slots["parents"] == {"parent*": "traits_obj"}
+    assert slots["slots"] == {"balance": 100, "note": "one line"} and slots["parents"] == {
+        "parent*": "traits_obj"
+    }
     assert slots["methods"]["deposit"]["versions"][0]["author"] == "user"
     made: dict[str, Any] = {}
     exec((tmp_path / "text/objects/account.py").read_text(), made)  # it is Python, whatever highlights it
@@ -261,9 +309,36 @@ def test_a_change_of_one_slot_is_a_change_of_one_line(full, tmp_path):
         root.account.children[1].weight = 2.5
     export(full, tmp_path / "one")
     after = contents(tmp_path / "one")
-    changed = {name: _lines_changed(before[name], after[name]) for name in after if before[name] != after[name]}
+    changed = {
+        name: _lines_changed(before[name], after[name]) for name in after if before[name] != after[name]
+    }
     assert before.keys() == after.keys() and len(changed) == 3
-    assert changed.pop(MANIFEST) <= 2 and set(changed.values()) == {1}  # the digest, perhaps the count of bytes
+    assert changed.pop(MANIFEST) <= 2 and set(changed.values()) == {
+        1
+    }  # the digest, perhaps the count of bytes
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_git_carries_an_export_and_shows_what_changed(full, tmp_path):
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=a person", "-c", "user.email=person@example.org", "-c", "core.autocrlf=true"]
+        return subprocess.run(
+            ["git", *who, *words], cwd=tmp_path / "text", check=True, capture_output=True
+        ).stdout.decode()
+
+    export(full, tmp_path / "text")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "one day")
+    with full.turn("pay in") as root:
+        root.account.balance += 1
+    export(full, tmp_path / "text")
+    assert re.search(r'^-  "balance": 100,\n\+  "balance": 101,$', git("diff"), re.MULTILINE)
+    git("commit", "-qam", "the next day")
+    git("checkout", "-q", "HEAD~1")
+    import_(tmp_path / "text", tmp_path / "again", judge=judge_in)
+    with whole(tmp_path / "again") as rebuilt:
+        assert rebuilt.run("look", lambda root: root.account.balance) == 100
 
 
 def test_a_new_object_before_the_others_renumbers_nobody(full, tmp_path):
@@ -449,6 +524,10 @@ def test_a_folder_with_a_file_of_somebody_else_is_left_alone(tmp_path):
         with pytest.raises(Refused, match=r"thesis\.txt"):
             export(image, tmp_path / "mine")
         assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other/manifest.json").write_text('{"name": "of a program of mine"}')
+        with pytest.raises(Refused, match=r"manifest\.json"):
+            export(image, tmp_path / "other")
         export(image, tmp_path / "text")
         (tmp_path / "text/objects/notes.txt").write_text("mine")
         with pytest.raises(Refused, match=r"notes\.txt"):
@@ -490,10 +569,13 @@ def _export_slowly(image: str, text: str) -> None:
 
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.1])
 def test_an_export_that_is_killed_is_no_export_and_the_next_one_completes_it(tmp_path, after):
-    with small(tmp_path / "image") as image:
-        with image.turn("many") as root:
-            for number in range(300):
-                send(named(root, f"thing_{number}", n=number), "define", (f"def f(self):\n    return {number}\n",))
+    with small(tmp_path / "image") as image, image.turn("many") as root:
+        for number in range(300):
+            send(
+                named(root, f"thing_{number}", n=number),
+                "define",
+                (f"def f(self):\n    return {number}\n",),
+            )
     child = multiprocessing.get_context("fork").Process(
         target=_export_slowly, args=(str(tmp_path / "image"), str(tmp_path / "text"))
     )
@@ -559,16 +641,36 @@ def edit(file: Path, old: str, new: str) -> None:
     [
         ("objects/account.json", '"balance": 100', '"balance": 1e', "account.json.*column"),
         ("objects/account.json", '"balance": 100', '"balance": NaN', "NaN"),
-        ("objects/account.json", '"balance": 100', '"balance": 1, "balance": 2', "'balance' stands there twice"),
+        (
+            "objects/account.json",
+            '"balance": 100',
+            '"balance": 1, "balance": 2',
+            "'balance' stands there twice",
+        ),
         ("objects/account.json", '"balance": 100', '"balance": {"$ref": "nobody"}', "slots.balance.*nobody"),
         ("objects/account.json", '"balance": 100', '"balance": {"$ref": "../../etc"}', "slots.balance"),
         ("objects/account.json", '"balance": 100', '"balance": {"$pickle": "gASV"}', "slots.balance.*pickle"),
-        ("objects/account.json", '"balance": 100', '"balance": {"$blob": "../../../etc/passwd"}', "no sha256"),
+        (
+            "objects/account.json",
+            '"balance": 100',
+            '"balance": {"$blob": "../../../etc/passwd"}',
+            "no sha256",
+        ),
         ("objects/account.json", '"balance": 100', '"balance": {"$date": "yesterday"}', "slots.balance"),
         ("objects/account.json", '"balance": 100', '"balance": {"$fraction": "1e999999999"}', "no fraction"),
-        ("objects/account.json", '"balance": 100', '"balance": {"$zone": "../../../etc/passwd"}', "slots.balance"),
+        (
+            "objects/account.json",
+            '"balance": 100',
+            '"balance": {"$zone": "../../../etc/passwd"}',
+            "slots.balance",
+        ),
         ("objects/account.json", '"balance": 100', '"balance": {"$dict": [[[], 1]]}', "slots.balance"),
-        ("objects/account.json", '"balance": 100', '"balance": ' + "[" * 3000 + "]" * 3000, "too deep|recursion"),
+        (
+            "objects/account.json",
+            '"balance": 100',
+            '"balance": ' + "[" * 3000 + "]" * 3000,
+            "too deep|recursion",
+        ),
         ("objects/account.json", '"balance": 100', '"_p_jar": 100', "slots._p_jar"),
         ("objects/account.json", '"balance": 100', '"define": 100', "define"),
         ("objects/account.json", '"balance": 100', '"deposit": 100', "deposit"),
@@ -586,7 +688,9 @@ def edit(file: Path, old: str, new: str) -> None:
         (MANIFEST, '"digest": "', '"digest": "0', "not those"),
     ],
 )
-def test_what_is_not_as_an_export_writes_it_is_refused_by_file_and_field(text, tmp_path, name, old, new, says):
+def test_what_is_not_as_an_export_writes_it_is_refused_by_file_and_field(
+    text, tmp_path, name, old, new, says
+):
     edit(text / name, old, new)
     assert re.search(says, str(refusal(text, tmp_path / "again")))
 
@@ -618,11 +722,16 @@ def test_a_method_without_its_flags_is_repaired_on_its_way_in(text, tmp_path):
     edit(text / "objects/account.py", "self.balance += n", "self.tags.append(n)")
     import_(text, tmp_path / "again", judge=judge_in, edited=True)
     with whole(tmp_path / "again") as image, image.turn("look") as root:
-        assert [each["author"] for each in send(root.account, "versions", ("deposit",))] == ["import", "import"]
+        assert [each["author"] for each in send(root.account, "versions", ("deposit",))] == [
+            "import",
+            "import",
+        ]
         assert "_p_changed" in send(root.account, "source", ("deposit",))
 
 
-@pytest.mark.parametrize("how", ["cut", "empty", "missing", "link", "foreign", "of nobody", "not text", "a pipe"])
+@pytest.mark.parametrize(
+    "how", ["cut", "empty", "missing", "link", "foreign", "of nobody", "not text", "a pipe"]
+)
 def test_a_file_that_is_cut_missing_or_no_file_is_named(text, tmp_path, how):
     file = text / "objects/account.json"
     if how == "cut":
@@ -645,7 +754,9 @@ def test_a_file_that_is_cut_missing_or_no_file_is_named(text, tmp_path, how):
 
 
 def test_a_blob_with_other_bytes_is_refused(text, tmp_path):
-    (blob,) = (path for path in (text / "blobs").rglob("*") if path.is_file() and path.read_bytes() == b"a blob")
+    (blob,) = (
+        path for path in (text / "blobs").rglob("*") if path.is_file() and path.read_bytes() == b"a blob"
+    )
     blob.write_bytes(b"a blot")
     assert blob.name in str(refusal(text, tmp_path / "again", edited=True))
 
@@ -681,7 +792,9 @@ def _import_slowly(text: str, directory: str) -> None:
 @pytest.mark.parametrize("after", [0.005, 0.02, 0.04, 0.08])
 def test_an_import_that_is_killed_leaves_no_image_or_a_whole_one(exported, tmp_path, after):
     directory = tmp_path / "again"
-    child = multiprocessing.get_context("fork").Process(target=_import_slowly, args=(str(exported), str(directory)))
+    child = multiprocessing.get_context("fork").Process(
+        target=_import_slowly, args=(str(exported), str(directory))
+    )
     child.start()
     while child.is_alive() and not directory.exists():
         time.sleep(0.001)
@@ -702,7 +815,8 @@ GADGETS = [
     {"py/object/apply": "os.system"}, {"__reduce__": ["os", "system"]}, {"$pickle": "Y29zCnN5c3RlbQo="},
     {"$ref": "os.system"}, {"$ref": "0x0"}, {"$ref": "0x1"}, {"$ref": None}, {"$plain": {"$ref": "0x1"}}, {"$tuple": 3},
     {"$set": [[1]]}, {"$dict": [[1]]}, {"$text": [1]}, {"$bytes": "*"}, {"$long": "00"}, {"$blob": {"a": 1}},
-    {"$int": "1" * 9000}, {"$decimal": "x"}, {"$at": [1, 2, 3]}, {"$complex": ["a", "b"]}, {"$timedelta": [1e308, 0, 0]},
+    {"$int": "1" * 9000}, {"$decimal": "x"}, {"$at": [1, 2, 3]}, {"$complex": ["a", "b"]},
+    {"$timedelta": [1e308, 0, 0]},
     "!!python/object/apply:os.system ['touch canary']", "__import__('os').system('touch canary')", "../../canary",
     "\x00", "\ud800", "_p_jar", "__class__", "parent*", "define", "clone", "lobby", "0x1", "os.system", "", None, True,
     -1, 2**80, 1e308, [], {}, [[[[]]]], {"": {}}, {"$": 1},
@@ -738,7 +852,9 @@ def spoil(data: Any, chance: random.Random) -> Any:
         del holder[key]
     else:
         other, place = chance.choice(places)
-        holder[key] = json.loads(json.dumps(other[place])) if place in other or isinstance(other, list) else None
+        holder[key] = (
+            json.loads(json.dumps(other[place])) if place in other or isinstance(other, list) else None
+        )
     return data
 
 
@@ -777,12 +893,22 @@ def mutate(text: Path, chance: random.Random) -> None:
 
 
 assert telling  # what it registers is used
-FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "ctypes.dlopen")
+FORBIDDEN = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "subprocess.Popen",
+    "socket.connect",
+    "ctypes.dlopen",
+)
 _watched: list[str] | None = None
 
 
 def _watch(event: str, args: tuple) -> None:
-    if _watched is not None and (event in FORBIDDEN or (event == "pickle.find_class" and args[0] in ("os", "posix"))):
+    if _watched is not None and (
+        event in FORBIDDEN or (event == "pickle.find_class" and args[0] in ("os", "posix"))
+    ):
         _watched.append(f"{event} {args!r}")
 
 
@@ -791,7 +917,9 @@ def test_hostile_exports_run_nothing_and_end_in_a_sentence_or_a_sound_image(expo
     sys.addaudithook(_watch)
     chance, made = random.Random(20261121), 0
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody cuts the power here, and it is half of the time
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: None
+    )  # nobody cuts the power here, and it is half of the time
     rounds = int(os.environ.get("HOSTILE_EXPORTS", "150"))
     for number in range(rounds):
         text = Path(shutil.copytree(exported, tmp_path / f"text{number}"))

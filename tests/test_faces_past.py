@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import time
@@ -16,6 +17,8 @@ from batos.errors import BadRequest, NotUnderstood, ReadOnly, WrongArguments
 from batos.message import Message
 from batos.repl import Conversation
 from scripts.living import Awake, free_tcp_endpoint, run_batos
+
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +38,9 @@ def client(one):
 
 
 @pytest.fixture
-def account(client, request):
+def account(client):
     """The name of a new object that holds 100, of this test's own."""
-    name = f"account_{abs(hash(request.node.name)) % 10**8}"
+    name = f"account_{next(NUMBERS)}"
     client.send("lobby", "clone", called=name, balance=100, entries=[1, 2])
     return name
 

@@ -101,6 +101,9 @@ def backup(
         for _ in range(TRIES):
             told = _Backup(storage, beside or data.parent, target, keep, reserve).run()
             if told is not None:
+                for each in target.absolute().parents:  # whoever made it, its name is to be on the disk
+                    with contextlib.suppress(OSError):
+                        sync(each)
                 told |= {"seconds": round(time.monotonic() - began, 3)}
                 _remember(data.parent, told)
                 return told
@@ -196,7 +199,7 @@ def restore(
             raise _damaged_backup(source, faults)
         blobs += [each for each in _read_list(folder, segment) if bytes.fromhex(each[1]) <= limit]
     _clear_for(target)
-    target.mkdir(parents=True, exist_ok=True)
+    _make_folder(target)
     _check_room(target, segments[-1]["end"] + sum(each[3] for each in blobs), reserve)
     try:
         (target / RESTORING).touch()
@@ -479,7 +482,10 @@ def _check_target(target: Path, image: Path) -> None:
 @contextlib.contextmanager
 def _locked(target: Path) -> Iterator[None]:
     """Hold the folder against another backup; a killed holder holds nothing."""
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        _make_folder(target)
+    except OSError as exc:
+        raise _no_room(exc, target) from exc
     with open(target / "lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Export: the world of an image written as text that a person reads and git diffs (`worldtext`).
+"""Export: the world of an image, written as text that a person reads and git diffs (`worldtext`).
 
 What is told is one moment: a snapshot through a connection of its own, so no message waits for it.  Two
 passes are made.  The first tells everything to nobody, to learn what is reached, under which name, and which
@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import io
 import itertools
+import json
 import os
 import re
 import shutil
@@ -32,14 +33,42 @@ from ZODB.utils import p64, u64
 
 from batos.errors import Busy, ReadOnly, Refused
 from batos.image.worldtext import (
-    DEEP, FORMAT, GROUP_BITS, HIDDEN, KIND_OF_TREE, LEFT_OUT, MANIFEST, MARK, NAME, OURS, RESERVED, ROOT,
-    SOURCE_HEAD, STRUCTURE_OF, SURROGATE, UNFINISHED, WELCOME, Telling, blob_name, digest_of, files_below,
-    flat, folder_of, group_of, laid_out, oid_key, stuffed,
+    DEEP,
+    FORMAT,
+    GROUP_BITS,
+    HIDDEN,
+    KIND_OF_TREE,
+    LEFT_OUT,
+    MANIFEST,
+    MARK,
+    NAME,
+    OURS,
+    RESERVED,
+    ROOT,
+    SOURCE_HEAD,
+    STRUCTURE_OF,
+    SURROGATE,
+    UNFINISHED,
+    WELCOME,
+    Telling,
+    blob_name,
+    digest_of,
+    files_below,
+    flat,
+    folder_of,
+    group_of,
+    laid_out,
+    oid_key,
+    stuffed,
 )  # fmt: skip
 from batos.objects import Method, Set, UvmObject
 from batos.objects.plain import NotPlain
 
 ABOUT = "A batos image told as text. Make an image of it with: python -m batos --image DIR import THIS_FOLDER"
+GIT = (
+    ".gitattributes",
+    "* -text\nblobs/** -diff\n",
+)  # no line end is git's to change; a person may say otherwise
 CHUNK = 1 << 20
 BREATH = 1_000  # objects looked at before the cache is told to shrink
 OWN = {"_name", "_born", "_prototype", "_methods"}  # told in fields of their own
@@ -65,8 +94,8 @@ def export(image: Any, directory: Path | str) -> dict[str, Any]:
             folder.end(facts)
         except POSKeyError as exc:
             raise Busy(
-                f"a record went while it was read ({exc}): the image was packed meanwhile",
-                hint=f"export again: python -m batos export {directory}",
+                f"a record was gone when it was to be read ({exc}); was the image packed meanwhile?",
+                hint=f"export again: python -m batos export {directory}; then python -m batos doctor --scrub",
             ) from exc
         except OSError as exc:
             hint = "free some space and export again"
@@ -86,7 +115,7 @@ class _Folder:
     def begin(self) -> None:
         """Mark the folder as being written; `Refused` where it holds what no export writes."""
         files = list(files_below(self.path)) if self.path.exists() else []
-        ours = any(name in (MANIFEST, UNFINISHED) for name in files)
+        ours = UNFINISHED in files or (MANIFEST in files and self._is_ours())
         for name in files:
             if WELCOME.fullmatch(name.split("/")[0]):
                 continue
@@ -98,6 +127,15 @@ class _Folder:
                 )
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / UNFINISHED).touch()
+        if not (self.path / GIT[0]).exists():
+            (self.path / GIT[0]).write_text(GIT[1])
+
+    def _is_ours(self) -> bool:
+        """Is the manifest one of an export?  Others use that name too."""
+        try:
+            return json.loads((self.path / MANIFEST).read_bytes()).keys() >= {"format", "digest", "objects"}
+        except (ValueError, AttributeError):
+            return False
 
     def put(self, name: str, text: str) -> None:
         """Write a file of the export, or leave it where it is the same already."""
@@ -469,7 +507,7 @@ class _World(Telling):
 
 def _items(tree: Any) -> Iterator[tuple]:
     """The items of a BTree as pairs, the keys of a tree of keys alone as tuples of one."""
-    return iter(tree.items()) if hasattr(tree, "items") else ((key,) for key in tree.keys())
+    return iter(tree.items()) if hasattr(tree, "items") else ((key,) for key in tree)
 
 
 def _hidden(obj: UvmObject, name: str) -> Any:

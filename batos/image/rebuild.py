@@ -37,8 +37,28 @@ from batos.image.image import Root
 from batos.image.places import REMEMBERED
 from batos.image.storage import end_birth, holder, open_storage
 from batos.image.worldtext import (
-    FORMAT, HIDDEN, MANIFEST, MARK, OURS, ROOT, STRUCTURES, TREES, UNFINISHED, WELCOME, WRONG, Reading,
-    Structure, a_text, blob_name, digest_of, files_below, folder_of, group_of, oid_key, oid_of, unstuffed,
+    FORMAT,
+    HIDDEN,
+    MANIFEST,
+    MARK,
+    OURS,
+    ROOT,
+    STRUCTURES,
+    TREES,
+    UNFINISHED,
+    WELCOME,
+    WRONG,
+    Reading,
+    Structure,
+    a_text,
+    blob_name,
+    digest_of,
+    files_below,
+    folder_of,
+    group_of,
+    oid_key,
+    oid_of,
+    unstuffed,
 )  # fmt: skip
 from batos.objects import Activation, Dict, List, Method, Set, UvmObject, activated
 from batos.objects.dispatch import structure_changed

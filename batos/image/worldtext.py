@@ -173,8 +173,6 @@ def unstuffed(source: str) -> str:
 SURROGATE = re.compile("[\ud800-\udfff]")
 # What an editor would not show, or show in another order.
 _UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff]")
-
-
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -271,8 +269,7 @@ class Telling:
         if isinstance(items, dict):
             if all(type(key) is str and key[:1] != "$" and not SURROGATE.search(key) for key in items):
                 return {key: self.tell(each, depth, plain) for key, each in items.items()}
-            pairs = [(self.tell(key, depth, plain), self.tell(each, depth, plain)) for key, each in items.items()]
-            return {"$dict": [list(pair) for pair in pairs]}
+            return {"$dict": [[self.tell(each, depth, plain) for each in pair] for pair in items.items()]}
         return {"$set": self.members(items, depth, plain)}
 
     def members(self, items: Iterable[Any], depth: int, plain: bool) -> list[Any]:
@@ -294,7 +291,7 @@ def _zone(zone: datetime.tzinfo) -> list[Any]:
 class Reading:
     """The way back.  What stands apart is found by `entry`, `blob` and `long` of a subclass.
 
-    Whatever the data, it raises nothing but what `WRONG` names, or answers a value that a slot can keep.
+    Whatever the data, it answers a value that a slot can keep, or raises a `BatosError` or one of `WRONG`.
     """
 
     def entry(self, key: Any, kind: type = object) -> Any:

@@ -20,6 +20,7 @@ from batos.message import Message
 from scripts.faults import disks
 from scripts.faults.disks import Trace
 from scripts.faults.files import adapter, blobs_of
+from scripts.faults.kills import NO_PAST
 from scripts.faults.load import Life, Sent, deliver, make_kinds
 from scripts.faults.telling import Clock, Violation, demand, progress, table
 from scripts.living import Awake, free_tcp_endpoint
@@ -59,7 +60,7 @@ class Full:
         environ = {
             "LD_PRELOAD": str(self.recorder), "BATOS_RECORD_ROOT": str(disk), "BATOS_RECORD_TRACE": str(trace.path),
             "BATOS_RECORD_FREED": str(freed), "BATOS_RECORD_FAIL": fail, "TMPDIR": str(disk),
-            "BATOS_DISK_RESERVE_BYTES": "0",
+            "BATOS_DISK_RESERVE_BYTES": "0", **NO_PAST,
         }  # fmt: skip
         awake = Awake(disk / "image", free_tcp_endpoint(), environ=environ)
         life = Life(1)

@@ -33,6 +33,7 @@ CLIENTS = 5  # with a connection each
 CROWD = 24  # in half of the lives more of them, over one connection
 SHORT = 1.2  # seconds of a life, at most
 LOADING, LEARNING = 25.0, 3.0  # seconds of a long one: until the first mission is answered, and then
+NO_PAST = {"BATOS_HISTORY_DAYS": "0"}  # so that a pack has something to let go
 CARE = ("pack", "backup", "stage", "remember")  # what the caretaker of a life does, where it is served
 
 
@@ -44,7 +45,7 @@ class Killing:
         self.seed = seed
         self.rng = random.Random(seed)
         self.long_lives = long_lives
-        self.awake = Awake(folder / "image", free_tcp_endpoint())
+        self.awake = Awake(folder / "image", free_tcp_endpoint(), environ=NO_PAST)
         self.count: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -109,6 +110,7 @@ class Killing:
                 [sys.executable, "-m", "batos", "--image", str(self.awake.image), "--endpoint", self.awake.endpoint,
                  "--no-repl", "--json"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=os.environ | NO_PAST,
             )  # fmt: skip
             time.sleep(self.rng.random() * 0.7)
             child.kill()
@@ -218,6 +220,8 @@ class Killing:
             self.backups[Path(sent.message.args[0])] = max(self.kept, default=0)
         elif what == "stage":
             demand(not sent.result["refused"], f"an adapter was refused: {sent.result['refused']}")
+        elif what == "pack":
+            self.cared["pack that gave back room"] += sent.result["after_bytes"] < sent.result["before_bytes"]
 
     # -- at the end of some lives, and of all -----------------------------------------------------------
 

@@ -31,7 +31,8 @@ from batos.objects import send
 from batos.objects.plain import plain
 from scripts.faults import disks
 from scripts.faults.disks import Disk, Event, Trace
-from scripts.faults.files import adapter, blobs_of
+from scripts.faults.files import DATA, adapter, blobs_of
+from scripts.faults.kills import NO_PAST
 from scripts.faults.load import Life, Sent, deliver, make_kinds
 from scripts.faults.telling import Clock, Violation, demand, progress, table
 from scripts.living import Awake, free_tcp_endpoint, run_batos
@@ -58,7 +59,7 @@ class Session:
             self.disk / "image", free_tcp_endpoint(),
             environ={
                 "LD_PRELOAD": str(disks.build_recorder(folder)), "TMPDIR": str(temporary),
-                "BATOS_RECORD_ROOT": str(self.disk), "BATOS_RECORD_TRACE": str(self.trace.path),
+                "BATOS_RECORD_ROOT": str(self.disk), "BATOS_RECORD_TRACE": str(self.trace.path), **NO_PAST,
             },
         )  # fmt: skip
 
@@ -91,6 +92,12 @@ class Session:
         played.begin_with(self.disk, ["tmp"])
         for event in self.events:
             played.play(event)
+        swaps = [
+            each for each in self.events if each.kind == disks.RENAME and each.paths[1] == f"image/{DATA}"
+        ]
+        demand(
+            bool(swaps) or not self.served["pack"], "no pack of the session let anything go: nothing is tried"
+        )
         played.compare(self.disk, apart_from=("tmp", "image.log"))
         self.last = played
 

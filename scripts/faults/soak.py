@@ -22,6 +22,8 @@ from batos import Client, Image
 from batos.config import Settings
 from batos.errors import BatosError, NotUnderstood
 from batos.message import Message
+from scripts.faults.files import DATA
+from scripts.faults.kills import NO_PAST
 from scripts.faults.telling import Clock, Violation, curve, demand, progress, quantile, table
 from scripts.living import Awake, free_tcp_endpoint
 
@@ -162,7 +164,7 @@ def run(minutes: float, seed: int, every: float = 60.0) -> None:
     samples: list[Minute] = []
     clock = Clock()
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-        environ = {"BATOS_CACHE_OBJECTS": str(CACHE)}
+        environ = {"BATOS_CACHE_OBJECTS": str(CACHE)} | NO_PAST
         awake = Awake(Path(folder) / "image", free_tcp_endpoint(), environ=environ).start()
         try:
             soaking = Soaking(awake, seed)
@@ -208,7 +210,33 @@ def run(minutes: float, seed: int, every: float = 60.0) -> None:
                     each.join(30)
         finally:
             awake.end()
+        explain(awake.image)
     judge(samples, every)
+
+
+def explain(image: Path) -> None:
+    """What the bytes of the data file are, by the class of the objects whose records they are."""
+    from ZODB.FileStorage import FileIterator
+    from ZODB.utils import get_pickle_metadata
+
+    count, size = Counter(), Counter()
+    commits = FileIterator(str(image / DATA))
+    for number, commit in enumerate(commits, 1):
+        for record in commit:
+            if record.data:
+                kind = get_pickle_metadata(record.data)[1] or "(unknown)"
+                count[kind] += 1
+                size[kind] += len(record.data)
+    whole = (image / DATA).stat().st_size
+    print(
+        f"the data file: {whole / 1e6:.1f} MB in {number:,} commits, since the last pack written record by record"
+    )
+    for kind, total in size.most_common(8):
+        print(
+            f"  {kind:<20} {count[kind]:>9,} records {total / count[kind]:>8.0f} bytes each"
+            f" {100 * total / whole:>6.1f} % of the file"
+        )
+    print(f"  {'headers and digests':<69} {100 * (whole - sum(size.values())) / whole:>6.1f} %", flush=True)
 
 
 def judge(samples: list[Minute], every: float) -> None:
