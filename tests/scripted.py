@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 from batos.errors import NoMind
+from batos.message import Message
 from batos.mind import dialect
 from batos.mind.engine import Draft
 
@@ -91,3 +92,14 @@ def plan(kind, slots=("§0",), args=("amount",), do="do it", answer="the new val
             "answer": answer,
         }
     )
+
+
+def sender(system: Any) -> Any:
+    """`send(to, selector, *args, **more)` to a system's kernel, answering the reply; what is called like a
+    field of a message is one, the rest are the message's keywords."""
+
+    def send(to, selector, *args, **more):
+        fields = {name: more.pop(name) for name in list(more) if name in Message.__dataclass_fields__}
+        return system.kernel.send(Message(to, selector, list(args), more, **fields))
+
+    return send

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from scripted import ScriptedMind, plan
+from scripted import ScriptedMind, plan, sender
 
 from batos.app import System
 from batos.config import Settings
@@ -38,12 +38,7 @@ def system(image_dir, mind):
 
 @pytest.fixture
 def send(system):
-    """`send(to, selector, *args, **more)`: the reply; fields of a message are told from keywords by name."""
-
-    def send(to, selector, *args, **more):
-        fields = {name: more.pop(name) for name in list(more) if name in Message.__dataclass_fields__}
-        return system.kernel.send(Message(to, selector, list(args), more, **fields))
-
+    send = sender(system)
     send("lobby", "clone", called="account", balance=100, bills=[5], book={"last": 0}, payees=[])
     send("account", "put", "payees", [])
     system.image.run("a set", lambda root: setattr(root.account, "payees", {"x"}))

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from scripted import ScriptedMind
+from scripted import ScriptedMind, sender
 
 from batos.app import System
 from batos.config import Settings
@@ -22,10 +22,7 @@ def system(image_dir):
 
 @pytest.fixture
 def send(system):
-    def send(to, selector, *args, **more):
-        fields = {name: more.pop(name) for name in list(more) if name in Message.__dataclass_fields__}
-        return system.kernel.send(Message(to, selector, list(args), more, **fields))
-
+    send = sender(system)
     send("lobby", "clone", called="account", balance=100)
     return send
 

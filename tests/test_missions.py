@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from scripted import ScriptedMind, plan
+from scripted import ScriptedMind, plan, sender
 
 from batos.app import System
 from batos.config import Settings
@@ -32,10 +32,7 @@ def system(image_dir, mind):
 
 @pytest.fixture
 def send(system):
-    def send(to, selector, *args, **more):
-        fields = {name: more.pop(name) for name in list(more) if name in Message.__dataclass_fields__}
-        return system.kernel.send(Message(to, selector, list(args), more, **fields))
-
+    send = sender(system)
     send("lobby", "clone", called="account", balance=100, owner="Ada")
     return send
 

@@ -33,6 +33,14 @@ OF_ITS_OWN = frozenset({"batos", "heartbeat"})  # what batos did unasked is take
 LOOKED_AT = 20_000  # records; a message further back is not found by its id
 
 
+class ByMoment(LOBTree):
+    """A tree with small leaves: every commit writes the last one anew, and a common leaf would be most of
+    what a small commit writes."""
+
+    max_leaf_size = 12
+    max_internal_size = 24
+
+
 class Changes(Persistent):
     """The change records of one commit.
 
@@ -79,10 +87,10 @@ class Moments:
         return self.last
 
 
-def tree(names: Any) -> LOBTree:
+def tree(names: Any) -> ByMoment:
     """The tree of records in a connection's root; it and that of what was taken back are made if missing."""
     if "changes" not in names:
-        names["changes"] = LOBTree()
+        names["changes"] = ByMoment()
     if "undone" not in names:
         names["undone"] = OOTreeSet()
     return names["changes"]
@@ -158,7 +166,7 @@ def newest(names: Any) -> Iterator[Record]:
         top = found[-1]
 
 
-def _some_before(records: LOBTree, top: int | None) -> Iterator[int]:
+def _some_before(records: ByMoment, top: int | None) -> Iterator[int]:
     """Some moments before `top` (None: the newest), newest first: a BTree goes forwards only."""
     if not records:
         return

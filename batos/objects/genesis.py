@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from BTrees.LOBTree import LOBTree
 
 from batos.errors import NotUnderstood
 from batos.message import SERIES
@@ -36,8 +35,6 @@ def genesis(root: Any, parts: Iterable[Callable[[Any], None]] = ()) -> None:
     """Fill `root` (an image's `Root`) with what it has not yet; each of `parts(root)` adds its own."""
     if "batos" not in root:
         root["batos"] = {"series": SERIES, "schema": SCHEMA, "born": time.time()}
-    if "changes" not in root:
-        root["changes"] = LOBTree()
     if "traits_obj" not in root:
         named(root, "traits_obj", make_traits())
     traits = root["traits_obj"]

@@ -120,9 +120,8 @@ def _see_itself(each: Transaction, found: list[tuple[str, str]]) -> None:
             else:
                 mine[key].append(value)
         elif what == "read":
-            wanted = lists.get(key)
             own = mine[key]
-            if (wanted is not None and value != wanted) or (own and value[-len(own) :] != own):
+            if value != lists[key] if key in lists else own and value[-len(own) :] != own:
                 found.append(("internal", f"{each} did not see in {key} what it had done itself"))
             lists[key] = list(value)
         else:

@@ -1,6 +1,6 @@
 """One bit flipped at a time, anywhere in the files of an image that has lived: the scrub finds it.
 
-The image is one that was killed several times under load, with blobs taken in and packs.  Flips are drawn half by
+The image is one that was killed several times under load, with blobs taken in and packs.  Flips are drawn half by kind of
 file, half by byte, so that small files are met too; each is found by the scrub of the sleeping folder,
 and a few of them by `python -m batos doctor --scrub` as a user types it.
 """
@@ -61,8 +61,13 @@ def flip_many(image: Path, copy: Path, times: int, seed: int, processes: int) ->
     files = files_of(image)
     sizes = [each.stat().st_size for each in files]
 
+    kinds: dict[str, list[Path]] = {}
+    for each in files:
+        kinds.setdefault("blobs" if each.suffix == ".blob" else each.name, []).append(each)
+
     def draw() -> tuple[Path, int, int]:
-        path = rng.choice(files) if rng.random() < 0.5 else rng.choices(files, sizes)[0]
+        alike = kinds[rng.choice(sorted(kinds))] if rng.random() < 0.5 else files
+        path = rng.choices(alike, [each.stat().st_size for each in alike])[0]
         return path, rng.randrange(path.stat().st_size), rng.randrange(8)
 
     for _ in range(times):

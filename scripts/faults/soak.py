@@ -130,9 +130,8 @@ class Soaking:
         if what < 0.96:
             return Message(name, "rate", [f"shop {rng.randrange(20)}", rng.randrange(10**6)], idem=idem), True
         if what < 0.97:
-            return Message(
-                "customer", "define", [f"def chapter_{rng.randrange(5)}(self):\n    return {rng.random()}"]
-            ), True
+            source = f"def chapter_{rng.randrange(5)}(self):\n    return {rng.random()}"
+            return Message(name, "define", [source]), True
         if what < 0.98:  # a clone nobody keeps: garbage for the pack
             return Message("customer", "clone", [], {"coins": rng.randrange(99)}), True
         return Message(name, rng.choice(["no_such_thing", "nobody_said_this"]), miss="error"), False
