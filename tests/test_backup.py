@@ -21,6 +21,7 @@ from batos.errors import BadRequest, Conflict, Damaged, NoSuchFile, ReadOnly
 from batos.image import DATA, LivingImage
 from batos.image import backup as module
 from batos.image.backup import MANIFEST, RESTORING, backup, last_backup, restore, tid_of, verify
+from batos.image.export import export
 from batos.objects import send
 from batos.objects.genesis import genesis
 
@@ -574,3 +575,21 @@ def test_the_manifest_says_in_plain_words_what_is_there(image, tmp_path):
     assert segment["to_tid"] == done["to_tid"] and segment["start"] == 0 and segment["end"] == done["bytes"]
     listed = tmp_path / "backup" / "generations" / generation["name"] / segment["list"]
     assert json.loads(listed.read_text()) == []
+
+
+def test_an_image_comes_back_into_a_folder_that_only_says_what_it_is_for(image, tmp_path):
+    backed_up(image, tmp_path / "backup")
+    folder = tmp_path / "image of a checkout"
+    folder.mkdir()
+    (folder / "README.md").write_text("here lives the image")
+    (folder / ".gitignore").write_text("*")
+    restore(tmp_path / "backup", folder)
+    assert said_by(folder) == image.run("look", told)
+    assert (folder / "README.md").read_text() == "here lives the image"
+
+
+def test_an_export_is_no_backup_and_says_what_to_do_with_it(image, tmp_path):
+    export(image, tmp_path / "world")
+    with pytest.raises(BadRequest, match="export") as caught:
+        restore(tmp_path / "world", tmp_path / "again")
+    assert "import" in caught.value.hint

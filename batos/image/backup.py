@@ -61,6 +61,7 @@ from batos.image.storage import ImageStorage, sync
 
 FORMAT = "batos backup 1"
 MANIFEST = "manifest.json"
+WELCOME = re.compile(r"README|LICEN[CS]E|\.git|repl_history")  # beside an image: a person's own, or what git keeps
 RESTORING = "restoring"  # stands in a folder while an image is brought back into it
 SETTINGS = "batos.toml"
 BESIDE = (SETTINGS, "metacognition.jsonl")  # files of an image that are kept with it
@@ -642,7 +643,7 @@ def _clear_for(target: Path) -> None:
     if not target.is_dir():
         return
     _withdraw(target)
-    there = sorted(each.name for each in target.iterdir())
+    there = sorted(each.name for each in target.iterdir() if not WELCOME.match(each.name))
     if there:
         raise Conflict(
             f"{target} is not empty: {there[0]!r} is in it; a restore overwrites nothing",
@@ -749,12 +750,16 @@ def _read_manifest(target: Path) -> dict[str, Any]:
         ) from exc
     try:
         told = json.loads(raw)
+        if {"format", "digest", "objects"} <= told.keys():  # what an export's manifest has
+            raise BadRequest(
+                f"{target} is no backup but an export", hint=f"build an image from it: python -m batos import {target}"
+            )
         if raw == _manifest_bytes(told["generations"]) and told["format"] == FORMAT:
             return told
         fact = "differs from what was written"
         if told["format"] != FORMAT:
             fact = f"is of the format {told['format']!r}, not {FORMAT!r}"
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         fact = f"cannot be read ({type(exc).__name__})"
     raise Damaged(f"{path} {fact}", hint="make another backup: python -m batos backup OTHER_DIR")
 

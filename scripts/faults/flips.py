@@ -1,8 +1,8 @@
 """One bit flipped at a time, anywhere in the files of an image that has lived: the scrub finds it.
 
-The image is one that was killed several times under load, with blobs taken in and packs.  Flips are drawn half by kind of
-file, half by byte, so that small files are met too; each is found by the scrub of the sleeping folder,
-and a few of them by `python -m batos doctor --scrub` as a user types it.
+The image is one that was killed several times under load, with blobs taken in and packs.  Flips are drawn
+half by kind of file, half by byte, so that small files are met too; each is found by the scrub of the
+sleeping folder, and a few more by `python -m batos doctor --scrub` as a user types it.
 """
 
 from __future__ import annotations

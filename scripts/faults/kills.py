@@ -18,15 +18,17 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from batos import Client
-from batos.errors import BatosError, NobodyAwake
+from batos.errors import NobodyAwake, NotUnderstood
 from batos.message import Message
 from scripts.faults.files import adapter, blobs_of
 from scripts.faults.load import Life, Sent, check_mission, client_load, crowd_load, deliver, make_kinds
-from scripts.faults.telling import Clock, Violation, demand, progress, quantile, table
+from scripts.faults.telling import Clock, Violation, demand, kept_from, progress, quantile, table
 from scripts.living import Awake, free_tcp_endpoint
 
 CLIENTS = 5  # with a connection each
@@ -34,6 +36,7 @@ CROWD = 24  # in half of the lives more of them, over one connection
 SHORT = 1.2  # seconds of a life, at most
 LOADING, LEARNING = 25.0, 3.0  # seconds of a long one: until the first mission is answered, and then
 NO_PAST = {"BATOS_HISTORY_DAYS": "0"}  # so that a pack has something to let go
+DOCUMENT = "In life {life} the till of shop {shop} was counted and found right.\n"
 CARE = ("pack", "backup", "stage", "remember")  # what the caretaker of a life does, where it is served
 
 
@@ -54,6 +57,8 @@ class Killing:
         self.kept: dict[int, tuple[Life, str]] = {}  # what each finished life must read as, for ever
         self.unfinished: list[Life] = []  # lives with missions still to be asked again
         self.starts: list[float] = []
+        self.staged: set[str] = set()  # experts whose ingestion was acknowledged
+        self.remembered: set[str] = set()  # documents that were
         self.backups: dict[Path, int] = {}  # acknowledged backups: how many lives were finished before each
 
     # -- one life ------------------------------------------------------------------------------------
@@ -130,20 +135,17 @@ class Killing:
         stop = threading.Event()
         busy = threading.Event()  # the caretaker has just begun something
         learned = threading.Event()  # the mind is loaded: a mission was answered
-        threads = [
-            threading.Thread(target=client_load, args=(self.awake.endpoint, life, n, str(self.seed), stop))
-            for n in range(CLIENTS)
+        where, seed = self.awake.endpoint, str(self.seed)
+        work: list[Callable[[], None]] = [
+            partial(client_load, where, life, number, seed, stop) for number in range(CLIENTS)
         ]
         if self.rng.random() < 0.5:
-            crowd = range(CLIENTS, CLIENTS + CROWD)
-            threads.append(
-                threading.Thread(
-                    target=crowd_load, args=(self.awake.endpoint, life, crowd, str(self.seed), stop)
-                )
-            )
-        threads.append(threading.Thread(target=self._care, args=(life, busy)))
+            work.append(partial(crowd_load, where, life, range(CLIENTS, CLIENTS + CROWD), seed, stop))
+        work.append(partial(self._care, life, busy))
         if long or self.rng.random() < 0.2:
-            threads.append(threading.Thread(target=self._missions, args=(life, learned)))
+            work.append(partial(self._missions, life, learned))
+        broken: list[BaseException] = []
+        threads = [threading.Thread(target=kept_from, args=(each, broken)) for each in work]
         for each in threads:
             each.start()
         if long:
@@ -162,6 +164,8 @@ class Killing:
         for each in threads:
             each.join(30)
             demand(not each.is_alive(), "a client still waits for its answer 30 s after the image was killed")
+        if broken:
+            raise broken[0]
 
     # -- missions, packs, backups, ingestion ----------------------------------------------------------
 
@@ -209,9 +213,7 @@ class Killing:
         elif what == "remember":
             file = self.folder / "documents" / f"{rng.randrange(5)}.txt"
             file.parent.mkdir(exist_ok=True)
-            file.write_text(
-                f"In life {life.number} the till of shop {turn} was counted and found right.\n" * 3
-            )
+            file.write_text(DOCUMENT.format(life=life.number, shop=turn) * 3)
             args = [[str(file)]]
         return Sent(what, -1, Message("kernel", what, args))
 
@@ -220,6 +222,9 @@ class Killing:
             self.backups[Path(sent.message.args[0])] = max(self.kept, default=0)
         elif what == "stage":
             demand(not sent.result["refused"], f"an adapter was refused: {sent.result['refused']}")
+            self.staged |= set(sent.result["staged"])
+        elif what == "remember":
+            self.remembered |= set(sent.message.args[0])
         elif what == "pack":
             self.cared["pack that gave back room"] += sent.result["after_bytes"] < sent.result["before_bytes"]
 
@@ -231,10 +236,12 @@ class Killing:
         with self._client() as door:
             self.look(door, missions=False)
             packed = False
-            with contextlib.suppress(BatosError):
+            with contextlib.suppress(NotUnderstood):
                 door.send("kernel", "pack")
                 packed = True
-            for name in {each["name"] for each in door.send("kernel", "experts")}:
+            experts = {each["name"] for each in door.send("kernel", "experts")}
+            demand(self.staged <= experts, f"experts were taken in and are lost: {self.staged - experts}")
+            for name in experts:
                 demand(
                     door.send("memory_manager_obj", "activate_expert_", name, timeout=60) is True,
                     f"the expert {name} cannot be activated any more",
@@ -270,6 +277,10 @@ class Killing:
         self._awaken()
         with self._client() as door:
             self.look(door, missions=True)
+            if self.remembered:
+                found = door.send("kernel", "recall", DOCUMENT.format(life="", shop=""), 10)
+                lost = self.remembered - {each["source"] for each in found}
+                demand(not lost, f"documents were remembered and are not recalled: {lost}")
             for number in self.kept:
                 self._same(door.send, number)
         demand(self.awake.stop() == 0, "the image did not go to sleep with exit code 0")

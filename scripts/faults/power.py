@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from scripts.faults.disks import Disk, Event, Trace
 from scripts.faults.files import DATA, adapter, blobs_of
 from scripts.faults.kills import NO_PAST
 from scripts.faults.load import Life, Sent, deliver, make_kinds
-from scripts.faults.telling import Clock, Violation, demand, progress, table
+from scripts.faults.telling import Clock, Violation, demand, kept_from, progress, table
 from scripts.living import Awake, free_tcp_endpoint, run_batos
 
 CLIENTS = 3
@@ -114,11 +115,17 @@ class Session:
                     if at > count // CLIENTS:
                         time.sleep(0.01)
 
-        threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
+        broken: list[BaseException] = []
+        threads = [
+            threading.Thread(target=kept_from, args=(partial(client, number), broken))
+            for number in range(CLIENTS)
+        ]
         for each in threads:
             each.start()
         for each in threads:
             each.join()
+        if broken:
+            raise broken[0]
 
     def _send(self, door: Client, sent: Sent) -> None:
         place = self.life.sent.index(sent)

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -54,6 +54,14 @@ def quantile(took: list[float], share: float) -> float:
 def as_text(value: Any) -> str:
     """Plain data as one text, so that two readings can be compared and a difference shown."""
     return json.dumps(value, sort_keys=True)
+
+
+def kept_from(work: Callable[[], None], broken: list[BaseException]) -> None:
+    """`work()` in a thread; what it raises is kept for whoever waits for it."""
+    try:
+        work()
+    except BaseException as exc:  # noqa: BLE001 - raised again by whoever joins the thread
+        broken.append(exc)
 
 
 class Clock:
