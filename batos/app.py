@@ -9,6 +9,7 @@ stop; `Image` is the same image for a Python program of one's own.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -51,6 +52,7 @@ from batos.psm.journal import Journal, about
 log = logging.getLogger(__name__)
 
 QUERIES = ("senders", "implementors", "references", "why_kept")
+SWITCH_SECONDS = 0.001  # the door waits for the interpreter this long, not Python's 5 ms, while a group is worked on
 STOP_SECONDS = 2.0  # for what is in flight; the rest of the five a stop may take is for missions and closing
 
 
@@ -220,10 +222,17 @@ class System:
                     print(f"batos: {staged.path} was not taken in: {staged.reason}", file=sys.stderr)
 
     def load(self) -> None:
-        """Load the mind, then the embedder: a mission waits for the one, recall can do without the other."""
+        """Load the mind, then the embedder: a mission waits for the one, recall can do without the other.
+
+        What they import stays for good, half a million objects.  It is taken out of the garbage collector's
+        sight, which would walk them all every few thousand messages with the interpreter held.
+        """
         self.mind.start_loading()
         self.mind.ready()
-        self.memory.embedder.wait(0)
+        gc.freeze()
+        with contextlib.suppress(RuntimeError):  # told where it is asked
+            self.memory.embedder.wait()
+        gc.freeze()
 
     # -- what the receiver `kernel` answers ----------------------------------------------------------
 
@@ -348,7 +357,7 @@ def restore(settings: Settings, source: str, moment: str | None = None) -> dict[
 
 
 def import_image(settings: Settings, source: str, edited: bool = False) -> dict[str, Any]:
-    """Make an image in the settings' folder of an export; see `export.import_` for answer and errors."""
+    """Make an image in the settings' folder of an export; see `rebuild.import_` for answer and errors."""
     _nobody_awake(settings)
     use_compiler(compile_method)
     return import_(source, settings.image, judge=judge_in, birth=birth, edited=edited)
@@ -396,6 +405,7 @@ def awaken(settings: Settings, talk: Callable[..., Any] | None = None, json_line
             stop.set() or {"pid": os.getpid(), "image": str(settings.image)}
         )
         system.kernel.services["describe"] = partial(_describe, settings)
+        sys.setswitchinterval(SWITCH_SECONDS)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         _write_whole(told, {"endpoint": server.endpoint, "pid": os.getpid(), "since": _now()})

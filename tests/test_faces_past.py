@@ -264,6 +264,9 @@ def test_a_backup_of_an_image_that_is_awake_comes_back_as_it_was_at_a_moment(awa
         told = run_batos("--image", image, "restore", copies, *flags)
         assert told.returncode == 0 and "transactions:" in told.stdout, told.stderr
         assert f"balance: {balance}\n" in run_batos("--image", image, "inspect", "account").stdout
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "README.md").write_text("Here lives the image.")  # as git brings it
+    assert run_batos("--image", tmp_path / "checkout", "restore", copies).returncode == 0
     lost = run_batos("--image", tmp_path / "no", "restore", copies, "--to", "1999-01-01")
     assert lost.returncode == 2 and not (tmp_path / "no" / "live_image.fs").exists()
 
