@@ -52,7 +52,9 @@ from batos.psm.journal import Journal, about
 log = logging.getLogger(__name__)
 
 QUERIES = ("senders", "implementors", "references", "why_kept")
-SWITCH_SECONDS = 0.001  # the door waits for the interpreter this long, not Python's 5 ms, while a group is worked on
+SWITCH_SECONDS = (
+    0.001  # the door waits for the interpreter this long, not Python's 5 ms, while a group is worked on
+)
 STOP_SECONDS = 2.0  # for what is in flight; the rest of the five a stop may take is for missions and closing
 
 
@@ -262,7 +264,9 @@ class System:
         told = self.memory.remember(paths) if paths else {}
         if forget:
             told |= {"forgotten": [self.memory.forget(source) for source in forget]}
-            self.journal.redact(about(*(os.path.abspath(each) for each in forget)))  # what is forgotten is not to be read in the journal either
+            self.journal.redact(
+                about(*(os.path.abspath(each) for each in forget))
+            )  # what is forgotten is not to be read in the journal either
         return told
 
     def audit(self) -> dict[str, Any]:

@@ -55,7 +55,9 @@ MISSIONS_A_MESSAGE = 8  # a message that misses more often than this goes round 
 ABOUT_A_SLOT = frozenset({"put", "forget", "revert"})  # whose first argument says more than the selector
 READS_KNOWN = 4096  # messages remembered as reading
 LOOK = 0.05  # seconds between two looks at the deadlines; what has begun is ended by its fuel, to the millisecond
-UNLIMITED = frozenset({"remember", "audit", "stage", "pack", "backup", "export", "doctor"})  # verbs that may take long
+UNLIMITED = frozenset(
+    {"remember", "audit", "stage", "pack", "backup", "export", "doctor"}
+)  # verbs that may take long
 
 
 def birth(root: Root) -> None:
@@ -172,7 +174,8 @@ class Kernel:
             time.sleep(0.01)
         for waiter in list(self._waiting.values()):  # one whose turn has begun is answered when that ends
             self._give_up(
-                waiter, Cancelled("the image went to sleep before this was answered", hint="send it again later")
+                waiter,
+                Cancelled("the image went to sleep before this was answered", hint="send it again later"),
             )
         self._somebody_waits.set()
 
@@ -600,7 +603,11 @@ def _why(message: Message) -> str:
     """What a message is for, as its change record tells it: never a value."""
     to = message.to if isinstance(message.to, str) else message.to.get("oid")
     about = message.args[0] if message.send in ABOUT_A_SLOT and message.args else None
-    return f"{message.send} {about} to {to}" if isinstance(about, str) and about.isidentifier() else f"{message.send} to {to}"
+    return (
+        f"{message.send} {about} to {to}"
+        if isinstance(about, str) and about.isidentifier()
+        else f"{message.send} to {to}"
+    )
 
 
 def _slow(what: str) -> Refused:

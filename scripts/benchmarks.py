@@ -491,9 +491,7 @@ def walk(one: Awake, objects: int) -> list[float]:
 def image(options: argparse.Namespace) -> None:
     """an image of a million objects: awakening it, clean and after `kill -9`, and walking over all of it"""
     with tempfile.TemporaryDirectory() as folder:
-        small, large = (
-            Awake(Path(folder) / name, free_tcp_endpoint()) for name in ("small", "large")
-        )
+        small, large = (Awake(Path(folder) / name, free_tcp_endpoint()) for name in ("small", "large"))
         populate(small.image, BATCH)
         took = populate(large.image, options.objects)
         row(f"making {options.objects:,} objects in process", f"{options.objects / took:,.0f} objects/s")
@@ -563,7 +561,9 @@ def wait_for_embedder(client: Client) -> None:
     """Until the embedder is there too: its import would otherwise share the interpreter with what is measured."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        detail = next(each["detail"] for each in client.send("kernel", "doctor") if each["check"] == "embedder")
+        detail = next(
+            each["detail"] for each in client.send("kernel", "doctor") if each["check"] == "embedder"
+        )
         if "not loaded" not in detail:
             return
         time.sleep(2.0)  # the doctor looks at everything
@@ -957,13 +957,20 @@ def objects(_: argparse.Namespace) -> None:
             with image.turn("maker") as root:
                 source = "def make(self, thing, n):\n    for i in range(n):\n        thing.clone(x=i)\n    return n"
                 send(root.driver, "define", (source,))
-            runs: tuple[Callable[[], None], ...] = (clones_of_a_plain_class, clones_in_a_method, clones_in_a_turn)
+            runs: tuple[Callable[[], None], ...] = (
+                clones_of_a_plain_class,
+                clones_in_a_method,
+                clones_in_a_turn,
+            )
             took_by = {run: [] for run in runs}
             for _ in range(3):
                 for run in runs:
                     took_by[run] += timed(run)
             beside = min(took_by[clones_of_a_plain_class])
-            for what, run in (("`clone` sent in a method", runs[1]), ("`_clone_persistent_` in a turn", runs[2])):
+            for what, run in (
+                ("`clone` sent in a method", runs[1]),
+                ("`_clone_persistent_` in a turn", runs[2]),
+            ):
                 best = min(took_by[run])
                 row(f"{CLONED:,} objects in one turn, by {what}", f"{CLONED / best:,.0f} objects/s", "60 % of the rate",
                     f"raw ZODB, plain objects of as many attributes, {CLONED / beside:,.0f} objects/s",
@@ -973,7 +980,11 @@ def objects(_: argparse.Namespace) -> None:
                 for i in range(TAUGHT // 10):
                     holder = fresh(root, f"holder{i}", x=i, friend=chain[i % 9])
                     for j in range(10):
-                        send(holder, "define", (f"def do_{i}_{j}(self):\n    return self.do_{i}_{(j + 1) % 10}()",))
+                        send(
+                            holder,
+                            "define",
+                            (f"def do_{i}_{j}(self):\n    return self.do_{i}_{(j + 1) % 10}()",),
+                        )
             first = timed(lambda: senders(image, "step"))[0]
             numbers = itertools.cycle(random.Random(SEED).sample(range(TAUGHT // 10), 200))
             count = image.facts()["objects"]

@@ -362,7 +362,9 @@ def test_a_birth_killed_at_any_stage_is_completed_by_the_next_awakening(awaken, 
 def test_an_idempotency_key_holds_across_a_crash(awaken):
     image = awaken()
     image.said("send", "lobby", "clone", "-k", "called=account", "-k", "balance=100")
-    image.cli("define", "account", "-", stdin="def pay(self, n):\n    self.balance -= n\n    return self.balance")
+    image.cli(
+        "define", "account", "-", stdin="def pay(self, n):\n    self.balance -= n\n    return self.balance"
+    )
     assert image.said("send", "account", "pay", 30, "--idem", "rent-1") == 70
     image.kill9()
     image.start()

@@ -199,7 +199,8 @@ def test_a_mission_commits_on_its_own_and_is_replayed_on_what_changed_meanwhile(
 
 
 @pytest.mark.parametrize(
-    "change", [lambda r: setattr(r.account, "balance", 7), lambda r: r.account.tags.append("x"), lambda r: None]
+    "change",
+    [lambda r: setattr(r.account, "balance", 7), lambda r: r.account.tags.append("x"), lambda r: None],
 )
 def test_what_a_mission_read_and_a_turn_changed_meanwhile_is_thought_over(image, change):
     """The mission writes elsewhere than the turn: without a check of what it read, write skew would commit."""

@@ -31,7 +31,9 @@ def turns(system, monkeypatch):
     """Every turn that goes through the image thread from now on."""
     taken = []
     submit = system.image.submit
-    monkeypatch.setattr(system.image, "submit", lambda why, *args, **kw: taken.append(why) or submit(why, *args, **kw))
+    monkeypatch.setattr(
+        system.image, "submit", lambda why, *args, **kw: taken.append(why) or submit(why, *args, **kw)
+    )
     return taken
 
 
@@ -84,7 +86,8 @@ def test_one_key_is_one_effect_however_many_send_it_at_once(system, send):
     send("account", "define", source)
     replies = []
     threads = [
-        threading.Thread(target=lambda: replies.append(send("account", "step", idem="once"))) for _ in range(8)
+        threading.Thread(target=lambda: replies.append(send("account", "step", idem="once")))
+        for _ in range(8)
     ]
     for thread in threads:
         thread.start()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ZODB import DB
 from ZODB.DemoStorage import DemoStorage
 
+from batos.app import judge_in
 from batos.config import Settings
 from batos.errors import Ambiguous, BadRequest, NotUnderstood, ReadOnly, Refused, WrongArguments
-from batos.app import judge_in
 from batos.guardian.policy import compile_method
 from batos.image.image import LivingImage
 from batos.objects import Missed, UvmObject, send, traits, use_compiler
@@ -293,7 +293,10 @@ def test_two_connections_in_two_threads_never_serve_each_other(world):
 
 def test_a_method_that_redefines_itself_is_another_at_the_next_send(world):
     account = world.add("account", world.root["traits_obj"])
-    method(account, "def twice(self):\n    was = self.answer()\n    self.change()\n    return [was, self.answer()]")
+    method(
+        account,
+        "def twice(self):\n    was = self.answer()\n    self.change()\n    return [was, self.answer()]",
+    )
     method(account, "def answer(self):\n    return 1")
 
     @primitive
@@ -329,7 +332,13 @@ def test_every_number_of_arguments_is_a_send_on_an_object_and_a_call_on_a_value(
 def test_wrong_arguments_inside_a_method_are_told_and_a_type_error_of_the_method_is_its_own(world):
     account = world.add("account", world.root["traits_obj"], balance=1)
     method(account, "def pay(self, amount):\n    return amount + 'x'")
-    for call in ("self.pay()", "self.pay(1, 2)", "self.pay(1, 2, 3)", "self.pay(2, amount=1)", "self.balance(1)"):
+    for call in (
+        "self.pay()",
+        "self.pay(1, 2)",
+        "self.pay(1, 2, 3)",
+        "self.pay(2, amount=1)",
+        "self.balance(1)",
+    ):
         method(account, f"def try_it(self):\n    return {call}")
         with pytest.raises(WrongArguments):
             send(account, "try_it")

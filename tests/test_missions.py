@@ -79,7 +79,11 @@ def test_the_method_keeps_who_wrote_it_and_why(system, send, mind):
     mission = send("account", "withdraw_balance", 30).mission
     (version,) = send("account", "versions", "withdraw_balance").result
     assert version["author"] == "BRICK" and version["mission"] == mission and version["verdict"] == "repaired"
-    assert version["model"]["model_id"] == "embedded" and len(version["model"]["digest"]) == 64 and version["rehearsal"]["trials"] > 1
+    assert (
+        version["model"]["model_id"] == "embedded"
+        and len(version["model"]["digest"]) == 64
+        and version["rehearsal"]["trials"] > 1
+    )
     source = send("account", "source", "withdraw_balance").result
     assert source.count("self._p_changed = True") >= 2 and source.startswith(
         "def withdraw_balance(self, amount):"
@@ -165,7 +169,9 @@ def test_a_mind_that_is_guessing_is_not_believed_unless_a_person_gives_an_exampl
     teach_withdraw(mind)
     mind.logprob = -0.9
     reply = send("account", "withdraw_balance", 30)
-    assert reply.error.code == "mission_failed" and "not sure" in str(reply.error) and "41%" in str(reply.error)
+    assert (
+        reply.error.code == "mission_failed" and "not sure" in str(reply.error) and "41%" in str(reply.error)
+    )
     assert send("account", "withdraw_balance", 30, examples=[{"args": [10], "result": 90}]).result == 70
 
 

@@ -23,8 +23,8 @@ from ZODB.DemoStorage import DemoStorage
 
 from batos.errors import Ambiguous, BadRequest, NotUnderstood, Refused, WrongArguments
 from batos.guardian.policy import compile_method
-from batos.objects import Dict, List, Missed, Set, UvmObject, send, traits, use_compiler
 from batos.image.image import Root
+from batos.objects import Dict, List, Missed, Set, UvmObject, send, traits, use_compiler
 from batos.objects.genesis import genesis
 from batos.objects.lookup import lookup, one_slip
 from batos.objects.method import PRIMITIVES, Method

@@ -364,9 +364,12 @@ def forked_to(directory: Path, step: int) -> tuple[int, str]:
             os.dup2(write, 1)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             sys.stdout = open(1, "w", buffering=1, closefd=False)
-            exec(textwrap.dedent(_STEPS).format(
-                repository=str(REPOSITORY), directory=str(directory), step=step, apart_bytes=1 << 60
-            ), {"__name__": "steps"})
+            exec(
+                textwrap.dedent(_STEPS).format(
+                    repository=str(REPOSITORY), directory=str(directory), step=step, apart_bytes=1 << 60
+                ),
+                {"__name__": "steps"},
+            )
         finally:
             os._exit(code)
     os.close(write)

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from batos.app import judge_in
 from batos.config import Settings
 from batos.errors import Busy, NoSuchObject, NotUnderstood
-from batos.app import judge_in
 from batos.guardian.policy import compile_method
 from batos.image import references as indexes
 from batos.image.image import LivingImage

@@ -233,6 +233,7 @@ MINE = OLD.replace("As it was shipped", "Mine")
 
 def edition(codex, source):
     """The birth of an edition that ships this codex and this process."""
+
     def birth(root):
         genesis(root)
         child(root, "alfred_prototype_obj", codex=codex, audits=[])

@@ -31,9 +31,7 @@ class Heartbeat:
     lease     has ``held()``, ``release()`` and ``pause``, in seconds; None where nobody else has the image open
     """
 
-    def __init__(
-        self, clock: Clock, image: Any, audit: Callable[[], Any], settings: Any, lease: Any = None
-    ):
+    def __init__(self, clock: Clock, image: Any, audit: Callable[[], Any], settings: Any, lease: Any = None):
         self._clock = clock
         self._image = image
         self._audit = audit
@@ -95,7 +93,9 @@ class Heartbeat:
             if self._due is None:
                 try:
                     self._due = self._schedule.first(awakened, self._image.run("heartbeat", _kept))
-                except Busy:  # the image went to sleep again before the first beat, or its storage is out of reach
+                except (
+                    Busy
+                ):  # the image went to sleep again before the first beat, or its storage is out of reach
                     self._clock.wait(self._stopped, longest)
                     continue
             left = self._due - self._clock.now()

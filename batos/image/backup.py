@@ -61,7 +61,9 @@ from batos.image.storage import ImageStorage, sync
 
 FORMAT = "batos backup 1"
 MANIFEST = "manifest.json"
-WELCOME = re.compile(r"README|LICEN[CS]E|\.git|repl_history")  # beside an image: a person's own, or what git keeps
+WELCOME = re.compile(
+    r"README|LICEN[CS]E|\.git|repl_history"
+)  # beside an image: a person's own, or what git keeps
 RESTORING = "restoring"  # stands in a folder while an image is brought back into it
 SETTINGS = "batos.toml"
 BESIDE = (SETTINGS, "metacognition.jsonl")  # files of an image that are kept with it
@@ -637,9 +639,7 @@ def _gap(generations: list[dict[str, Any]], used: dict[str, Any], limit: bytes) 
 def _clear_for(target: Path) -> None:
     """Make sure that nothing is in `target`; what a killed restore left there goes."""
     if target.exists() and not target.is_dir():
-        raise Conflict(
-            f"{target} is a file; nothing was written", hint="name a new folder with --image NEW"
-        )
+        raise Conflict(f"{target} is a file; nothing was written", hint="name a new folder with --image NEW")
     if not target.is_dir():
         return
     _withdraw(target)
@@ -752,7 +752,8 @@ def _read_manifest(target: Path) -> dict[str, Any]:
         told = json.loads(raw)
         if {"format", "digest", "objects"} <= told.keys():  # what an export's manifest has
             raise BadRequest(
-                f"{target} is no backup but an export", hint=f"build an image from it: python -m batos import {target}"
+                f"{target} is no backup but an export",
+                hint=f"build an image from it: python -m batos import {target}",
             )
         if raw == _manifest_bytes(told["generations"]) and told["format"] == FORMAT:
             return told

@@ -147,7 +147,9 @@ class Record:
             "who": said["who"],
             "why": said["why"],
             "mission": said["mission"],
-            "changes": sum(len(data) if kind in ("slots", "dict") else 1 for _, kind, data in said["entries"]),
+            "changes": sum(
+                len(data) if kind in ("slots", "dict") else 1 for _, kind, data in said["entries"]
+            ),
             "undone": self.place in undone,
         }
 
@@ -206,7 +208,9 @@ def find(names: Any, what: str | None) -> list[Record]:
                 )
             return [record]
     if what is None:
-        raise NotUnderstood("there is nothing to undo", hint="look at what was done with: python -m batos log")
+        raise NotUnderstood(
+            "there is nothing to undo", hint="look at what was done with: python -m batos log"
+        )
     raise NotUnderstood(
         f"there is no message, mission or transaction {what!r} in the change records",
         hint="look at what was done with: python -m batos log",
@@ -253,7 +257,9 @@ def redo(names: Any) -> tuple[list[Record], dict[str, Any]]:
             undone.remove(each.place)
         undone.insert(record.place)
         return records, {"redoes": [each.place for each in records]}
-    raise NotUnderstood("nothing was taken back that could be done again", hint="look at: python -m batos log")
+    raise NotUnderstood(
+        "nothing was taken back that could be done again", hint="look at: python -m batos log"
+    )
 
 
 # -- telling -----------------------------------------------------------------------------------------------

@@ -561,9 +561,7 @@ class Scrub:
             if (size, found) == (entry.size, entry.digest) or not self._wanted(entry):
                 continue
             what = "it is missing" if found is None else "its bytes are not what was written"
-            yield Finding(
-                "blob", f"{path} (the blob of object 0x{u64(entry.oid):x})", what, RESTORE
-            )
+            yield Finding("blob", f"{path} (the blob of object 0x{u64(entry.oid):x})", what, RESTORE)
 
     def _wanted(self, entry: BlobDigest) -> bool:
         """Is the blob still part of the image?  A pack may have taken it out meanwhile."""

@@ -154,7 +154,10 @@ class _Shadow:
         if depth > 64 or not isinstance(value, (tuple, *KINDS)):
             return False
         inner = value if isinstance(value, tuple) else self._content.get(id(value), ())
-        return any(self._holds(each, changed, depth + 1) for each in (inner.values() if isinstance(inner, dict) else inner))
+        return any(
+            self._holds(each, changed, depth + 1)
+            for each in (inner.values() if isinstance(inner, dict) else inner)
+        )
 
     def _thawed(self, value: Any, depth: int = 0) -> Any:
         """A value with the shadow's contents in its containers."""

@@ -45,8 +45,8 @@ from batos.image.digests import Scrub, scrub
 from batos.image.places import Place, open_place
 from batos.objects import Activation, Method, UvmObject, activated
 from batos.objects.containers import KINDS, containers_in
-from batos.objects.fuel import Limit, OutOfFuel, spend
 from batos.objects.dispatch import structure_changed
+from batos.objects.fuel import Limit, OutOfFuel, spend
 from batos.objects.lookup import LeftTurn
 from batos.objects.undo_log import Entry, UndoLog, noting
 
@@ -504,9 +504,7 @@ class LivingImage:
         registered = connection._registered_objects[before:]
         added = connection._added
         new = frozenset(id(obj) for obj in registered if obj._p_oid in added)
-        more = any(
-            not isinstance(obj, OURS) or (obj not in log and id(obj) not in new) for obj in registered
-        )
+        more = any(not isinstance(obj, OURS) or (obj not in log and id(obj) not in new) for obj in registered)
         changed = bool(registered) or len(log) > 0 or job.keep is not None
         return _Turn(job, value, log, log.entries(new), changed, more)
 
@@ -612,7 +610,9 @@ class LivingImage:
             try:
                 self._manager.begin()
                 kept = changes.tree(self._connection.root()).get(self._moments.last)
-                found = kept is not None and [m["id"] for m in kept.messages] == [m["id"] for m in commit.messages]
+                found = kept is not None and [m["id"] for m in kept.messages] == [
+                    m["id"] for m in commit.messages
+                ]
                 if found:
                     commit._p_serial = kept._p_serial
                 return found
@@ -632,7 +632,9 @@ class LivingImage:
             job = turn.job
             if turn.entries or (turn.more and job.who != UPKEEP):
                 facts = turn.value.facts if isinstance(turn.value, TakenBack) else {}
-                said.append(Said(job.ident, job.who, job.why, job.mission, turn.log, turn.entries, turn.more, facts))
+                said.append(
+                    Said(job.ident, job.who, job.why, job.mission, turn.log, turn.entries, turn.more, facts)
+                )
         return write(connection.root(), self._moments.next(), said) if said else None
 
     def _told(self, exc: BaseException) -> BaseException:
@@ -782,19 +784,24 @@ class LivingImage:
                 raise Deadline(f"{why}: it ran past its time and was ended") from None
             if connection._registered_objects:
                 raise ReadOnly(
-                    f"{why} would change something, and the past cannot be changed", hint="send it without `at`"
+                    f"{why} would change something, and the past cannot be changed",
+                    hint="send it without `at`",
                 )
             return value
 
     def undo(self, what: str | None) -> dict[str, Any]:
         """Take back a message, a mission or a commit by its id (None: the last change); see `changes.undo`."""
-        return self._taken_back(f"undo of {what or 'the last change'}", lambda names: changes.undo(names, what))
+        return self._taken_back(
+            f"undo of {what or 'the last change'}", lambda names: changes.undo(names, what)
+        )
 
     def redo(self) -> dict[str, Any]:
         """Do again what was taken back last."""
         return self._taken_back("redo", changes.redo)
 
-    def _taken_back(self, why: str, take: Callable[[Any], tuple[list[changes.Record], dict[str, Any]]]) -> Any:
+    def _taken_back(
+        self, why: str, take: Callable[[Any], tuple[list[changes.Record], dict[str, Any]]]
+    ) -> Any:
         def turn(root: Root) -> TakenBack:
             records, facts = take(root.connection.root())
             told = [{"message": each.message["id"], "why": each.message["why"]} for each in records]
@@ -888,7 +895,9 @@ class LivingImage:
 
 
 def describe(
-    current: transaction.Transaction, messages: list[tuple[str, str, str | None]], seconds: float | None = None
+    current: transaction.Transaction,
+    messages: list[tuple[str, str, str | None]],
+    seconds: float | None = None,
 ) -> None:
     """Write into the transaction's metadata what it was for; a shared commit lists its messages."""
     whys = [why for why, _, _ in messages]

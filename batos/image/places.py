@@ -31,8 +31,8 @@ from ZODB.utils import z64
 
 from batos.errors import AlreadyAwake, BadRequest, BatosError, Busy, Damaged
 from batos.image import storage as files
-from batos.image.packing import pack
 from batos.image.digests import sync
+from batos.image.packing import pack
 
 REMEMBERED = "place.json"  # which image lived where; written once it is whole
 MOVING = "place.moving"  # names a storage into which an image is being copied: what is there is not whole

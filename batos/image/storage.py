@@ -516,9 +516,7 @@ class ImageStorage(FileStorage):
         try:
             with open(draft, "wb", buffering=0) as file:
                 write_at(file.fileno(), body, 0)
-                write_at(
-                    file.fileno(), index_trailer(body, digests.generation, position, entries), len(body)
-                )
+                write_at(file.fileno(), index_trailer(body, digests.generation, position, entries), len(body))
                 os.fsync(file.fileno())
             os.replace(draft, path)
             sync(os.path.dirname(path))

@@ -130,7 +130,7 @@ class Mind:
 
     @property
     def state(self) -> str:
-        """"asleep", "loading", "ready" or "failed"."""
+        """ "asleep", "loading", "ready" or "failed"."""
         if self._engine is not None:
             return "ready"
         if self._failure is not None:
@@ -213,7 +213,7 @@ class Mind:
     # looking at it
 
     def tier(self, name: str) -> str:
-        """"hot" or "warm" for an expert that is resident; "cold" for every other."""
+        """ "hot" or "warm" for an expert that is resident; "cold" for every other."""
         return (self._engine is not None and self._engine.memory.resident(name)) or "cold"
 
     def describe(self) -> dict[str, Any]:

@@ -326,9 +326,7 @@ class TransformersEngine:
         stopped = None
         if shared:
             route.segments = self.memory.segments(_segments([distinct[head] for head in heads], slots))
-            _, stopped = self._read(
-                tokens[heads, :shared], positions[heads], None, 0, cache, limits, cancel
-            )
+            _, stopped = self._read(tokens[heads, :shared], positions[heads], None, 0, cache, limits, cancel)
             parent = [sum(head <= place for head in heads) - 1 for place in range(len(distinct))]
             if not stopped:
                 cache.batch_select_indices(torch.tensor(parent, device=device))
@@ -466,9 +464,7 @@ class TransformersEngine:
         return order.gather(1, place)[:, 0]
 
     def _draft(self, row: _Row, stopped: str | None) -> Draft:
-        text = self.tokenizer.decode(
-            row.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        text = self.tokenizer.decode(row.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return Draft(text, tuple(row.tokens), row.logprob, row.finish or stopped or "length")
 
 
@@ -481,9 +477,7 @@ def _each(what: str, value: Any, count: int) -> list[Any]:
     return list(value)
 
 
-def _segments(
-    rows: list[_Row], slots: dict[str | None, int | None]
-) -> list[tuple[int, int, int | None]]:
+def _segments(rows: list[_Row], slots: dict[str | None, int | None]) -> list[tuple[int, int, int | None]]:
     """Runs of rows of one expert: (first, end, slot)."""
     runs: list[tuple[int, int, int | None]] = []
     for place, row in enumerate(rows):
@@ -585,6 +579,4 @@ def folder_expert(folder: Path) -> ColdExpert:
     """The expert that lies in an adapter's folder."""
     config = json.loads((folder / "adapter_config.json").read_text())
     file = folder / "adapter_model.safetensors"
-    return ColdExpert(
-        folder.name.upper(), file, config["r"], adapter_scale(config), file.stat().st_size
-    )
+    return ColdExpert(folder.name.upper(), file, config["r"], adapter_scale(config), file.stat().st_size)

@@ -264,9 +264,7 @@ def load_folder(image: Any) -> Iterator[Path]:
 # Experts
 
 
-def stage_experts(
-    image: Any, paths: Iterable[str | Path], who: str = "user"
-) -> list[Staged]:
+def stage_experts(image: Any, paths: Iterable[str | Path], who: str = "user") -> list[Staged]:
     """Take adapters into the repository, each in a turn of its own; answers what became of each.
 
     A path is an adapter's folder, a folder of such folders, or an `adapter_model.safetensors` with its

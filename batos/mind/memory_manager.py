@@ -332,9 +332,7 @@ class MemoryManager:
         size = self.slots * layout.numbers * self.model.dtype.itemsize
         self._ledger.admit("slots", size)
         self.layout = layout
-        self.flat = torch.zeros(
-            self.slots, layout.numbers, dtype=self.model.dtype, device=self.model.device
-        )
+        self.flat = torch.zeros(self.slots, layout.numbers, dtype=self.model.dtype, device=self.model.device)
         for path, layer in layout.layers.items():
             plain = getattr(layer.forward, "plain", layer.forward)
             layer.forward = SlottedLinear(plain, *layout.views(self.flat, path), self.route)
@@ -536,11 +534,11 @@ class MemoryManager:
         return len(self._scale)
 
     def tier(self, name: str) -> str | None:
-        """"hot", "warm" or "cold"; None if there is no such expert."""
+        """ "hot", "warm" or "cold"; None if there is no such expert."""
         return self.resident(name) or ("cold" if self._lookup(name.upper()) is not None else None)
 
     def resident(self, name: str) -> str | None:
-        """"hot" or "warm", None for what is in neither; asks nobody."""
+        """ "hot" or "warm", None for what is in neither; asks nobody."""
         with self._lock:
             return "hot" if name.upper() in self._hot else "warm" if name.upper() in self._warm else None
 

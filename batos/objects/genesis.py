@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-
 from batos.errors import NotUnderstood
 from batos.message import SERIES
 from batos.objects.lookup import send

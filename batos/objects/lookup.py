@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any
 from batos.errors import NotUnderstood, Refused, WrongArguments
 from batos.objects import fuel
 from batos.objects.dispatch import (
-    MISSING, call_of, changed, dispatch, inherited, lookup, on_miss, own, structure_changed,
+    MISSING,
+    call_of,
+    changed,
+    dispatch,
+    inherited,
+    lookup,
+    on_miss,
+    own,
+    structure_changed,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -86,7 +86,11 @@ def object_to(
             cluster.objections.append(f"the example {expected[index]} comes out as {outcome}")
     answered = [pair for pair in zip(cluster.outcomes, states, strict=True) if "result" in pair[0]]
     idle = not any(outcome.get("changes") for outcome, _ in answered)
-    if kind == "change" and idle and not all(_as_it_was(outcome["result"], state) for outcome, state in answered):
+    if (
+        kind == "change"
+        and idle
+        and not all(_as_it_was(outcome["result"], state) for outcome, state in answered)
+    ):
         cluster.objections.append("a changer that changes nothing")
     if audit and audit["sound"] is False and not expected:
         cluster.objections.append(f"ALFRED says: {audit['finding']}")

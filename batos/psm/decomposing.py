@@ -78,9 +78,13 @@ def plan_(self):
     if not mission.plans or refusals * 2 > len(drafts):
         mission.why = f"the mind says it cannot: {reasons[0]}" if reasons else "the mind made no plan"
         return "gave_up"
-    if drafts[0].logprob < self.sure and not mission.examples:  # examples say more than the plan's own likelihood
+    if (
+        drafts[0].logprob < self.sure and not mission.examples
+    ):  # examples say more than the plan's own likelihood
         guess = math.exp(drafts[0].logprob)
-        mission.why = f"the mind is not sure what is meant: it gives its best plan a probability of {guess:.0%}"
+        mission.why = (
+            f"the mind is not sure what is meant: it gives its best plan a probability of {guess:.0%}"
+        )
         return "gave_up"
     mission.plan = mission.plans[0]["plan"]
     return "planned"

@@ -56,7 +56,9 @@ class Mission:
     linked: Any = None
     plan: dict[str, Any] = field(default_factory=dict)
     proposals: list[dict[str, Any]] = field(default_factory=list)  # every plan, refusals too, with its votes
-    plans: list[dict[str, Any]] = field(default_factory=list)  # those that say it can be done, most votes first
+    plans: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # those that say it can be done, most votes first
     drafts: list[dict[str, Any]] = field(default_factory=list)
     rounds: int = 0
     chosen: dict[str, Any] | None = None

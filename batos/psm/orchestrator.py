@@ -195,7 +195,14 @@ class Orchestrator:
             read: list[UvmObject] = []
             mission.circle = to_data(receiver, args, kw, reached=read)
             at = Tools(
-                mission, root, receiver, self._think(mission), self._rehearse, self._judge, self._journal, model
+                mission,
+                root,
+                receiver,
+                self._think(mission),
+                self._rehearse,
+                self._judge,
+                self._journal,
+                model,
             )
             cycle = UvmObject()  # never added to the connection, and nothing reaches it: it is not kept
             cycle.mission_brief = mission.miss.selector

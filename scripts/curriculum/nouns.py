@@ -82,8 +82,7 @@ _ONSETS = (
 ).split() + [""]
 _VOWELS = "a e i o u a e i o ai ea ee oo ou ie oa au y eo ia".split()
 _CODAS = (
-    "b d g k l m n p r s t x ck ff ld lk ll lm lt mb mp nd ng nk nt rd rk rl rm rn rp rt sk ss st th ve"
-    " ze"
+    "b d g k l m n p r s t x ck ff ld lk ll lm lt mb mp nd ng nk nt rd rk rl rm rn rp rt sk ss st th ve ze"
 ).split() + [""] * 24
 
 
