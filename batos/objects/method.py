@@ -22,6 +22,7 @@ from batos.objects.undo_log import note
 
 _compiler: Callable[[str], Callable] | None = None
 _compiled: dict[str, Callable] = {}
+COMPILED_KEPT = 2048  # some KB each; compiling one again takes about a millisecond
 PRIMITIVES: dict[str, Callable] = {}
 
 
@@ -44,6 +45,8 @@ def compiled(source: str, key: str) -> Callable:
     if function is None:
         if _compiler is None:
             raise RuntimeError("no compiler was handed in: call use_compiler first")
+        if len(_compiled) >= COMPILED_KEPT:  # the oldest goes: one that is in use stays in the lookup cache
+            del _compiled[next(iter(_compiled))]
         function = _compiled[key] = _compiler(source)
     return function
 
