@@ -52,6 +52,7 @@ from batos.psm.journal import Journal, about
 log = logging.getLogger(__name__)
 
 QUERIES = ("senders", "implementors", "references", "why_kept")
+PROGRAM = "python -m batos"
 SWITCH_SECONDS = (
     0.001  # the door waits for the interpreter this long, not Python's 5 ms, while a group is worked on
 )
@@ -422,8 +423,15 @@ def awaken(settings: Settings, talk: Callable[..., Any] | None = None, json_line
         if talk is not None:
             talk(system.kernel, history=settings.image / "repl_history", stop=stop)
         else:
-            while not stop.wait(1.0):
+            while not stop.wait(1.0) and not system.image.gone:
                 pass
+        if system.image.gone:  # better no process than one that can answer nothing
+            print(
+                "batos: the disk failed in the middle of a commit and the image closed itself; what was "
+                f"acknowledged is safe\nbatos: next: {PROGRAM} --image {settings.image} awaken",
+                file=sys.stderr,
+            )
+            return 1
         return 0
     finally:
         if server is not None:

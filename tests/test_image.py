@@ -380,3 +380,14 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path):
         acknowledged = int([line for line in lines if line.strip()][-1])
     with open_image(tmp_path / "image") as image:
         assert balance(image) >= acknowledged
+
+
+def test_an_image_whose_storage_had_to_close_says_so_instead_of_going_on_half_alive(image):
+    image.place.storage._give_up()  # what a commit does that can neither be finished nor taken back
+    with pytest.raises(Busy, match="closed itself"):
+        image.run("pay", spend(1))
+    assert image.gone
+    image.close()
+    assert not image.gone
+    with open_image(image.directory) as again:
+        assert balance(again) == 100

@@ -340,6 +340,11 @@ class LivingImage:
         return job.future
 
     @property
+    def gone(self) -> bool:
+        """Did the storage close itself, because a commit that the disk refused could not be taken back?"""
+        return not self._closing and getattr(self.place.storage, "closed", False)
+
+    @property
     def waiting(self) -> int:
         """Turns in the queue."""
         return self._jobs.qsize()
@@ -484,7 +489,8 @@ class LivingImage:
             )
             self.aborts += 1
         except BaseException as exc:  # noqa: BLE001 - whatever it is belongs to whoever waits
-            failure = self._told(exc) if isinstance(exc, ConflictError) else self.place.told(exc) or exc
+            known = isinstance(exc, ConflictError) or self.gone
+            failure = self._told(exc) if known else self.place.told(exc) or exc
             # A miss, slow work done elsewhere and a method's own refusal are ordinary ends, no failed transaction.
             if not isinstance(exc, (LeftTurn, BatosError)):
                 self.aborts += 1
@@ -642,6 +648,11 @@ class LivingImage:
         out_of_reach = self.place.told(exc)
         if out_of_reach is not None:
             return out_of_reach
+        if self.gone:
+            return Busy(
+                "the disk failed in the middle of a commit and the image closed itself; nothing was changed",
+                hint="see to the disk, awaken it again and send again",
+            )
         if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
             return ReadOnly(
                 "the disk is full; nothing was changed",
