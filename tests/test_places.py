@@ -51,6 +51,7 @@ OF_FILES = {
     "test_the_method_keeps_who_wrote_it_and_why",
     "test_what_was_learned_survives_sleep",
     "test_what_is_known_to_read_is_answered_without_the_image_thread",
+    "test_an_image_whose_storage_had_to_close_says_so_instead_of_going_on_half_alive",
 }
 
 

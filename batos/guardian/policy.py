@@ -264,7 +264,7 @@ class _Method(RestrictingNodeTransformer):
     def error(self, node: ast.AST, info: str) -> None:
         self.refuse("policy", node, info[:1].lower() + info[1:])
 
-    def not_allowed(self, node: ast.AST) -> None:
+    def not_allowed(self, node: ast.AST) -> ast.AST | None:
         rule, message = {
             ast.Import: ("import", ""),
             ast.ImportFrom: ("import", ""),
@@ -282,6 +282,8 @@ class _Method(RestrictingNodeTransformer):
             self.findings.append(_import(node))
         else:
             self.refuse(rule, node, message)
+        # What is refused is never compiled; a part of an expression must stay for what is built around it.
+        return ast.copy_location(ast.Constant(None), node) if isinstance(node, ast.expr) else None
 
     visit_Import = visit_ImportFrom = visit_ClassDef = visit_Global = visit_Yield = visit_YieldFrom = (
         not_allowed
