@@ -1,0 +1,158 @@
+"""Reflexes: questions that need no mind, answered exactly or not at all.
+
+`answer` reads a whole question by grammars of its own: arithmetic, percentages, algebra, units,
+dates, simple logic.  A question that is not read from its first word to its last is none of theirs;
+what would be computed is bounded before it is.  SymPy and pint are loaded when the first question
+needs them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from batos.psm.reflexes import algebra, arithmetic, dates, logic, units
+from batos.psm.reflexes.formula import parse, unknowns_of
+
+MAX_TEXT = 2000
+_ASKING = re.compile(
+    r"(?:please |hey,? |so,? |ok,? |tell me,? |can you tell me,? |could you tell me,? |calculate|compute|evaluate|"
+    r"work out|what is|what's|whats|what are|how much is|how much are|how many is|what does|give me|and )[:,]? ?"
+)
+_TRAIL = re.compile(r"(?: please| equal(?: to)?| come to| make| =|,? thanks)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Reflex:
+    """One exact answer.
+
+    kind    arithmetic, percentage, algebra, units, dates or logic
+    text    the answer as a sentence's end
+    value   the same as plain data; exact numbers as integers or as text p/q
+    today   does it hold only today?
+    """
+
+    kind: str
+    text: str
+    value: Any
+    today: bool = False
+
+
+def answer(question: str, today: Callable[[], date] = date.today) -> Reflex | None:
+    """The exact answer to `question`, or None where no grammar reads all of it or it has none within bounds."""
+    if len(question) > MAX_TEXT:
+        return None
+    whole = " ".join(question.strip().lower().replace("’", "'").split())
+    text = whole.rstrip("?. ").strip()
+    if not text or not (text[-1].isalnum() or text[-1] in ")!%|²³"):  # noqa: RUF001
+        return None
+    for kind, reflex in _KINDS:
+        try:
+            found = reflex(whole if reflex is logic.syllogism else text, today)
+        except (arithmetic.Beyond, arithmetic.Irrational):
+            continue
+        if found is not None and found[0]:
+            return Reflex(kind, found[0], _plain(found[1]), kind == "dates" and dates.needs_today(text))
+    return None
+
+
+def _arithmetic(text: str, today: Callable[[], date]) -> tuple[str, Any] | None:
+    bare = _TRAIL.sub("", _asked(text))
+    tree = parse(bare, unknowns=False)
+    if tree is None or isinstance(tree, Fraction) or tree[0] == "neg" and isinstance(tree[1], Fraction):
+        return None  # a number alone asks nothing
+    try:
+        number = arithmetic.value(tree)
+    except arithmetic.Irrational:
+        expression = arithmetic.symbolic(tree)
+        if not expression.is_real or not expression.is_finite:
+            return None
+        return f"{str(expression).replace('**', '^')} (about {arithmetic.approximately(expression)})", str(
+            expression
+        )
+    return arithmetic.told(number), number
+
+
+_PERCENT = [
+    (re.compile(r"what percent(?:age)?(?: of)? (?P<b>.+?) is (?P<a>.+)"), lambda a, b: (a / b * 100, "%")),
+    (re.compile(r"(?P<a>.+?) is what percent(?:age)? of (?P<b>.+)"), lambda a, b: (a / b * 100, "%")),
+    (re.compile(r"what (?:is the )?percent(?:age)? (?:is )?(?P<a>.+?) (?:is )?of (?P<b>.+)"), lambda a, b: (a / b * 100, "%")),
+    (
+        re.compile(r"(?:what is )?(?:the )?percent(?:age)? (?:change|increase|decrease|difference) from (?P<b>.+?) to (?P<a>.+)"),
+        lambda a, b: ((a - b) / b * 100, "%"),
+    ),
+    (
+        re.compile(r"(?:what is )?(?P<b>.+?) (?:increased|raised) by (?P<a>.+?)(?:%| percent)|increase (?P<b2>.+?) by (?P<a2>.+?)(?:%| percent)"),
+        lambda a, b: (b * (100 + a) / 100, ""),
+    ),
+    (
+        re.compile(r"(?:what is )?(?P<b>.+?) (?:decreased|reduced) by (?P<a>.+?)(?:%| percent)|(?:decrease|reduce) (?P<b2>.+?) by (?P<a2>.+?)(?:%| percent)"),
+        lambda a, b: (b * (100 - a) / 100, ""),
+    ),
+    (re.compile(r"(?:what is |how much is )?(?P<a>.+?)(?:%| percent) off(?: of)? (?P<b>.+)"), lambda a, b: (b * (100 - a) / 100, "")),
+]  # fmt: skip
+
+
+def _percentage(text: str, today: Callable[[], date]) -> tuple[str, Any] | None:
+    for pattern, computed in _PERCENT:
+        found = pattern.fullmatch(text)
+        if not found:
+            continue
+        groups = found.groupdict()
+        trees = [parse(groups.get(name) or groups.get(name + "2") or "", unknowns=False) for name in "ab"]
+        if any(tree is None for tree in trees):
+            continue
+        a, b = (arithmetic.value(tree) for tree in trees)
+        if "/" in found.re.pattern or not b:
+            return None
+        number, sign = computed(a, b)
+        return arithmetic.told(number) + sign, number
+    return None
+
+
+def _algebra(text: str, today: Callable[[], date]) -> tuple[str, Any] | None:
+    if "=" in text:
+        return algebra.solve(text)
+    return algebra.rewrite(text)
+
+
+_CHOOSE = re.compile(r"(?P<n>\d{1,3}) choose (?P<k>\d{1,3})")
+
+
+def _choose(text: str, today: Callable[[], date]) -> tuple[str, Any] | None:
+    import math
+
+    found = _CHOOSE.fullmatch(_asked(text))
+    if not found or int(found["k"]) > int(found["n"]):
+        return None
+    number = Fraction(math.comb(int(found["n"]), int(found["k"])))
+    return arithmetic.told(number), number
+
+
+def _asked(text: str) -> str:
+    """The question without the words that only ask."""
+    while found := _ASKING.match(text):
+        text = text[found.end() :]
+    return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return value.numerator if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
+    return value
+
+
+_KINDS: list[tuple[str, Callable[[str, Callable[[], date]], tuple[str, Any] | None]]] = [
+    ("percentage", _percentage),
+    ("arithmetic", _arithmetic),
+    ("arithmetic", _choose),
+    ("dates", dates.answer),
+    ("units", lambda text, today: units.answer(text)),
+    ("logic", lambda text, today: logic.answer(text)),
+    ("logic", lambda text, today: logic.syllogism(text)),
+    ("algebra", _algebra),
+]
