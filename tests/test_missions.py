@@ -42,8 +42,8 @@ def teach_withdraw(mind, method=WITHDRAW):
 
 
 def graph(system):
-    """Every record of the image but the metrics and the records of missions, byte for byte."""
-    apart = ("system_metrics_obj", "orchestrator_obj")
+    """Every record of the image but the metrics, the records of missions and what was spent, byte for byte."""
+    apart = ("system_metrics_obj", "orchestrator_obj", "budget_obj")
 
     def read(root):
         from ZODB.serialize import referencesf

@@ -46,6 +46,7 @@ def install_method(at: Tools) -> None:
         at.receiver,
         at.verdict,
         author="BRICK",
+        kinds=mission.kinds,
         mission=mission.id,
         model=at.model,
         voices=chosen["voices"],
@@ -53,4 +54,6 @@ def install_method(at: Tools) -> None:
         rehearsal=chosen["rehearsal"],
         audit=chosen["audit"],
         doc=chosen["retold"],
+        alias=chosen["alias"],
+        examples=mission.examples,
     )

@@ -1,7 +1,9 @@
 """DELEGATING: the voices draft.  Entry: plans.  Exits: drafted; gave_up where nobody wrote a method.
 
 One mixed batch: BRICK at several temperatures over the plans by their votes, and the base alone as
-an unlike voice, because drafts of one voice share their errors.
+an unlike voice, because drafts of one voice share their errors.  Where the receiver has a method that
+reads like the missed selector, the greedy voice speaks alone first: if its draft does what that method
+does, no council is needed.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from batos.mind import dialect
 from batos.mind.engine import Limits
 from batos.mind.grammar import method_grammar
 from batos.objects.method import digest, primitive
+from batos.psm.kin import kin
 from batos.psm.states import tools
 
 SOURCE = '''def _process_synthesis_(self):
@@ -41,6 +44,12 @@ def draft_(self):
     expert = self.persona.expert
     temperatures = [float(each) for each in self.temperatures]
     voices = [(expert, temperature) for temperature in temperatures] + [(None, 0.0)]
+    if mission.kin is None:
+        miss = mission.miss
+        mission.kin = kin(at.receiver, miss.selector, len(miss.args), list(miss.kw), at.likeness)
+    alone = bool(mission.kin) and not mission.drafts
+    if mission.kin:
+        voices = voices[:1] if alone else voices[1:] if not mission.rounds else voices
     plans = [each["plan"] for each in mission.plans for _ in range(each["votes"])]
     # The greedy voice and the base follow the best plan; the others go round the plans by their votes.
     chosen = [
@@ -61,7 +70,7 @@ def draft_(self):
             deadline=mission.deadline,
         ),
     )
-    mission.rounds += 1
+    mission.rounds += not alone  # the council has not spoken yet
     for (name, temperature), plan, prompt, answer in zip(voices, chosen, prompts, answers, strict=True):
         draft = {
             "voice": f"{name or 'base'}@{temperature:g}",
@@ -80,7 +89,7 @@ def draft_(self):
         except ValueError as exc:
             draft["why_not"] = str(exc)
         mission.drafts.append(draft)
-    if not any(draft["source"] for draft in mission.drafts):
+    if not alone and not any(draft["source"] for draft in mission.drafts):
         mission.why = f"no draft was a method: {mission.drafts[-1]['why_not']}"
         return "gave_up"
     self._tmp_synthesis_data["drafts"] = [draft["source"] for draft in mission.drafts]

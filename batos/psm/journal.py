@@ -44,13 +44,25 @@ class Journal:
             try:
                 if self._file is None:
                     torn = _ends_torn(self.path)
-                    self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
+                    self._file = open(self.path, "a", encoding="utf-8")
                     text = "\n" + text if torn else text
                 self._file.write(text)
                 self._file.flush()
             except OSError as exc:
                 log.warning("the journal %s cannot be written: %s", self.path, exc)
                 self._file = None
+
+    def events(self, mission: str) -> list[dict[str, Any]]:
+        """Everything noted of a mission, oldest first; a torn line is none."""
+        mark, found = mission.encode(), []
+        with self._reading() as source:
+            for line in source:
+                if mark in line:
+                    with contextlib.suppress(ValueError):
+                        event = json.loads(line)
+                        if event.get("cycle_id") == mission:
+                            found.append(event)
+        return found
 
     def close(self) -> None:
         """Close the file; a later note opens it again."""

@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from batos.message import OWNER
 from batos.objects import Method, UvmObject
 from batos.objects.lookup import visible
 from batos.objects.plain import NotPlain, encode, oid_text
@@ -46,7 +47,8 @@ class Mission:
     deadline: float  # of time.monotonic
     intent: str | None = None
     examples: list[dict[str, Any]] = field(default_factory=list)
-    sender: str = "user"
+    kinds: list[str] = field(default_factory=list)  # of the arguments of the message
+    sender: str = OWNER
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     began: float = field(default_factory=time.time)
     state: str = "IDLE"
@@ -60,10 +62,12 @@ class Mission:
         default_factory=list
     )  # those that say it can be done, most votes first
     drafts: list[dict[str, Any]] = field(default_factory=list)
+    kin: list[Any] | None = None  # methods that may mean the same (`psm.kin`); None: not looked for yet
     rounds: int = 0
     chosen: dict[str, Any] | None = None
     why: str | None = None
     error: BaseException | None = None
+    committing: bool = False  # from here on only the image knows whether it was kept
     seconds: float | None = None
     answer: Any = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -85,6 +89,7 @@ class Mission:
             "brief": self.brief,
             "plan": self.plan,
             "plans": self.proposals,
+            "kin": [{"selector": each.selector, "likeness": each.likeness} for each in self.kin or ()],
             "drafts": self.drafts,
             "rounds": self.rounds,
             "method": self.chosen,

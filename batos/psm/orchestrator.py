@@ -8,30 +8,47 @@ image exactly as it was.  Records and metrics are written afterwards, by a turn 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from BTrees.OOBTree import OOBTree
 
-from batos.errors import BatosError, Busy, Cancelled, Conflict, Deadline, MissionFailed, NoMind
+from batos.errors import (
+    BatosError,
+    Busy,
+    Cancelled,
+    Conflict,
+    Deadline,
+    MissionFailed,
+    NoMind,
+    NoSuchObject,
+)
 from batos.image import LivingImage, Root
+from batos.message import OWNER
 from batos.mind.engine import Limits
 from batos.objects import Activation, Dict, UvmObject, activated
 from batos.objects.fuel import OutOfFuel, spend
 from batos.objects.genesis import child
 from batos.objects.plain import decode
-from batos.objects.snapshot import to_data
-from batos.psm import complete, decomposing, delegating, failed, idle, machine, synthesizing
+from batos.objects.probation import kinds_of
+from batos.objects.snapshot import from_data, to_data
+from batos.psm import complete, decomposing, delegating, failed, idle, machine, replay, synthesizing
+from batos.psm.budget import Budget, Cost
 from batos.psm.journal import Journal
 from batos.psm.mission import Miss, Mission, brief_of
 from batos.psm.states import Tools, make_state, process
+from batos.psm.teaching import taught
 
 log = logging.getLogger(__name__)
 
+PROPOSALS_KEPT = 100
 WORKERS = 2  # one thinks while another rehearses or commits; generation itself is one at a time
 RECORDS_KEPT = 1000
 STOP_SECONDS = 1.0
@@ -42,6 +59,8 @@ def birth(root: Root) -> None:
     orchestrator = child(root, "orchestrator_obj")
     if "missions" not in orchestrator._slots:
         orchestrator.missions = OOBTree()
+    if "paused" not in orchestrator._slots:
+        orchestrator.paused = ""
     brick, robin, alfred = (root[f"{name}_prototype_obj"] for name in ("brick", "robin", "alfred"))
     make_state(root, machine.IDLE, idle.SOURCE, "open_", persona=alfred)
     make_state(
@@ -63,8 +82,10 @@ def birth(root: Root) -> None:
 class Orchestrator:
     """Runs missions on worker threads of its own.
 
-    generate, rehearse, judge, model   see `psm.states.Tools`
+    generate, rehearse, judge, model, likeness   see `psm.states.Tools`
     note                               `(kind, **numbers)`: metrics
+    budget                             the ledger that every call of the mind is entered in; None: none is kept
+    price                              US dollars a thousand tokens of the mind cost, 0 for one of one's own
     """
 
     def __init__(
@@ -77,6 +98,9 @@ class Orchestrator:
         judge: Callable,
         model: Callable[[], dict[str, Any]],
         note: Callable[..., None],
+        likeness: Callable[[str, list[str]], list[float] | None] | None = None,
+        budget: Budget | None = None,
+        price: Callable[[], float] = lambda: 0.0,
     ):
         self._image = image
         self._journal = journal
@@ -86,6 +110,10 @@ class Orchestrator:
         self._judge = judge
         self._model = model
         self._note = note
+        self._likeness = likeness
+        self._budget = budget
+        self._proposed: dict[str, Tools] = {}
+        self._price = price
         self._queue: queue.Queue[Mission | None] = queue.Queue()
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, str], Mission] = {}
@@ -102,6 +130,7 @@ class Orchestrator:
         ended: Callable[[Mission], None],
         intent: str | None,
         examples: list | None,
+        sender: str = OWNER,
     ) -> Mission:
         """The mission for a miss, a running one if there is one; `ended(mission)` is called once, on any thread.
 
@@ -115,19 +144,22 @@ class Orchestrator:
             if self._stopping or len(self._pending) >= self._settings.missions_waiting:
                 raise Busy(f"{len(self._pending)} missions are waiting", hint="send it again in a while")
             deadline = time.monotonic() + self._settings.mission_seconds
-            mission = Mission(miss, deadline, intent, list(examples or ()))
-            self._pending[miss.key] = mission
-            self._callbacks[mission.id] = [ended]
-            if not self._threads:
-                self._threads = [
-                    threading.Thread(target=self._work, name=f"mission-{n}", daemon=True)
-                    for n in range(WORKERS)
-                ]
-                for thread in self._threads:
-                    thread.start()
-        self._journal.note(mission.id, "DOES_NOT_UNDERSTAND", to=miss.path or miss.oid, send=miss.selector,
-                           args=miss.args, kw=miss.kw, intent=intent, examples=examples)  # fmt: skip
-        self._queue.put(mission)
+            mission = Mission(miss, deadline, intent, list(examples or ()), sender=sender)
+            while len(self._threads) < WORKERS:
+                thread = threading.Thread(
+                    target=self._work, name=f"mission-{len(self._threads)}", daemon=True
+                )
+                thread.start()
+                self._threads.append(thread)
+            key = miss.key
+            self._callbacks[mission.id], self._pending[key] = [ended], mission
+        try:
+            self._journal.note(mission.id, "DOES_NOT_UNDERSTAND", to=miss.path or miss.oid, oid=miss.oid, send=miss.selector,
+                               args=miss.args, kw=miss.kw, intent=intent, examples=examples)  # fmt: skip
+            self._queue.put(mission)
+        except BaseException as exc:
+            self._broke(mission, exc)
+            self._end(mission)
         return mission
 
     def find(self, mission_id: str) -> Mission | None:
@@ -163,18 +195,37 @@ class Orchestrator:
     # -- one mission -------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        """Take missions and run them, one after another; whatever breaks, the next one finds a worker."""
         while (mission := self._queue.get()) is not None:
             try:
                 self._run(mission)
             except BaseException as exc:
-                log.exception("mission %s broke", mission.id)
-                mission.error = exc
-                mission.state = machine.FAILED
+                self._broke(mission, exc)
             self._end(mission)
+
+    def _end(self, mission: Mission) -> None:
+        """All that follows a mission; a step that breaks is tried once more and keeps no other from being
+        done, because somebody waits."""
+        for step in (self._ascertain, self._conclude, self._let_go, self._tell, self._measure, self.record):
+            for _ in range(2):
+                try:
+                    step(mission)
+                    break
+                except BaseException:
+                    log.exception("the end of mission %s broke", mission.id)
+
+    def _broke(self, mission: Mission, exc: BaseException) -> None:
+        self._fail(mission, self._reason(mission, exc))
 
     def _run(self, mission: Mission) -> None:
         if mission.cancelled.is_set():
             self._fail(mission, Cancelled(f"mission {mission.id} was cancelled before it began"))
+            return
+        paused = self._image.run("look whether thought is paused", lambda root: root["orchestrator_obj"].paused)
+        if not paused and self._settings.pause_on_battery and on_battery():
+            paused = "this machine runs on its battery"
+        if paused:
+            self._fail(mission, Busy(f"thought is paused: {paused}", hint="go on with: send kernel resume"))
             return
         # Asked now and not when it is installed: a replay runs on the image thread, which must wait for no turn.
         model = self._model()
@@ -190,10 +241,14 @@ class Orchestrator:
 
             args = [decode(each, deref) for each in mission.miss.args]
             kw = {name: decode(value, deref) for name, value in mission.miss.kw.items()}
+            mission.kinds = kinds_of(args, kw)
             mission.brief = brief_of(receiver, mission.miss.selector, args, kw, mission.miss.path)
+            known = [each for each in taught(receiver, mission.miss.selector) if each not in mission.examples]
+            mission.examples = known + mission.examples
             mission.brief |= {"intent": mission.intent, "examples": mission.examples}
             read: list[UvmObject] = []
             mission.circle = to_data(receiver, args, kw, reached=read)
+            self._journal.note(mission.id, "MISSION_BEGINS", circle=mission.circle)
             at = Tools(
                 mission,
                 root,
@@ -203,22 +258,26 @@ class Orchestrator:
                 self._judge,
                 self._journal,
                 model,
+                likeness=self._alike(mission),
             )
-            cycle = UvmObject()  # never added to the connection, and nothing reaches it: it is not kept
-            cycle.mission_brief = mission.miss.selector
-            cycle.target = receiver
             try:
-                self._step(mission, cycle, at, root)
-            except BaseException as exc:  # noqa: BLE001 - whatever broke, the thought is erased
+                self._step(mission, at)
+            except BaseException as exc:
                 self._fail(mission, self._reason(mission, exc))
                 at.doom()
                 return
-            if mission.state == machine.COMPLETE:
+            if mission.state == machine.COMPLETE and self._settings.review:
+                at.doom()
+                self._propose(mission, at)
+            elif mission.state == machine.COMPLETE:
                 self._commit(mission, at, read)
 
-    def _step(self, mission: Mission, cycle: UvmObject, at: Tools, root: Root) -> None:
+    def _step(self, mission: Mission, at: Tools) -> None:
         """Run the machine to its end, in the mission's own transaction."""
-        prototypes = root["psm_prototypes_obj"]
+        cycle = UvmObject()  # never added to the connection, and nothing reaches it: it is not kept
+        cycle.mission_brief = mission.miss.selector
+        cycle.target = at.receiver
+        prototypes = at.root["psm_prototypes_obj"]
         given = Activation(who=mission.sender, mission=mission.id, judge=self._judge, tools=at)
         with activated(given), spend(mission.deadline):
             while True:
@@ -233,7 +292,7 @@ class Orchestrator:
                     break
                 before, mission.state = mission.state, machine.after(mission.state, event)
                 self._note("psm_transitions", mission=mission.id, old=before, new=mission.state)
-                self._journal.note(mission.id, "STATE_TRANSITION", current_state=before, transition_to=mission.state,
+                at.journal.note(mission.id, "STATE_TRANSITION", current_state=before, transition_to=mission.state,
                                    outcome=event, seconds=round(time.monotonic() - began, 6))  # fmt: skip
         if mission.state == machine.FAILED:
             mission.error = MissionFailed(
@@ -256,18 +315,146 @@ class Orchestrator:
             self._journal.note(mission.id, "LLM_CALL_START", current_state=mission.state, active_persona=expert,
                                llm_prompt=list(dict.fromkeys(prompts)), temperature=limits.temperature)  # fmt: skip
             began = time.monotonic()
-            drafts = self._generate(prompts, expert, grammar, limits, mission.cancelled)
+            with self._spending(mission, prompts, limits) as spent:
+                drafts = self._generate(prompts, expert, grammar, limits, mission.cancelled)
+                spent.tokens = sum(len(draft.tokens) for draft in drafts)
+                spent.seconds = time.monotonic() - began
+                spent.usd = spent.tokens / 1000 * self._price()
             self._journal.note(mission.id, "LLM_CALL_END", current_state=mission.state, active_persona=expert,
                                llm_response_raw=[draft.text for draft in drafts],
-                               logprob=[round(draft.logprob, 3) for draft in drafts],
+                               logprob=[round(draft.logprob, 6) for draft in drafts],
+                               finish=[draft.finish for draft in drafts],
                                seconds=round(time.monotonic() - began, 6))  # fmt: skip
             self._check(mission)
             return drafts
 
         return generate
 
+    def _spending(self, mission: Mission, prompts: list[str], limits: Limits) -> Any:
+        """What a call may cost at most, reserved; raises `Refused` where the budget has not so much."""
+        if self._budget is None:
+            return contextlib.nullcontext(Cost())
+        tokens = len(prompts) * limits.max_tokens
+        price = self._price()
+        most = Cost(tokens, mission.remaining(), tokens / 1000 * price)
+        return self._budget.spending(most, mission.id, costs=price > 0)
+
+    # -- a person's word ---------------------------------------------------------------------------
+
+    def _propose(self, mission: Mission, at: Tools) -> None:
+        """Keep what was agreed on until somebody accepts it, or the image goes to sleep."""
+        self._proposed[mission.id] = replace(at, root=None, receiver=None)
+        while len(self._proposed) > PROPOSALS_KEPT:
+            del self._proposed[next(iter(self._proposed))]
+        where = mission.miss.path or mission.miss.oid
+        self._fail(
+            mission,
+            MissionFailed(
+                f"a method {mission.miss.selector!r} is proposed for {where} and waits for your word; nothing was changed",
+                mission=mission.id,
+                hint=f"look at it with: python -m batos mission {mission.id}; take it with: send kernel accept {mission.id}",
+            ),
+        )
+
+    def accept(self, mission_id: str) -> dict[str, Any]:
+        """Install what a mission proposed; answers ``{"to", "send", "source"}``.
+
+        Raises `NoSuchObject` where nothing of that id is proposed, `Conflict` where the object has changed.
+        """
+        at = self._proposed.get(mission_id)
+        if at is None:
+            raise NoSuchObject(
+                f"no mission {mission_id!r} has proposed anything since the image awoke",
+                hint="send the message again, or see what there was: python -m batos missions",
+            )
+        mission = at.mission
+
+        def install(root: Root) -> None:
+            at.receiver = root.by_oid(mission.miss.oid)
+            complete.install_method(at)
+
+        self._image.run(f"accepted {mission.miss.selector}", install)
+        self._proposed.pop(mission_id, None)
+        return {"to": mission.miss.path or mission.miss.oid, "send": mission.miss.selector, "source": at.verdict.source}
+
+    def pause(self, why: str = "somebody wished it") -> None:
+        """Open no missions until `resume`, also after a restart; those that run go on."""
+        self._image.run("pause thought", lambda root: setattr(root["orchestrator_obj"], "paused", str(why)))
+
+    def resume(self) -> None:
+        """Think again."""
+        self._image.run("resume thought", lambda root: setattr(root["orchestrator_obj"], "paused", ""))
+
+    def _alike(self, mission: Mission) -> Callable[[str, list[str]], list[float] | None] | None:
+        """`likeness` with the mission's journal around it."""
+        if self._likeness is None:
+            return None
+
+        def alike(words: str, others: list[str]) -> list[float] | None:
+            cosines = self._likeness(words, others)
+            self._journal.note(mission.id, "LIKENESS", words=words, others=others, cosines=cosines)
+            return cosines
+
+        return alike
+
+    # -- again, from the journal -------------------------------------------------------------------
+
+    def replay(self, mission_id: str) -> dict[str, Any]:
+        """Run an ended mission again from the journal, without the mind, and keep nothing of it.
+
+        Answers ``{"mission", "state", "was", "method", "same", "model_calls", "answered_from_journal",
+        "differs", "why", "seconds"}``: `same` says whether state and method are those of then.
+
+        Raises `NoSuchObject` where the journal knows no such mission, `Conflict` where it does not hold
+        enough of it.
+        """
+        began = time.monotonic()
+        then = replay.recording(mission_id, self._journal.events(mission_id))
+        voices = replay.Voices(then)
+        said = then.miss
+        miss = Miss(
+            said["oid"],
+            said["to"] if said["to"] != said["oid"] else None,
+            said["send"],
+            said["args"],
+            said["kw"],
+        )
+        mission = Mission(
+            miss, began + self._settings.mission_seconds, said["intent"], list(said["examples"] or ())
+        )
+        with self._image.mission_transaction() as root:
+            receiver, args, kw = from_data(then.circle)
+            mission.kinds = kinds_of(args, kw)
+            mission.brief = brief_of(receiver, miss.selector, args, kw, miss.path)
+            mission.brief |= {"oid": miss.oid, "intent": mission.intent, "examples": mission.examples}
+            mission.circle = then.circle
+            at = Tools(
+                mission, root, receiver, voices.generate, self._rehearse, self._judge, replay.Silence(), self._model(),
+                likeness=voices.alike,
+            )  # fmt: skip
+            at.doom()
+            try:
+                self._step(mission, at)
+            except BatosError as exc:
+                mission.state, mission.why = machine.FAILED, str(exc)
+        source = (mission.chosen or {}).get("source") if mission.state == machine.COMPLETE else None
+        return {
+            "mission": mission_id,
+            "state": mission.state,
+            "was": then.outcome,
+            "method": source,
+            "same": (mission.state, source)
+            == (then.outcome, then.method if then.outcome == machine.COMPLETE else None),
+            "model_calls": 0,
+            "answered_from_journal": voices.calls,
+            "differs": voices.differs,
+            "why": mission.why,
+            "seconds": round(time.monotonic() - began, 6),
+        }
+
     def _commit(self, mission: Mission, at: Tools, read: list[UvmObject]) -> None:
         why = f"learned {mission.miss.selector}"
+        mission.committing = True
 
         def again(root: Root) -> None:
             at.receiver = root.by_oid(mission.miss.oid)
@@ -276,7 +463,7 @@ class Orchestrator:
         try:
             took = time.time() - mission.began
             self._image.commit_mission(at.root, why, "BRICK", mission.id, read, again, took).result()
-        except BaseException as exc:  # noqa: BLE001 - nothing was committed, whatever it was
+        except BaseException as exc:
             mission.state = machine.FAILED
             self._fail(mission, self._reason(mission, exc))
 
@@ -302,29 +489,46 @@ class Orchestrator:
             mission=mission.id,
         )
 
-    def _end(self, mission: Mission) -> None:
+    # -- how it ends ---------------------------------------------------------------------------------
+
+    def _ascertain(self, mission: Mission) -> None:
+        """A mission that broke at its commit or later may have been kept: the image knows."""
+        if mission.error is not None and mission.committing:
+            told = self._image.run("was it learned?", lambda root: _was_learned(root, mission), who="batos")
+            if told:
+                mission.error, mission.state, mission.why = None, machine.COMPLETE, told
+
+    def _conclude(self, mission: Mission) -> None:
         mission.seconds = time.time() - mission.began
         if isinstance(mission.error, BatosError) and mission.error.mission is None:
             mission.error.mission = mission.id
         self._journal.note(mission.id, "FINAL_OUTCOME", final_outcome=mission.state, why=mission.why,
                            seconds=round(mission.seconds, 6), method=(mission.chosen or {}).get("source"))  # fmt: skip
+
+    def _let_go(self, mission: Mission) -> None:
+        """From here on the same miss opens another mission."""
         with self._lock:
+            self._ended[mission.id] = mission
             if self._pending.get(mission.miss.key) is mission:  # a cancelled one may have a successor
                 del self._pending[mission.miss.key]
-            self._ended[mission.id] = mission
             while len(self._ended) > RECORDS_KEPT:
                 del self._ended[next(iter(self._ended))]
-            callbacks = self._callbacks.pop(mission.id, [])
-        self._note(
-            "psm_cycle_durations", ms=mission.seconds * 1000, outcome=mission.state.lower(),
-            selector=mission.miss.selector, mission=mission.id,
-        )  # fmt: skip
-        for callback in callbacks:
+
+    def _tell(self, mission: Mission) -> None:
+        """Call everybody back, each once: a message that was told twice would run twice."""
+        waiting = self._callbacks.get(mission.id, [])
+        while waiting:
             try:
-                callback(mission)
+                waiting.pop(0)(mission)
             except Exception:
                 log.exception("whoever waited for mission %s could not be told", mission.id)
-        self.record(mission)
+        self._callbacks.pop(mission.id, None)
+
+    def _measure(self, mission: Mission) -> None:
+        self._note(
+            "psm_cycle_durations", ms=(mission.seconds or 0.0) * 1000, outcome=mission.state.lower(),
+            selector=mission.miss.selector, mission=mission.id,
+        )  # fmt: skip
 
     def record(self, mission: Mission) -> None:
         """Keep the mission's record in the image, by a turn of its own; the oldest ones go."""
@@ -340,6 +544,24 @@ class Orchestrator:
                 del records[records.minKey()]
 
         self._image.submit(f"record of mission {mission.id}", write, who="batos")
+
+
+def _was_learned(root: Root, mission: Mission) -> str | None:
+    """How the mission's method stands in its receiver, None where it does not."""
+    method = root.by_oid(mission.miss.oid)._method(mission.miss.selector)
+    installed = method.installed if method is not None else None
+    kept = installed is not None and installed.get("mission") == mission.id
+    return mission.why or "it was kept" if kept else None
+
+
+def on_battery(supplies: Path = Path("/sys/class/power_supply")) -> bool:
+    """Is there a mains supply, and none that is plugged in?  By Linux's sysfs; False where nobody can say."""
+    plugged = []
+    for each in supplies.glob("*"):
+        with contextlib.suppress(OSError):
+            if (each / "type").read_text().strip() in ("Mains", "USB") and (each / "online").exists():
+                plugged.append((each / "online").read_text().strip() == "1")
+    return bool(plugged) and not any(plugged)
 
 
 def recorded(root: Root, mission_id: str | None = None) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ class Tools:
     rehearse   `(trial, deadline) -> outcomes[draft][call]`: the walled child
     judge      `(source, selector, holder) -> verdict`: the guardian
     model      what the mind is, for provenance
+    likeness   `(words, [words]) -> cosines`: how alike selectors read; None where nobody can say
     """
 
     mission: Mission
@@ -43,6 +44,7 @@ class Tools:
     journal: Journal
     model: dict[str, Any]
     verdict: Any = None
+    likeness: Callable[[str, list[str]], list[float] | None] | None = None
 
     def doom(self) -> None:
         """Make a commit of the mission's transaction impossible."""

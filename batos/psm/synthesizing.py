@@ -3,7 +3,8 @@
 Each draft passes the guardian, then all that passed run in the walled child on the actual message
 and on generated states and arguments; equal behaviour is one cluster (`council`).  ALFRED audits the
 largest clusters, ROBIN tells each in a sentence; a clear majority that nobody objects to wins,
-otherwise the voices draft again, at most `rounds` times.
+otherwise the voices draft again, at most `rounds` times.  Where the winner does what a method of the
+receiver with a like name does (`psm.kin`), an alias of that is installed and no second method.
 """
 
 from __future__ import annotations
@@ -54,19 +55,22 @@ def weave_(self):
         )
         return again(self, mission)
     sources = list(candidates)
+    aliases = judged_kin(at)
     calls, expected = trial_calls(mission)
     outcomes = at.rehearse(
         {
             "circle": mission.circle,
             "selector": mission.miss.selector,
-            "drafts": [candidates[source]["verdict"].source for source in sources],
+            "drafts": [candidates[source]["verdict"].source for source in sources] + list(aliases),
             "calls": calls,
             "seconds": REHEARSAL_SECONDS,
         },
         mission.deadline,
     )
-    found = council.clusters(outcomes, [float(len(candidates[source]["drafts"])) for source in sources])
-    audits = audit(self, at, [sources[cluster.drafts[0]] for cluster in found[:AUDITED]])
+    votes = [float(len(candidates[source]["drafts"])) for source in sources]
+    alone = bool(mission.kin) and not mission.rounds  # the greedy draft, before any council
+    found = council.clusters(outcomes[: len(sources)], votes)
+    audits = [] if alone else audit(self, at, [sources[cluster.drafts[0]] for cluster in found[:AUDITED]])
     actual = mission.circle["objects"][mission.circle["receiver"]]["slots"]
     states = [actual | (call["slots"] or {}) for call in calls]
     for number, cluster in enumerate(found):
@@ -77,9 +81,18 @@ def weave_(self):
     describe(mission, sources, candidates, found, audits)
     if best is None:
         return again(self, mission)
+    alias = met(at, aliases, outcomes[len(sources) :], best)
+    if alone and alias is None:
+        mission.why = f"the draft does not do what {mission.kin[0].selector!r} does"
+        return again(self, mission)
     index = min(best.drafts, key=lambda each: len(sources[each]))  # of equals the shortest reads best
     chosen = candidates[sources[index]]
     at.verdict = chosen["verdict"]
+    if alias is not None:
+        near, at.verdict = alias
+        mission.why = why = (
+            f"the draft{'' if alone else 's'} did what {near.selector!r} does (alike by {near.likeness:.2f}): an alias is kept"
+        )
     spoken = audits[found.index(best)] if found.index(best) < len(audits) else {}
     mission.chosen = {
         "source": at.verdict.source,
@@ -90,9 +103,28 @@ def weave_(self):
         "rehearsal": {"trials": len(calls), "agreed": why},
         "audit": spoken.get("finding"),
         "retold": spoken.get("retold"),
+        "alias": near.selector if alias is not None else None,
     }
     self._tmp_synthesis_data["final_response"] = {"type": "code", "content": at.verdict.source}
     return "agreed"
+
+
+def judged_kin(at: Any) -> dict[str, Any]:
+    """The aliases that pass the guardian: their source -> (kin, verdict)."""
+    found = {}
+    for each in at.mission.kin or ():
+        verdict = at.judge(each.source, at.mission.miss.selector, at.receiver)
+        if verdict.passed:
+            found[verdict.source] = (each, verdict)
+    return found
+
+
+def met(at: Any, aliases: dict[str, Any], rows: list, best: council.Cluster) -> tuple[Any, Any] | None:
+    """The (kin, verdict) of the alias that did in every trial what the winning drafts did, None if none did."""
+    for alias, row in zip(aliases.values(), rows, strict=True):
+        if len(council.clusters([best.outcomes, row], [1.0, 1.0])) == 1 and "unknown" not in row[0]:
+            return alias
+    return None
 
 
 def again(state: Any, mission: Any) -> str:
@@ -136,7 +168,9 @@ def trial_calls(mission: Any) -> tuple[list[dict[str, Any]], dict[int, dict[str,
     for example in mission.examples:
         if "result" in example:
             expected[len(calls)] = example
-        calls.append({"slots": None, "args": example.get("args", []), "kw": example.get("kw", {})})
+        calls.append(
+            {"slots": example.get("slots"), "args": example.get("args", []), "kw": example.get("kw", {})}
+        )
     rng = random.Random(mission.miss.selector)
     for trial in generate_trials(mission.linked, TRIALS, rng):
         # What cannot be made up (another object) stays as it is in the snapshot.

@@ -48,7 +48,7 @@ def answer(question: str, today: Callable[[], date] = date.today) -> Reflex | No
         return None
     whole = " ".join(question.strip().lower().replace("’", "'").split())
     text = whole.rstrip("?. ").strip()
-    if not text or not (text[-1].isalnum() or text[-1] in ")!%|²³"):  # noqa: RUF001
+    if not text or not (text[-1].isalnum() or text[-1] in ")!%|²³"):
         return None
     for kind, reflex in _KINDS:
         try:

@@ -140,7 +140,7 @@ def _linear(equations: list, names: list[str], wanted: list[str]) -> tuple[str, 
         return None
     solutions = list(sympy.linsolve(rows, *symbols))
     if not solutions:
-        return "no numbers solve them", dict.fromkeys(wanted, [])
+        return "no numbers solve them", {name: [] for name in wanted}
     (solution,) = solutions
     if any(each.free_symbols for each in solution):
         return "infinitely many numbers solve them", dict.fromkeys(wanted, "infinitely many")

@@ -1,0 +1,182 @@
+"""Budgets: what thinking may cost, reserved before it begins and settled when it ends.
+
+`budget_obj` keeps the limits and what was spent, in tokens, seconds and US dollars, by the request, by the
+mission with its child missions, and by the day (UTC).  A call of a mind reserves the most it can cost in
+one turn of the image, so that neither two calls at once nor a crash between can spend the same dollar
+twice: what is still reserved when an image awakens counts as spent.  A call that does not fit is refused
+before any work, and what was made so far is kept.
+
+Minds that cost nothing reserve nothing: an embedded mind's tokens and seconds are counted when it has
+spoken, and limited only where the owner says so.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from BTrees.OOBTree import OOBTree
+
+from batos.errors import Refused
+from batos.objects.genesis import child
+
+KINDS = ("tokens", "seconds", "usd")
+# No limit is `None`.  The dollars are for remote minds; a mind of one's own costs none.
+LIMITS = {
+    "request": {"tokens": None, "seconds": None, "usd": 0.02},
+    "mission": {"tokens": None, "seconds": None, "usd": 0.05},
+    "day": {"tokens": None, "seconds": None, "usd": 0.10},
+}
+DAYS_KEPT = 90
+MISSIONS_KEPT = 200
+NOTHING = (0, 0.0, 0.0, 0.0)  # spent; the last is when
+TINY = 1e-12  # dollars: below what floats of a day's sum can tell apart
+
+
+@dataclass(slots=True)
+class Cost:
+    """What a call costs, or can cost at most."""
+
+    tokens: int = 0
+    seconds: float = 0.0
+    usd: float = 0.0
+
+
+def birth(root: Any) -> None:
+    """Make the ledger an image lacks; what a crash left reserved counts as spent."""
+    budget = child(root, "budget_obj", limits=LIMITS)
+    for slot in ("days", "missions", "reserved"):
+        if slot not in budget._slots:
+            # Trees and not our own containers: upkeep leaves no change records, and nobody takes it back.
+            setattr(budget, slot, OOBTree())
+    for key, (day, mission, *most) in list(budget.reserved.items()):
+        _add(budget, day, mission, Cost(*most))
+        del budget.reserved[key]
+
+
+class Budget:
+    """The ledger of an awake image.
+
+    image  has ``run(why, function)`` and `submit`; every entry is one turn, and turns never overlap
+    today  the day as text; tests hand in their own
+    """
+
+    def __init__(
+        self, image: Any, today: Callable[[], str] = lambda: time.strftime("%Y-%m-%d", time.gmtime())
+    ):
+        self._image = image
+        self._today = today
+
+    @contextmanager
+    def spending(self, most: Cost, mission: str = "", costs: bool = True) -> Iterator[Cost]:
+        """Reserve `most`, give the cost to fill in, settle what it says: of a call that raised, all of `most`
+        unless it filled something in.
+
+        costs  False: a mind that costs no money; where no limit on tokens or seconds is set either, what it
+               spent is only counted, in one turn of its own that nobody waits for
+
+        Raises `Refused` (rule ``budget``) before anything is spent where a limit would be passed.
+        """
+        if not costs and not self._limited():
+            spent = Cost()
+            try:
+                yield spent
+            finally:
+                self._count(spent, mission)
+            return
+        key = self._reserve(most, mission)
+        spent = Cost(-1)
+        try:
+            yield spent
+        finally:
+            self._settle(key, most if spent.tokens < 0 else spent)
+
+    def told(self) -> dict[str, Any]:
+        """Limits, what was spent today, and what is reserved."""
+        day = self._today()
+
+        def look(root: Any) -> dict[str, Any]:
+            budget = root["budget_obj"]
+            return {
+                "limits": {scope: dict(limit) for scope, limit in budget.limits.items()},
+                "today": dict(zip(KINDS, budget.days.get(day, NOTHING), strict=False)),
+                "reserved": len(budget.reserved),
+            }
+
+        return self._image.run("look at the budget", look)
+
+    def _limited(self) -> bool:
+        def look(root: Any) -> bool:
+            limits = root["budget_obj"].limits.values()
+            return any(each.get(kind) is not None for each in limits for kind in ("tokens", "seconds"))
+
+        return self._image.run("look at the budget", look)
+
+    def _count(self, spent: Cost, mission: str) -> None:
+        day = self._today()
+        self._image.submit("spent", lambda root: _add(root["budget_obj"], day, mission, spent), who="batos")
+
+    def _reserve(self, most: Cost, mission: str) -> str:
+        day, key = self._today(), uuid.uuid4().hex
+
+        def write(root: Any) -> None:
+            budget = root["budget_obj"]
+            _check(budget, day, mission, most)
+            budget.reserved[key] = (day, mission, most.tokens, most.seconds, most.usd)
+
+        self._image.run("reserve", write)
+        return key
+
+    def _settle(self, key: str, spent: Cost) -> None:
+        def write(root: Any) -> None:
+            budget = root["budget_obj"]
+            one = budget.reserved.pop(key, None)
+            if one is not None:
+                _add(budget, *one[:2], spent)
+
+        self._image.run("settle", write)
+
+
+def _check(budget: Any, day: str, mission: str, most: Cost) -> None:
+    """Does `most` fit below every limit, with what is spent and reserved?"""
+    spent_of = {"request": NOTHING, "day": budget.days.get(day, NOTHING)}
+    if mission:
+        spent_of["mission"] = budget.missions.get(mission, NOTHING)
+    held_by = list(budget.reserved.values())
+    for scope, spent in spent_of.items():
+        limits = budget.limits.get(scope) or {}
+        for number, kind in enumerate(KINDS):
+            limit = limits.get(kind)
+            if limit is None:
+                continue
+            left = (
+                limit
+                - spent[number]
+                - sum(
+                    one[2 + number]
+                    for one in held_by
+                    if scope != "request" and (one[0] == day if scope == "day" else one[1] == mission)
+                )
+            )
+            if getattr(most, kind) > left + TINY:
+                raise Refused(
+                    f"this could cost {getattr(most, kind):g} {kind}, and of the {limit:g} a {scope} may cost "
+                    f"{left:g} are left; nothing was spent",
+                    rule="budget",
+                    hint="look with: send kernel budget, and raise it with: send budget_obj put limits JSON",
+                )
+
+
+def _add(budget: Any, day: str, mission: str, spent: Cost) -> None:
+    for table, name, kept in ((budget.days, day, DAYS_KEPT), (budget.missions, mission, MISSIONS_KEPT)):
+        if not name:
+            continue
+        before = table.get(name, NOTHING)
+        table[name] = (*(before[n] + getattr(spent, kind) for n, kind in enumerate(KINDS)), time.time())
+        if len(table) > 2 * kept:
+            for _, old in sorted((each[-1], key) for key, each in table.items())[:kept]:
+                del table[old]

@@ -1,0 +1,115 @@
+"""Replay: a mission run again from the journal, to the same end, without a call of the mind.
+
+What the mind and the embedder said stands in the journal, and so does the circle the mission thought
+about; everything else (the guardian, the rehearsal, the votes) is run again on objects rebuilt from that
+circle.  Nothing of it is kept.  Where the states' prompts have been edited since, the replay goes on with
+what was answered then and says that the question is another one now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from batos.errors import Conflict, NoSuchObject
+from batos.mind.engine import Draft
+
+
+@dataclass(slots=True)
+class Recording:
+    """What the journal has of one mission."""
+
+    mission: str
+    miss: dict[str, Any] = field(default_factory=dict)  # of DOES_NOT_UNDERSTAND
+    circle: dict[str, Any] = field(default_factory=dict)
+    calls: list[tuple[dict[str, Any], dict[str, Any]]] = field(
+        default_factory=list
+    )  # what was asked, what came
+    likeness: list[list[float] | None] = field(default_factory=list)
+    outcome: str = ""
+    method: str | None = None
+
+
+def recording(mission: str, events: Iterable[dict[str, Any]]) -> Recording:
+    """Gather a mission's events.
+
+    Raises `NoSuchObject` where the journal has none, `Conflict` where it has not all of them.
+    """
+    found = Recording(mission)
+    asked: dict[str, Any] | None = None
+    for event in events:
+        if event.get("redacted"):
+            raise Conflict(
+                f"mission {mission} cannot be replayed: a part of its journal was forgotten on request"
+            )
+        kind = event["event_type"]
+        if kind == "DOES_NOT_UNDERSTAND":
+            found.miss = event
+        elif kind == "MISSION_BEGINS":
+            found.circle = event["circle"]
+        elif kind == "LIKENESS":
+            found.likeness.append(event["cosines"])
+        elif kind == "LLM_CALL_START":
+            asked = event
+        elif kind == "LLM_CALL_END" and asked is not None:
+            found.calls.append((asked, event))
+            asked = None
+        elif kind == "FINAL_OUTCOME":
+            found.outcome, found.method = event["final_outcome"], event["method"]
+    if not found.miss:
+        raise NoSuchObject(
+            f"the journal has nothing of a mission {mission!r}",
+            hint="list them with: python -m batos missions",
+        )
+    if not found.circle or not found.outcome:
+        raise Conflict(
+            f"mission {mission} cannot be replayed: it has not ended, or began before replays were kept"
+        )
+    return found
+
+
+class Voices:
+    """The mind and the embedder of a recording: they say what they said."""
+
+    def __init__(self, recording: Recording):
+        self._calls = iter(recording.calls)
+        self._likeness = iter(recording.likeness)
+        self.calls = 0
+        self.differs: list[str] = []
+
+    def generate(self, prompts: list[str], expert: Any, grammar: Any, limits: Any) -> list[Draft]:
+        """The drafts of the next call; raises `Conflict` where the recording has no such call."""
+        asked, came = self._next(self._calls, "call of the mind")
+        self.calls += 1
+        if asked["llm_prompt"] != list(dict.fromkeys(prompts)):
+            self.differs.append(f"call {self.calls}: the prompt is another one now")
+        if len(came["llm_response_raw"]) != len(prompts):
+            raise Conflict(
+                f"call {self.calls} asks {len(prompts)} voices, and {len(came['llm_response_raw'])} answered then"
+            )
+        return [
+            Draft(text, (), logprob, finish)
+            for text, logprob, finish in zip(
+                came["llm_response_raw"], came["logprob"], came["finish"], strict=True
+            )
+        ]
+
+    def alike(self, words: str, others: list[str]) -> list[float] | None:
+        """The cosines that were found; raises `Conflict` where none were."""
+        return self._next(self._likeness, "likeness")
+
+    def _next(self, said: Iterator[Any], what: str) -> Any:
+        try:
+            return next(said)
+        except StopIteration:
+            raise Conflict(
+                f"the replay goes another way than the mission went: there is no further {what}"
+            ) from None
+
+
+class Silence:
+    """A journal that keeps nothing: what a replay does is in the journal already."""
+
+    def note(self, mission: str | None, event: str, **facts: Any) -> None:
+        """Forget it."""
