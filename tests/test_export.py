@@ -125,11 +125,14 @@ def assert_equal_worlds(one: LivingImage, two: LivingImage) -> int:
                 assert a._p_oid == b._p_oid, where
                 meet(dict(_ordered(a)), dict(_ordered(b)), where)
                 meet([*a._parents()], [*b._parents()], f"the parents of {where}")
-                for hidden in ("_name", "_born", "_prototype"):
+                for hidden in ("_name", "_born", "_prototype", "_reflectee"):
                     meet(a.__dict__.get(hidden), b.__dict__.get(hidden), f"{where}.{hidden}")
                 meet(dict(a.__dict__.get("_methods", {})), dict(b.__dict__.get("_methods", {})), where)
             elif isinstance(a, Method):
-                facts = [(each.selector, each.current, each.primitive, each.versions) for each in (a, b)]
+                facts = [
+                    (each.selector, each.current, each.primitive, each.versions, dict(each.probation))
+                    for each in (a, b)
+                ]
                 assert facts[0] == facts[1], where
             elif isinstance(a, (List, Dict, Set)):
                 meet(a.data, b.data, where)
@@ -235,6 +238,8 @@ def everything(root: Any) -> None:
     blob = Blob(b"twelve bytes")
     named(root, "files", blob=blob, same=blob, equal=Blob(b"twelve bytes"), none=Blob(b""))
 
+    if "mirrors_obj" in root:
+        send(root["mirrors_obj"], "on_", (account,), {"called": "looking_glass"})
     root["lobby"].Account = named(root, "other_account")  # the same file name on some systems
     named(root, "größe", value=1)
     named(root, "con", value=2)
@@ -250,6 +255,7 @@ def everything(root: Any) -> None:
         odd.add_version(
             source, "a person", "accepted", mission="m-1", model={"id": "x", "digest": None}, repairs=[]
         )
+    odd.probation = {3: {"state": "on", "calls": 2, "failed": 0, "kinds": ["int"], "why": None}}
     named(root, "odd_sources")._install(odd)
     root["orchestrator_obj"].missions["1"] = Dict({"id": "m-1", "send": "deposit", "states": ["IDLE"]})
 
@@ -286,7 +292,7 @@ def test_an_object_is_a_file_of_slots_and_one_of_python(tmp_path):
     assert slots["slots"] == {"balance": 100, "note": "one line"} and slots["parents"] == {
         "parent*": "traits_obj"
     }
-    assert slots["methods"]["deposit"]["versions"][0]["author"] == "user"
+    assert slots["methods"]["deposit"]["versions"][0]["author"] == "owner"
     made: dict[str, Any] = {}
     exec((tmp_path / "text/objects/account.py").read_text(), made)  # it is Python, whatever highlights it
     assert callable(made["deposit"])
@@ -405,7 +411,7 @@ def test_methods_of_an_import_run_and_keep_their_past(full, tmp_path):
     with whole(tmp_path / "again") as rebuilt, rebuilt.turn("pay in") as root:
         assert send(root.account, "deposit", (5,)) == 105
         assert send(root.account, "revert", ("deposit", 2)) == 2
-        assert [each["author"] for each in send(root.account, "versions", ("deposit",))] == ["user", "user"]
+        assert [each["author"] for each in send(root.account, "versions", ("deposit",))] == ["owner", "owner"]
         assert send(root.savings, "deposit", (1,)) == 6
         assert root.one.shared is root.two.shared and root.one.cycle[0] is root.one.cycle
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import random
 import shutil
@@ -446,6 +448,77 @@ def test_an_index_of_the_file_before_the_pack_is_never_believed(shop):
     assert not again.storage._used_index
     expect(again)
     again.close()
+
+
+@pytest.mark.parametrize("refused", ["the name of the digests", "a sync of the folder"])
+@pytest.mark.parametrize("then", ["goes on", "killed"])
+def test_a_disk_that_refuses_the_last_names_of_a_pack_leaves_an_image_that_works(
+    shop, monkeypatch, refused, then
+):
+    wear(shop)
+    (shop.directory / f"{DATA}{INDEX}").unlink(missing_ok=True)
+    replace, fsync, swapped = os.replace, os.fsync, []
+
+    def failing_replace(source, target):
+        if swapped and refused == "the name of the digests":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+        swapped.append(target)
+
+    def failing_fsync(descriptor):
+        if swapped and refused == "a sync of the folder":
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "replace", failing_replace)
+        failing.setattr(os, "fsync", failing_fsync)
+        with pytest.raises(ReadOnly, match="is packed, but the disk refused"):
+            pack(shop.db)
+        assert len(swapped) == 1 and not shop.storage.closed
+        for _ in range(2):  # as long as it goes on: everything is read, nothing is taken
+            shop.connection.cacheMinimize()
+            expect(shop)
+            with pytest.raises(OSError, match=r"No space|Input/output"):
+                shop.put("too soon", 1)
+            shop.manager.abort()
+        with (
+            pytest.raises(ReadOnly, match="full")
+            if refused != "a sync of the folder"
+            else pytest.raises(OSError)
+        ):
+            pack(shop.db)
+        assert (
+            list(scrub(shop.directory)) == []
+        )  # asleep or awake: the digests of the new file are the true ones
+        assert len(blob_files(shop.directory)) > 2, "blobs wait until the new file is there for sure"
+    if then == "goes on":
+        shop.put("next", 1)
+        pack(shop.db)
+        assert len(blob_files(shop.directory)) == 2
+        expect(shop)
+    shop.kill()
+    again = Shop(shop.directory)
+    expect(again)
+    assert ("next" in again.root) == (then == "goes on") and "too soon" not in again.root
+    assert not list(shop.directory.glob("*.pack"))
+    again.close()
+
+
+def test_a_storage_that_is_packed_never_looks_closed_to_who_asks_without_a_lock(shop):
+    wear(shop)
+    seen = []
+
+    class File(io.FileIO):
+        def close(self):
+            super().close()
+            seen.append(shop.storage.closed)
+
+    before, shop.storage._file = shop.storage._file, File(shop.storage._file.name, "r+b")
+    before.close()
+    pack(shop.db)
+    assert seen == [False]
+    expect(shop)
 
 
 # -- writers ---------------------------------------------------------------------------------------

@@ -36,10 +36,12 @@ from batos.app import System, judge_in
 from batos.autotelic import Clock, Heartbeat
 from batos.config import Settings
 from batos.errors import AlreadyAwake, BadRequest, BatosError, Busy, Conflict, Damaged
+from batos.guardian.policy import compile_method
 from batos.image import LivingImage, lease, moving
 from batos.image.lease import Lease
 from batos.message import Message
 from batos.objects import send as send_to
+from batos.objects import use_compiler
 from batos.objects.genesis import genesis
 
 # Stories of files: what they look at is a file, or a road that an image in files alone has.
@@ -339,6 +341,69 @@ def test_two_processes_never_each_act_on_what_the_other_is_changing(awaken_at):
         assert sorted(future.result().value for future in futures) == ["no", "yes"]
         with image.turn("again") as root:
             root.left.balance = root.right.balance = 60
+
+
+@pytest.mark.parametrize("law", ["a method", "a parent"])
+def test_a_send_counts_the_method_and_the_parent_it_went_through_as_read(awaken_at, law):
+    """One acts on a law; the other changes it because it has not been acted on.  One of them has to look again."""
+    use_compiler(compile_method)
+    image, other = awaken_at(), awaken_at()
+
+    def make(root):
+        for name in ("strict", "lax", "gate", "door"):
+            send_to(root["lobby"], "clone", (), {"called": name})
+        for name, says in (("strict", "no"), ("lax", "yes")):
+            send_to(root.resolve(name), "define", (f"def open_now(self):\n    return '{says}'",))
+        send_to(root.gate, "adopt", (root.lax,))
+        root.door.state = "closed"
+
+    def warm():
+        """Both have looked the method up, after both have heard of the last commit."""
+        for each in (image, other) * 2:
+            assert each.run("warm", lambda root: send_to(root.gate, "open_now")) == "yes"
+
+    image.run("make", make)
+    warm()
+
+    def go_through(meet, looked, root):
+        if send_to(root.gate, "open_now") != "yes":
+            return "stood before it"
+        if "one" not in looked:
+            looked.add("one")
+            meet.wait(10.0)
+        root.door.state = "passed"
+        return "passed"
+
+    def forbid(meet, looked, root):
+        if root.door.state != "closed":
+            return "too late"
+        if "other" not in looked:
+            looked.add("other")
+            meet.wait(10.0)
+        if law == "a method":
+            send_to(root.lax, "define", ("def open_now(self):\n    return 'no'",))
+        else:
+            send_to(root.gate, "adopt", (root.strict,))
+            send_to(root.gate, "disown", (root.lax,))
+        return "forbidden"
+
+    for _ in range(3):
+        meet, looked = threading.Barrier(2), set()
+        futures = [image.submit("go", functools.partial(go_through, meet, looked))]
+        futures += [other.submit("forbid", functools.partial(forbid, meet, looked))]
+        told = {future.result().value for future in futures}
+        assert told in ({"passed", "too late"}, {"stood before it", "forbidden"}), "each acted unseen"
+
+        def again(root):
+            root.door.state = "closed"
+            if law == "a method":
+                send_to(root.lax, "define", ("def open_now(self):\n    return 'yes'",))
+            elif root.lax not in root.gate._parents():
+                send_to(root.gate, "adopt", (root.lax,))
+                send_to(root.gate, "disown", (root.strict,))
+
+        image.run("again", again)
+        warm()
 
 
 def test_a_method_taught_in_one_process_is_understood_in_the_other_at_the_next_message(system, send, mind, neighbour):

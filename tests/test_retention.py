@@ -18,7 +18,7 @@ from batos.errors import NotUnderstood, ReadOnly
 from batos.guardian.policy import compile_method
 from batos.image import LivingImage, retention
 from batos.image.packing import pack
-from batos.image.retention import due_pack, explain_disk, pack_facts, survey, tend
+from batos.image.retention import ByDay, due_pack, explain_disk, pack_facts, survey, tend
 from batos.objects import UvmObject, send, use_compiler
 from batos.objects.containers import Dict
 from batos.objects.genesis import child, genesis
@@ -85,6 +85,17 @@ def test_change_records_go_by_age_and_by_number(image, settings):
     assert image.run("look", lambda root: root.account.balance) == 12, "the objects themselves stay"
 
 
+def test_change_records_beyond_their_number_do_not_wait_for_the_night(image, settings):
+    by_day = ByDay(image, replace(settings, changes_kept=40))
+    gone = []
+    for n in range(100):
+        image.run("pay", lambda root, n=n: setattr(root.account, "balance", n))
+        gone.append(by_day())
+        assert image.run("look", lambda root: len(root["changes"])) <= 50
+    assert 40 <= sum(gone) <= 60 and sum(each > 0 for each in gone) <= 10, "a quarter at a time"
+    assert image.undo(None)["taken"] and image.run("look", lambda root: root.account.balance) == 98
+
+
 def test_missions_go_by_age_and_by_number(image, settings):
     now = time.time()
 
@@ -122,6 +133,53 @@ def test_old_versions_of_a_method_go_but_never_the_installed_one_nor_the_one_shi
     define(21)
     assert image.run("look", lambda root: root.account._method("answer").versions[-1]["version"]) == 21
     assert tend(image, replace(settings, versions_kept=5))["versions"] == 2  # 4 and 16 are free
+
+
+def test_a_define_costs_the_same_however_many_versions_there_are_and_the_oldest_of_many_go(image, settings):
+    def define(n):
+        before = image.place.storage.end_position()
+        source = f"def answer(self):\n    return {n}\n"
+        image.run("teach", lambda root: send(root.account, "define", (source,)))
+        return image.place.storage.end_position() - before
+
+    costs = [define(n) for n in range(1, 201)]
+    assert sum(costs[100:]) / 100 < 1.5 * sum(costs[:10]) / 10 < 3000
+    with image.turn("look") as root:
+        told = send(root.account, "versions", ("answer",))
+        assert [each["version"] for each in told] == [*range(1, 201)] and told[150]["diff"].count("\n") == 3
+        other = root.account._clone_persistent_()
+        root["lobby"].other = other
+        assert send(other, "revert", ("answer", 1)) == 1 and send(other, "answer") == 1
+        assert send(root.account, "answer") == 200
+        send(root.account, "define", ("def answer(self):\n    return 0\n",))
+    # Of each one's own method, and of the one they shared, which waits for the next pack.
+    assert tend(image, replace(settings, versions_kept=70))["versions"] == 131 + 129 + 130
+    with image.turn("look") as root:
+        numbers = [
+            [each["version"] for each in send(root.resolve(n), "versions", ("answer",))]
+            for n in ("account", "other")
+        ]
+        assert numbers == [[*range(132, 202)], [1, *range(131, 201)]] and send(root.other, "answer") == 1
+        define_again = send(root.other, "define", ("def answer(self):\n    return 5\n",))
+        assert define_again["version"] == 201
+    assert tend(image, replace(settings, versions_kept=1000))["versions"] == 0
+
+
+def test_tending_and_looking_over_everything_leave_no_connection_full(image, settings):
+    image.run(
+        "many", lambda root: [send(root["lobby"], "clone", (), {"called": f"a{n}"}) for n in range(3000)]
+    )
+    for n in range(0, 3000, 30):
+        image.run("pay", lambda root, n=n: [setattr(root.resolve(f"a{k}"), "n", k) for k in range(n, n + 30)])
+    with image.past(None) as connection:
+        assert (
+            sum(1 for each in connection.root()["lobby"]._slots.values() if each._p_activate() is None) > 3000
+        )
+    tend(image, replace(settings, changes_kept=10))
+    held = [each._cache.cache_non_ghost_count for each in image._db.pool.all]
+    assert sorted(held)[:-1] and max(sorted(held)[:-1]) < 100, (
+        "only the connection of the turns keeps what it used"
+    )
 
 
 def test_messages_wait_for_a_few_milliseconds_of_tending_at_most(image, settings):
@@ -246,6 +304,7 @@ def test_every_byte_of_the_folder_is_explained(image):
         mind = child(root, "pLLM_obj", files={}, lora_repository=OOBTree())
         mind.files = {"model": UvmObject(blob=Blob(b"m" * 50_000))}
         mind.lora_repository["BRICK"] = UvmObject(model_blob=Blob(b"b" * 7_000))
+        mind.minds = {"RESTING": UvmObject(files={"model": UvmObject(blob=Blob(b"r" * 9_000))})}
         root.account.letter = Blob(b"l" * 300)
     with image.turn("another letter") as root, root.account.letter.open("w") as file:
         file.write(b"L" * 40)
@@ -260,7 +319,7 @@ def test_every_byte_of_the_folder_is_explained(image):
     sizes = {each: each.stat().st_size for each in files}
     layout = image.directory / "live_image.fs.blob" / ".layout"
     assert sum(each["bytes"] for each in rows.values()) == sum(sizes.values()) - sizes[layout]
-    assert rows["blobs of the mind"]["bytes"] == 50_000 and rows["blobs of experts"]["bytes"] == 7_000
+    assert rows["blobs of the mind"]["bytes"] == 59_000 and rows["blobs of experts"]["bytes"] == 7_000
     assert rows["blobs of other objects"]["bytes"] == 40 and rows["blobs of the past"]["bytes"] == 300
     assert rows["change records"]["count"] >= 2 and rows["methods and their versions"]["count"] > 10
     assert rows["journal"]["bytes"] == journal.path.stat().st_size

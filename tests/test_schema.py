@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tarfile
+import time
 import types
 from pathlib import Path
 
@@ -61,13 +62,33 @@ def opened(directory, birth=born):
 def test_an_image_of_schema_1_opens_with_everything_it_had(old):
     with opened(old) as image:
         with image.turn("look") as root:
-            assert root["batos"]["schema"] == SCHEMA == 2 and root["batos"]["series"]
+            assert root["batos"]["schema"] == SCHEMA == 3 and root["batos"]["series"]
             assert "changes" in root
             assert root.account.balance == 120 and list(root.account.tags) == ["vip"]
             assert dict(root.account.rates) == {"eur": 1.1} and root.till.balance == 5
             assert [each["author"] for each in root.account._method("deposit").versions] == ["ada", "ada"]
             assert len(root["idempotency"]) == 3 and len(root["orchestrator_obj"].missions) == 4
         assert image.run("pay", lambda root: send(root.account, "deposit", (5,))) == 125
+
+
+def test_versions_written_by_an_older_edition_get_records_of_their_own_and_the_past_is_still_told(old):
+    with opened(old) as image:
+        told = image.run("look", lambda root: send(root.account, "versions", ("deposit",)))
+        with image.turn("look") as root:
+            method = root.account._method("deposit")
+            data, _ = image.place.storage.load(method._p_oid)
+            assert b"self" not in data and len(data) < 300, "the source stands in the record of its version"
+            assert method.installed._p_oid is not None and method.installed["version"] == method.current == 2
+            oid, then = method._p_oid, image.place.storage.history(method._p_oid, 2)[1]["tid"]
+        assert b"self" in image.place.storage.loadSerial(oid, then), "the past keeps the shape it had"
+        past = image.run_past(
+            then.hex(),
+            "look",
+            lambda root: send(root.account, "versions", ("deposit",)),
+            "user",
+            time.monotonic() + 9,
+        )
+        assert past == told and [each["installed"] for each in told] == [False, True]
 
 
 def test_the_edits_of_a_user_of_schema_1_stand_and_nothing_is_offered_while_nothing_new_is_shipped(old):

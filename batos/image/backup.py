@@ -48,7 +48,6 @@ from batos.image.digests import (
     BLOBS,
     DATA,
     FIRST,
-    SIDECAR,
     STATUS,
     Digests,
     Whole,
@@ -363,7 +362,7 @@ class _Backup:
     def _blob_digests(self, generation: bytes) -> dict[tuple[bytes, bytes], bytes] | None:
         """(oid, tid) -> digest of the image's blobs; None where a pack has begun another list meanwhile."""
         # The storage's own list is closed under us when a pack ends.
-        listed = Digests.open(self.storage.getName() + SIDECAR, read_only=True)
+        listed = Digests.open(self.storage.digests.path, read_only=True)
         if listed is None:
             return {}  # damaged: then nothing can be compared, and the scrub says so
         try:

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOTreeSet
 from persistent import Persistent
 
 from batos.errors import Conflict, NotUnderstood
+from batos.image.trees import ByMoment
 from batos.objects import UvmObject
 from batos.objects.containers import containers_in
 from batos.objects.plain import NotPlain, plain
@@ -31,14 +31,6 @@ from batos.objects.undo_log import AFTER, BEFORE, Entry, UndoLog, apply
 
 OF_ITS_OWN = frozenset({"batos", "heartbeat"})  # what batos did unasked is taken back by its id only
 LOOKED_AT = 20_000  # records; a message further back is not found by its id
-
-
-class ByMoment(LOBTree):
-    """A tree with small leaves: every commit writes the last one anew, and a common leaf would be most of
-    what a small commit writes."""
-
-    max_leaf_size = 12
-    max_internal_size = 24
 
 
 class Changes(Persistent):

@@ -32,6 +32,8 @@ from ZODB.utils import p64, u64
 DATA = "live_image.fs"
 BLOBS = "live_image.fs.blob"
 SIDECAR = ".digests"  # each of these follows the name of the data file
+PACKED = ".pack"
+NEW_SIDECAR = ".digests.pack"
 INDEX = ".index"
 
 TRANSACTION = struct.Struct(">8sQcHHH")  # tid, length - 8, status, lengths of user, description, extension
@@ -355,6 +357,13 @@ class Digests:
         return (self.count + 1) * _ENTRY.size
 
 
+def sidecar_of(name: str) -> str:
+    """The path of the sidecar that describes the data file `name`: a pack that has replaced the data file
+    but has not come so far as to give its sidecar the name left it under the other one."""
+    swapped = os.path.exists(name + NEW_SIDECAR) and not os.path.exists(name + PACKED)
+    return name + (NEW_SIDECAR if swapped else SIDECAR)
+
+
 def _header_is_well(header: bytes) -> bool:
     return (
         len(header) == _HEADER.size
@@ -439,12 +448,12 @@ class Scrub:
             if self._storage is None:
                 data = open(self._data, "rb", buffering=0)
                 end = os.fstat(data.fileno()).st_size
-                digests = Digests.open(self._data + SIDECAR, read_only=True)
+                digests = Digests.open(sidecar_of(self._data), read_only=True)
             else:
                 with self._storage._lock:  # a pack exchanges both files under this lock
                     data = open(self._data, "rb", buffering=0)
                     end = self._storage.end_position()
-                    digests = Digests.open(self._data + SIDECAR, read_only=True)
+                    digests = Digests.open(self._storage.digests.path, read_only=True)
                     if digests is not None:
                         digests.count = self._storage.digests.count
             with data:
@@ -475,7 +484,7 @@ class Scrub:
                 blobs[entry.oid, entry.tid] = entry
                 continue
             if isinstance(entry, BadEntry):
-                where = f"{self._data}{SIDECAR}, entry {entry.number}"
+                where = f"{digests.path}, entry {entry.number}"
                 hint = FORGET_DIGESTS.format(digests.path)
                 yield Finding("digests", where, "it is not what was written", hint)
                 continue

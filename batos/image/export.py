@@ -483,7 +483,11 @@ class _World(Telling):
             else:
                 told["source"] = self.text(source) if SURROGATE.search(source) else source.split("\n")
             records.append(told)
-        return {"installed": method.current, "versions": records}, text
+        told = {"installed": method.current, "versions": records}
+        if method.probation:
+            pairs = [[number, dict(each)] for number, each in sorted(method.probation.items())]
+            told["probation"] = self._tell_at(obj, f"{selector} probation", pairs, plain=True)
+        return told, text
 
     # -- files -------------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ from batos.image.backup import backup
 from batos.image.changes import Changes, Moments, Said, write
 from batos.image.digests import Scrub, scrub
 from batos.image.places import Place, open_place
+from batos.message import OWNER
 from batos.objects import Activation, Method, UvmObject, activated
 from batos.objects.containers import KINDS, containers_in
 from batos.objects.dispatch import structure_changed
@@ -59,6 +60,7 @@ GLANCE_SECONDS = 0.002  # a reading may take this long on the thread of whoever 
 UPKEEP = "batos"  # who works when batos looks after itself: records of its own, metrics
 CONFLICT_TRIES = 8  # with other processes on one storage
 CONFLICT_SECONDS = 0.02
+PAST_KEPT = 2_000  # objects that a connection for looking may keep until the next look
 CLOSING_SECONDS = 1.0  # left to the turn that runs when the image is closed
 
 
@@ -143,6 +145,16 @@ class Root:
         return next((name for name, value in lobby.__dict__.items() if value is obj and name[0] != "_"), None)
 
 
+class MissionRoot(Root):
+    """The names of an image within a mission's transaction, which two threads work on in turn: the mission's
+    own, and the image thread in the commit.  Whoever does holds `busy`; after `ended` nobody may."""
+
+    def __init__(self, connection: Connection):
+        super().__init__(connection)
+        self.busy = threading.Lock()
+        self.ended = False
+
+
 class NoGlance(Exception):
     """The image was not idle, or what was tried as a reading changed something or took too long."""
 
@@ -205,7 +217,7 @@ class LivingImage:
         self._lock = threading.RLock()  # held by whoever is in a turn
         self._moments = Moments()
         self._jobs: queue.Queue[_Job | None] = queue.Queue()
-        self._taken = 0  # out of the queue since the last of them was answered
+        self._taken: list[_Job | None] = []  # out of the queue since the last of them was answered
         self._thread: threading.Thread | None = None
         self._closing = False
         self._limit = Limit(0.0)  # of the turn that runs on the image thread
@@ -280,7 +292,7 @@ class LivingImage:
     # -- turns -------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def turn(self, why: str, who: str = "user") -> Iterator[Root]:
+    def turn(self, why: str, who: str = OWNER) -> Iterator[Root]:
         """One turn on the caller's own thread: commits at the end, rolls back if the block raises."""
         with self._lock:
             root = Root(self._connection)
@@ -298,7 +310,7 @@ class LivingImage:
             except ConflictError as exc:
                 raise self._told(exc) from exc
 
-    def run(self, why: str, function: Callable[[Root], Any], who: str = "user") -> Any:
+    def run(self, why: str, function: Callable[[Root], Any], who: str = OWNER) -> Any:
         """`function(root)` in a turn on the image thread; answers its value once it is committed."""
         if threading.current_thread() is self._thread:
             raise RuntimeError(f"{why}: a turn waited for another turn, which would be for ever")
@@ -308,7 +320,7 @@ class LivingImage:
         self,
         why: str,
         function: Callable[[Root], Any],
-        who: str = "user",
+        who: str = OWNER,
         mission: str | None = None,
         deadline: float | None = None,
         alone: bool = False,
@@ -382,12 +394,15 @@ class LivingImage:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None and not self._closing:
-            self._taken = 1
+            self._taken = [job]
             with self._lock:
-                follower = job if job.alone else self._run_group(job)
-                if follower is not None:
-                    self._run_alone(follower)
-            for _ in range(self._taken):
+                try:
+                    follower = job if job.alone else self._run_group(job)
+                    if follower is not None:
+                        self._run_alone(follower)
+                except BaseException as exc:
+                    self._broke(exc)
+            for _ in self._taken:
                 self._jobs.task_done()
         while True:  # closing: tell whoever came too late
             if job is not None and job.future.set_running_or_notify_cancel():
@@ -398,6 +413,16 @@ class LivingImage:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 return
+
+    def _broke(self, exc: BaseException) -> None:
+        """A bug of ours on the image thread: who waits is told, and the thread lives on for the others."""
+        logger.error("the image thread met a bug", exc_info=exc)
+        with contextlib.suppress(Exception):
+            self._manager.abort()
+        told = Internal(f"{type(exc).__name__}: {exc}; nothing was changed")
+        for job in self._taken:
+            if job is not None and not job.future.done():
+                job.future.set_exception(told)
 
     def _run_alone(self, job: _Job) -> None:
         if not job.future.set_running_or_notify_cancel():
@@ -430,7 +455,7 @@ class LivingImage:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 break
-            self._taken += 1
+            self._taken.append(job)
             if job is None:
                 self._jobs.put(None)
                 break
@@ -482,10 +507,16 @@ class LivingImage:
                 noting(log),
             ):
                 value = job.function(root)
-        except OutOfFuel:
+            if not job.dry:
+                return self._ran(job, value, log, before)
+            told = changes.told_of_dry_run(log, root.path_of, lambda: self._take_back(log, before))
+            job.future.set_result(Done(value, changes=told))
+            return None
+        except OutOfFuel as exc:
             failure: BaseException = Deadline(
                 f"{job.why}: it ran past its time and was ended; nothing was changed",
-                hint="look at the method with `source`; a loop without end is the usual cause",
+                hint=getattr(exc, "hint", None)
+                or "look at the method with `source`; a loop without end is the usual cause",
             )
             self.aborts += 1
         except BaseException as exc:  # noqa: BLE001 - whatever it is belongs to whoever waits
@@ -494,12 +525,6 @@ class LivingImage:
             # A miss, slow work done elsewhere and a method's own refusal are ordinary ends, no failed transaction.
             if not isinstance(exc, (LeftTurn, BatosError)):
                 self.aborts += 1
-        else:
-            if not job.dry:
-                return self._ran(job, value, log, before)
-            told = changes.told_of_dry_run(log, root.path_of, lambda: self._take_back(log, before))
-            job.future.set_result(Done(value, changes=told))
-            return None
         self._take_back(log, before)
         job.future.set_exception(failure)
         return None
@@ -665,7 +690,10 @@ class LivingImage:
                 hint="send it again", retryable=True,
             )  # fmt: skip
         if isinstance(exc, OSError):
-            return Internal(f"the disk refused to keep it: {exc}; nothing was changed")
+            return Internal(
+                f"the disk refused to keep it: {exc}; nothing was changed",
+                hint="see to the disk, and send it again: the image works on as soon as the disk does",
+            )
         if isinstance(exc, (TypeError, AttributeError)) or "pickle" in type(exc).__name__.lower():
             return Internal(f"the change could not be kept: {exc}; nothing was changed")
         return exc
@@ -684,23 +712,28 @@ class LivingImage:
     # -- missions ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def mission_transaction(self) -> Iterator[Root]:
+    def mission_transaction(self) -> Iterator[MissionRoot]:
         """A connection with a manager of its own, begun; closed without a trace unless committed."""
         manager = transaction.TransactionManager(explicit=True)
         connection = self._begin_connection(manager)
         try:
             self._reach(manager)
-            root = Root(connection)
-            with noting(root.undo_log):
-                yield root
+            root = MissionRoot(connection)
+            try:
+                with noting(root.undo_log):
+                    yield root
+            finally:
+                with root.busy:  # a commit that has begun ends first, whatever the mission met meanwhile
+                    root.ended = True
         finally:
-            if manager._txn is not None:
-                manager.abort()
-            connection.close()
+            with contextlib.ExitStack() as ends:
+                ends.callback(connection.close)
+                if manager._txn is not None:
+                    manager.abort()
 
     def commit_mission(
         self,
-        root: Root,
+        root: MissionRoot,
         why: str,
         who: str,
         mission: str,
@@ -730,7 +763,7 @@ class LivingImage:
             manager.commit()
             return self._tid_of(connection, record)
 
-        def commit(_root: None) -> str:
+        def commit() -> str:
             try:
                 try:
                     tid = keep(root.undo_log)
@@ -742,7 +775,13 @@ class LivingImage:
             self.commits += 1
             return tid
 
-        return self.submit(why, commit, who, mission, alone=True)
+        def turn(_root: None) -> str:
+            with root.busy:
+                if root.ended:
+                    raise Internal(f"{why}: the mission broke off before its commit; nothing was changed")
+                return commit()
+
+        return self.submit(why, turn, who, mission, alone=True)
 
     def _replayed(self, root: Root, again: Callable[[Root], None], keep: Callable[[UndoLog], str]) -> str:
         manager = root.connection.transaction_manager
@@ -800,25 +839,25 @@ class LivingImage:
                 )
             return value
 
-    def undo(self, what: str | None) -> dict[str, Any]:
+    def undo(self, what: str | None, who: str = OWNER) -> dict[str, Any]:
         """Take back a message, a mission or a commit by its id (None: the last change); see `changes.undo`."""
         return self._taken_back(
-            f"undo of {what or 'the last change'}", lambda names: changes.undo(names, what)
+            f"undo of {what or 'the last change'}", lambda names: changes.undo(names, what), who
         )
 
-    def redo(self) -> dict[str, Any]:
+    def redo(self, who: str = OWNER) -> dict[str, Any]:
         """Do again what was taken back last."""
-        return self._taken_back("redo", changes.redo)
+        return self._taken_back("redo", changes.redo, who)
 
     def _taken_back(
-        self, why: str, take: Callable[[Any], tuple[list[changes.Record], dict[str, Any]]]
+        self, why: str, take: Callable[[Any], tuple[list[changes.Record], dict[str, Any]]], who: str
     ) -> Any:
         def turn(root: Root) -> TakenBack:
             records, facts = take(root.connection.root())
             told = [{"message": each.message["id"], "why": each.message["why"]} for each in records]
             return TakenBack(told, facts)
 
-        done = self.submit(why, turn).result()
+        done = self.submit(why, turn, who).result()
         return {"taken": done.value.told, "tid": done.tid}
 
     # -- care --------------------------------------------------------------------------------------
@@ -890,6 +929,8 @@ class LivingImage:
             yield connection
         finally:
             manager.abort()
+            if connection._cache.cache_non_ghost_count > PAST_KEPT:  # somebody walked over much of the image
+                connection.cacheMinimize()
             connection.close()
 
     def facts(self) -> dict[str, Any]:

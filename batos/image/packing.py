@@ -7,12 +7,15 @@ while commits wait.  Then, in this order:
 
     1. live_image.fs.pack and live_image.fs.digests.pack are on the disk, and their names
     2. live_image.fs.pack replaces live_image.fs            the one step; before it nothing has happened
-    3. live_image.fs.digests.pack replaces live_image.fs.digests, the index is removed
+    3. live_image.fs.digests.pack replaces live_image.fs.digests, the index is removed (`name_sidecar`)
     4. blobs nobody can reach are removed
 
-`settle` brings an image in which this was cut short to one side of step 2: a `.pack` file means before (both are
-removed), a `.digests.pack` without it means after (3 is completed).  An index or digests of the other file are
-never believed, because both name the generation of the data file.  A blob is removed only if no record names it.
+A disk that refuses step 3 ends nobody: the new file is read from then on, but nothing is committed and no
+blob is removed before 3 is done (`ImageStorage.settle`), because a power cut may bring the old file back.
+`settle` here brings an image in which a kill cut this short to one side of step 2: a `.pack` file means
+before (both are removed), a `.digests.pack` without it means after (3 is completed).  An index or digests of
+the other file are never believed, because both name the generation of the data file.  A blob is removed only
+if no record names it.
 
 Reaching is what ZODB's packer says it is (this uses it), and more: what a transaction after the pack time
 refers to is kept too, also where it was garbage at that time.  The price is disk space for a whole copy.
@@ -55,6 +58,8 @@ from batos.errors import Busy, Damaged, Internal, ReadOnly
 from batos.image.digests import (
     FIRST,
     INDEX,
+    NEW_SIDECAR,
+    PACKED,
     RECORD,
     SIDECAR,
     BlobDigest,
@@ -70,8 +75,6 @@ from batos.image.digests import (
 
 log = logging.getLogger(__name__)
 
-PACKED = ".pack"
-NEW_SIDECAR = ".digests.pack"
 LISTED = ".removed"  # in the folder of blobs: oids, or oids with tids, in hex
 APART_BYTES = 8 << 20  # a smaller file is copied sooner than a process starts
 LAST_ROUND = 256 << 10  # bytes that may be left for the round in which commits wait
@@ -109,6 +112,13 @@ def room(path: str, wanted: int) -> None:
         )
 
 
+def give_back_memory() -> None:
+    """What was needed for a while goes back to the machine: the allocator of glibc keeps it otherwise, in
+    pieces between what lives on (tens of megabytes after a pack)."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def pack(source: Any, days: float = 0.0) -> Packed:
     """Pack the image of an open storage or `ZODB.DB`, keeping the history of the last `days` days.
 
@@ -119,7 +129,10 @@ def pack(source: Any, days: float = 0.0) -> Packed:
     storage = getattr(source, "storage", source)
     references = getattr(source, "references", plain_references)
     try:
-        return run(storage, time.time() - days * 86400, references, storage._pack_gc)
+        try:
+            return run(storage, time.time() - days * 86400, references, storage._pack_gc)
+        finally:
+            give_back_memory()
     except OSError as exc:
         if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -130,6 +143,10 @@ def pack(source: Any, days: float = 0.0) -> Packed:
         ) from exc
     except (AlreadyPacking, Asleep) as exc:
         raise Busy(str(exc), hint="pack again later") from exc
+    except Unnamed as exc:
+        raise ReadOnly(
+            str(exc), hint="see to the disk; the next message that changes something ends it"
+        ) from exc
     except FileStorageError as exc:
         raise Internal(f"{storage._file_name} was not packed: {exc}", hint="pack again") from exc
     except CorruptedError as exc:
@@ -145,6 +162,10 @@ class AlreadyPacking(FileStorageError):
 
 class Asleep(FileStorageError):
     """The storage is being closed."""
+
+
+class Unnamed(FileStorageError):
+    """The image is packed, but the disk has not taken the names yet."""
 
 
 def _go_on(storage: Any) -> None:
@@ -174,6 +195,7 @@ def run(storage: Any, t: float, references: Callable, gc: bool) -> Packed:
         storage._pack_is_in_progress = True
     name = storage._file_name
     try:
+        storage.settle()
         room(name, space_needed(storage))
         discard(name)
         _forget_old(storage)
@@ -190,6 +212,10 @@ def run(storage: Any, t: float, references: Callable, gc: bool) -> Packed:
             blob_bytes = _remove_blobs(storage) if not storage.pack_keep_old else 0
             return Packed(before, before, blob_bytes, time.perf_counter() - begun, 0.0)
         stall = _catch_up_and_swap(storage, plan, copy, references, locked=foreign is not None)
+        try:
+            storage.settle()
+        except OSError as exc:
+            raise Unnamed(f"{name} is packed, but the disk refused to take its name for sure: {exc}") from exc
         storage.checkpoint()
         blob_bytes = _remove_blobs(storage)
     except BaseException:
@@ -280,25 +306,31 @@ def _swap(storage: Any, copy: Copy, new: Digests) -> None:
             os.link(name, name + ".old")
         os.replace(name + PACKED, name)  # the one step
         try:
-            sync(os.path.dirname(name))
-            storage._file.close()
-            file.name = storage._file.name
-            storage._file = file
+            storage.unsettled["the name of a packed file"] = lambda: name_sidecar(storage)
+            file.name, before, storage._file = storage._file.name, storage._file, file
+            with contextlib.suppress(OSError):
+                before.close()  # only now: a storage whose file is closed counts as gone, and somebody looks
             storage._initIndex(copy.index, storage._tindex)
             storage._pos = copy.written_to
-            os.replace(name + NEW_SIDECAR, name + SIDECAR)
             storage.digests.close()
-            new.path = name + SIDECAR
             storage.digests = new
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name + INDEX)
-            storage._checkpointed = FIRST
-            sync(os.path.dirname(name))
         except BaseException:
-            # The new file is there, perhaps not for ever: nobody may write to either before an opening decides.
             log.critical("%s: a pack was cut short after its last step; closing", name, exc_info=True)
             storage._let_go()
             raise
+
+
+def name_sidecar(storage: Any) -> None:
+    """Step 3, as often as it takes; `OSError` where the disk refuses it.  The lock of the storage is held."""
+    name = storage._file_name
+    sync(os.path.dirname(name))  # first: a sidecar never has its name where the data file has not
+    if storage.digests.path != name + SIDECAR:
+        os.replace(storage.digests.path, name + SIDECAR)
+        storage.digests.path = name + SIDECAR
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name + INDEX)
+    storage._checkpointed = FIRST
+    sync(os.path.dirname(name))
 
 
 # -- what was cut short ----------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from batos.errors import AlreadyAwake, BadRequest, BatosError, Busy, Damaged
 from batos.image import storage as files
 from batos.image.digests import sync
 from batos.image.packing import pack
+from batos.image.roundtrip import Checked
 
 REMEMBERED = "place.json"  # which image lived where; written once it is whole
 MOVING = "place.moving"  # names a storage into which an image is being copied: what is there is not whole
@@ -45,7 +46,7 @@ PATIENCE = 5.0  # seconds a storage that went out of reach is waited for
 
 class ImageConnection(Connection):
     """A connection that says when its objects are not what they were: a new transaction shows what somebody
-    else has committed, or an abort took changes back."""
+    else has committed, or an abort took changes back; and that stores nothing that would not load again."""
 
     @staticmethod
     def on_invalidated() -> None:
@@ -54,6 +55,9 @@ class ImageConnection(Connection):
     def _abort(self) -> None:
         super()._abort()
         self.on_invalidated()
+
+    def _store_objects(self, writer: Any, transaction: Any) -> None:
+        super()._store_objects(Checked(writer), transaction)
 
     def tpc_abort(self, transaction: Any) -> None:
         super().tpc_abort(transaction)
@@ -77,8 +81,9 @@ class SharedConnection(ImageConnection):
 
     Snapshots alone would let two processes each read what the other writes (write skew).  What was read
     is what was loaded, so a transaction begins with nothing loaded but the few objects that every
-    message goes through, which count as read.  The price is loading the others again, from the
-    storage's own cache.
+    message goes through, which count as read, and with no lookup remembered: a send that found its method
+    without loading it would read it unseen.  The price is loading and looking up the others again, from
+    the storage's own cache.
     """
 
     def __init__(self, *args: Any, **kw: Any):
@@ -96,6 +101,7 @@ class SharedConnection(ImageConnection):
                 self._read[oid] = obj
             else:
                 obj._p_deactivate()
+        self.on_invalidated()  # what was looked up is read again too: a method, a parent, who holds what
 
     def setstate(self, obj: Any) -> None:
         super().setstate(obj)

@@ -557,7 +557,15 @@ class _Making(Reading):
             records.append(record)
         if installed is not None and all(each["version"] != installed for each in records):
             raise ValueError(f"version {installed!r} is said to be installed and is not there")
-        method.versions, method.current = tuple(records), installed
+        method.keep_versions(records)
+        method.current = installed
+        probation = {}
+        for number, told in self.read(data.get("probation", []), plain=True):
+            if type(number) is not int or not _is_probation(told):
+                raise ValueError(f"{number!r} and {told!r} are no version and its probation")
+            probation[number] = told
+        if probation:
+            method.probation = probation
 
     def _vouch(self, record: dict[str, Any]) -> None:
         """Is the source the one that was exported?  One that was edited is nobody's but who imports it."""
@@ -674,7 +682,7 @@ class _Making(Reading):
                 record = {**record, "verdict": "refused"}
             records.append(record)
         if refused:
-            method.versions = tuple(records)
+            method.keep_versions(records)
         verdict = next((each for record, each in seen if record["version"] == method.current), None)
         if verdict is not None and not verdict.passed:
             method.current = None
@@ -682,6 +690,20 @@ class _Making(Reading):
             repairs = list(verdict.repairs)
             method.add_version(verdict.source, "import", verdict.outcome, repairs=repairs, mission=None)
         return refused
+
+
+def _is_probation(told: Any) -> bool:
+    """Is it what `Method.probation` keeps of a version?"""
+    return (
+        isinstance(told, dict)
+        and told.keys() - {"ended"} == {"state", "calls", "failed", "why", "kinds"}
+        and told["state"] in ("on", "passed", "reverted")
+        and all(type(told[name]) is int and told[name] >= 0 for name in ("calls", "failed"))
+        and (told["why"] is None or isinstance(told["why"], str))
+        and (told["kinds"] is None or {type(each) for each in told["kinds"]} <= {str})
+        and not isinstance(told["kinds"], str)
+        and type(told.get("ended", 0.0)) in (int, float)
+    )
 
 
 def _number(value: Any, what: str) -> float:

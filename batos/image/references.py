@@ -28,7 +28,7 @@ from ZODB._compat import PersistentUnpickler
 from ZODB.Connection import Connection
 from ZODB.POSException import POSKeyError
 from ZODB.serialize import referencesf
-from ZODB.utils import p64, u64, z64
+from ZODB.utils import load_current, p64, u64, z64
 
 from batos.errors import Busy, NotUnderstood
 from batos.image.image import LivingImage, Root
@@ -127,6 +127,7 @@ class References:
         self.world = Table()
         self.records = Table()
         self._methods: dict[int, tuple[str, frozenset[str]]] = {}  # oid -> (selector, words)
+        self._unspoken: dict[int, bytes] = {}  # method -> the version it runs, which is still to be read
         self._implementing: dict[str, set[int]] = {}
         self._saying: dict[str, set[int]] = {}
         self._words: dict[str, frozenset[str]] = {}  # by digest of the source
@@ -174,6 +175,7 @@ class References:
                 for record in transaction:
                     self._take(record.oid, record.data, in_world, in_records)
                 self._tid = transaction.tid
+            self._listen(storage)
 
     def _take(self, oid: bytes, data: bytes | None, in_world: Callable, in_records: Callable) -> None:
         if data is None:
@@ -193,18 +195,32 @@ class References:
             self._implementing[before[0]].discard(oid)
             for word in before[1]:
                 self._saying[word].discard(oid)
+        self._unspoken.pop(oid, None)
         state = _state_of(data)
         if state is None or state["current"] is None:
             return  # forgotten
-        words: frozenset[str] = frozenset()
-        record = next((each for each in state["versions"] if each["version"] == state["current"]), None)
-        if record is not None:
-            words = self._words.get(record["digest"]) or words_in(record["source"])
-            self._words[record["digest"]] = words
-        self._methods[oid] = state["selector"], words
         self._implementing.setdefault(state["selector"], set()).add(oid)
-        for word in words:
-            self._saying.setdefault(word, set()).add(oid)
+        self._methods[oid] = state["selector"], frozenset()
+        if state.get("installed") is not None:  # an edition of schema 2 has written no such thing
+            self._unspoken[oid] = state["installed"]
+
+    def _listen(self, storage: Any) -> None:
+        """Read what the methods say that were met since; only the version that is installed counts."""
+        for oid, version in self._unspoken.items():
+            try:
+                state = _state_of(load_current(storage, version)[0])
+            except POSKeyError:
+                continue
+            facts = state and state["facts"]
+            if not facts:
+                continue
+            words = self._words.get(facts["digest"])
+            if words is None:
+                words = self._words[facts["digest"]] = words_in(facts["source"])
+            self._methods[oid] = self._methods[oid][0], words
+            for word in words:
+                self._saying.setdefault(word, set()).add(oid)
+        self._unspoken = {}
 
     def implementing(self, selector: str) -> list[int]:
         """The installed methods of that name."""
@@ -232,13 +248,18 @@ def _reading(storage: Any) -> Iterator[Any]:
 
 
 def _state_of(data: bytes) -> dict[str, Any] | None:
-    """The state of a method's record, which is plain data; no class is looked up for it."""
-    reader = PersistentUnpickler(_no_class, lambda reference: None, io.BytesIO(data))
+    """The state of the record of a method or a version, which is plain data; no class is looked up for it,
+    and what it refers to is an oid."""
+    reader = PersistentUnpickler(_no_class, _oid_of, io.BytesIO(data))
     try:
         reader.load()
         return reader.load()
     except Exception:  # noqa: BLE001 - a record that cannot be read answers no question
         return None
+
+
+def _oid_of(reference: Any) -> Any:
+    return reference[0] if isinstance(reference, tuple) else None
 
 
 class _Opaque:

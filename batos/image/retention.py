@@ -1,8 +1,8 @@
 """Growing old well: what is let go by rule, when a pack pays, and what the bytes of an image are.
 
-`tend` is what the heartbeat calls at night.  It looks for what is over the limits of the settings on a
-connection of its own, and takes it out in turns of a few milliseconds, so that a message waits for one of
-them at most.  `explain_disk` says what the bytes in DIR are; `due_pack` says, from the numbers of a
+`tend` is what the heartbeat calls at night, `ByDay` what it calls in between.  It looks for what is over the
+limits of the settings on a connection of its own, and takes it out in turns of a few milliseconds, so that a
+message waits for one of them at most.  `explain_disk` says what the bytes in DIR are; `due_pack` says, from the numbers of a
 `survey`, whether a pack would pay.
 
 A survey reads the data file once from end to end and needs 20 bytes of memory an object.  An estimate from
@@ -34,9 +34,10 @@ from ZODB.utils import get_pickle_metadata, p64, u64
 
 from batos.errors import BatosError
 from batos.image.digests import BLOBS, DATA, FIRST, RECORD, Broken, Whole, Window, records, whole_at
+from batos.image.packing import give_back_memory
 from batos.image.schema import current_records
 from batos.objects.genesis import newest_shipped
-from batos.objects.method import Method
+from batos.objects.method import CHAPTER, Chapter, Method, Version
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ PAUSE = 0.001  # between two turns, and between two stretches of a survey: other
 STRETCH = 0.002  # seconds a survey reads before it pauses
 FAR = 1 << 24  # objects are numbered one after another; a number so far ahead is none
 TENDER = "batos"  # who lets go: upkeep, which has no change records of its own
-VERSION_BYTES = 60  # no version of a method is smaller; what cannot hold too many is not loaded
+METHOD = f"{Method.__module__}.{Method.__name__}"
+CHAPTERED = f"c{Chapter.__module__}\n{Chapter.__name__}\n".encode()  # in the record of one with chapters
 
 
 # -- a survey of the data file -----------------------------------------------------------------------------
@@ -87,13 +89,14 @@ def survey(storage: Any, before: float, many_versions: int = 0) -> Survey:
     """Read an open file storage's data file through.  Not on the image thread.
 
     before         seconds since the epoch: where the history begins that a pack would keep
-    many_versions  methods whose record has room for more versions than that are listed; 0: none
+    many_versions  methods that may have more versions than that are listed; 0: none
     """
     told, limit = Survey(), _tid_at(before)
     # Per object, by its number: size of its newest record, and which class that is of; 0 for none.
     sizes, kinds = array("Q", [0]), array("H", [0])
     names: list[str] = [""]
     numbers: dict[bytes, int] = {}
+    many: set[int] = set()
     with storage.reading() as (file, end, _):
         told.data, window, at, pause = end, Window(file.fileno(), end), FIRST, time.monotonic() + STRETCH
         while at < end and (txn := whole_at(window, at)) is not None:
@@ -123,6 +126,12 @@ def survey(storage: Any, before: float, many_versions: int = 0) -> Survey:
                         if len(numbers) < 60_000:
                             numbers[key] = kind
                     kinds[number] = kind
+                    if many_versions and names[kind] == METHOD:
+                        record = txn.view[data : data + length].tobytes()
+                        if many_versions < CHAPTER or CHAPTERED in record:
+                            many.add(number)
+                        else:
+                            many.discard(number)
                 if time.monotonic() > pause:
                     time.sleep(PAUSE)
                     pause = time.monotonic() + STRETCH
@@ -134,15 +143,13 @@ def survey(storage: Any, before: float, many_versions: int = 0) -> Survey:
                 told.old = at
     told.frames += FIRST
     told.unread = end - at
-    method, least = f"{Method.__module__}.{Method.__name__}", many_versions * VERSION_BYTES
+    told.versions = [p64(number) for number in sorted(many) if sizes[number]]
     for number, size in enumerate(sizes):
         if size:
             name = names[kinds[number]]
             both = told.live.setdefault(name, [0, 0])
             both[0] += size
             both[1] += 1
-            if many_versions and name == method and size > least:
-                told.versions.append(p64(number))
     return told
 
 
@@ -203,6 +210,7 @@ SORTS = (
     ("batos.knowledge.", "documents and their passages"),
     ("zope.index.", "documents and their passages"),
     ("batos.autotelic.", "metrics"),
+    ("batos.image.trees.", "indexes: trees of documents, records and metrics"),
     ("BTrees.", "indexes: trees of documents, records and metrics"),
     ("", "objects"),
 )
@@ -270,17 +278,18 @@ def _blobs(image: Any, folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def _owned_blobs(connection: Connection) -> Iterator[tuple[str, Blob]]:
-    mind = connection.root().get("pLLM_obj")
-    if mind is None:
+    core = connection.root().get("pLLM_obj")
+    if core is None:
         return
-    for slot, name, owner in (
-        ("files", "blob", "blobs of the mind"),
-        ("lora_repository", "model_blob", "blobs of experts"),
-    ):
-        for proxy in mind._slots.get(slot, {}).values():
-            blob = proxy._slots.get(name)
-            if isinstance(blob, Blob):
-                yield owner, blob
+    for mind in (core, *core._slots.get("minds", {}).values()):  # the one that thinks, and those that rest
+        for slot, name, owner in (
+            ("files", "blob", "blobs of the mind"),
+            ("lora_repository", "model_blob", "blobs of experts"),
+        ):
+            for proxy in mind._slots.get(slot, {}).values():
+                blob = proxy._slots.get(name)
+                if isinstance(blob, Blob):
+                    yield owner, blob
 
 
 # -- letting go ----------------------------------------------------------------------------------------------
@@ -319,7 +328,32 @@ def tend(
         except (BatosError, OSError) as exc:
             log.warning("tending %s failed: %s", name, exc)
             told["failed"][name] = str(exc)
+    give_back_memory()
     return told
+
+
+class ByDay:
+    """What cannot wait for the night: change records beyond their number, a quarter of it at a time.
+
+    Call it every minute or so, from the heartbeat's thread.  A busy day would leave the night millions of them.
+    """
+
+    def __init__(self, image: Any, settings: Any):
+        self._image = image
+        self._settings = settings
+        self._looked = image.commits  # when it was looked for last; no commit has more than one
+
+    def __call__(self) -> int:
+        """Let go what is over; answers how many."""
+        if self._image.commits - self._looked < self._settings.changes_kept / 4:
+            return 0
+        self._looked = self._image.commits
+        before = time.time() - self._settings.changes_days * DAY
+        try:
+            return _forget_changes(self._image, before, self._settings.changes_kept)
+        except (BatosError, OSError) as exc:
+            log.warning("tending changes failed: %s", exc)
+            return 0
 
 
 def _in_turns(image: Any, why: str, things: Sequence[Any], let_go: Callable[[Any, Any], None]) -> int:
@@ -353,7 +387,7 @@ def _keys(tree: Any, *bounds: Any) -> Iterator[Any]:
     for key in tree.keys(*bounds):
         yield key
         if time.monotonic() > pause:
-            tree._p_jar.cacheGC()
+            tree._p_jar.cacheMinimize()
             time.sleep(PAUSE)
             pause = time.monotonic() + STRETCH
 
@@ -410,8 +444,8 @@ def _forget_versions(image: Any, found: Survey | None, kept: int) -> int:
     if found is not None:
         methods = found.versions
     else:  # a storage that is no file: its methods are looked up one by one
-        wanted, everything = f"{Method.__module__}.{Method.__name__}", current_records(image.place.storage)
-        methods = [oid for oid, data in everything if ".".join(get_pickle_metadata(data)) == wanted]
+        everything = current_records(image.place.storage)
+        methods = [oid for oid, data in everything if ".".join(get_pickle_metadata(data)) == METHOD]
     with image.past(None) as connection:
         over = []
         for oid in methods:
@@ -427,14 +461,17 @@ def _forget_versions(image: Any, found: Survey | None, kept: int) -> int:
         method = root.connection.get(which[0])
         newest = _versions_kept(method, kept)
         gone += len(method.versions) - len(newest)
-        # Not by the road of a message's change: what is let go must not live on in a before-image.
-        Persistent.__setattr__(method, "versions", newest)
+        method.keep_versions(newest, noted=False)  # else it would live on in a before-image
+        left = {each["version"] for each in newest}
+        if not left.issuperset(method.probation):
+            kept_facts = {number: told for number, told in method.probation.items() if number in left}
+            Persistent.__setattr__(method, "probation", kept_facts)
 
     _in_turns(image, "versions of methods beyond the limit", over, let_go)
     return gone
 
 
-def _versions_kept(method: Method, kept: int) -> tuple[dict[str, Any], ...]:
+def _versions_kept(method: Method, kept: int) -> tuple[Version, ...]:
     newest = {each["version"] for each in method.versions[-kept:]} | {method.current, newest_shipped(method)}
     return tuple(each for each in method.versions if each["version"] in newest)
 

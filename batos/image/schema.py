@@ -32,6 +32,7 @@ from ZODB.utils import get_pickle_metadata, p64, u64
 
 from batos.errors import NewerImage
 from batos.image.changes import tree
+from batos.image.trees import ByKey
 from batos.objects.genesis import SCHEMA
 
 log = logging.getLogger(__name__)
@@ -219,6 +220,22 @@ def _records_and_shipped(names: Any) -> None:
             obj._shipped = dict(digests)
 
 
+# -- schema 3: smaller commits ------------------------------------------------
+
+
+def _versions_apart(method: Persistent) -> None:
+    method._p_changed = True  # it was read in the new shape
+
+
+def _keys_in_small_leaves(names: Any) -> None:
+    if "idempotency" in names:
+        names["idempotency"] = ByKey(names["idempotency"])
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, "change records, and which texts are still as they were shipped", root=_records_and_shipped),
-)
+    Migration(
+        3, "versions of methods are records of their own, idempotency keys stand in small leaves",
+        kinds=frozenset({"batos.objects.method.Method"}), each=_versions_apart, root=_keys_in_small_leaves,
+    ),
+)  # fmt: skip

@@ -23,7 +23,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -67,6 +67,7 @@ from batos.image.digests import (
     index_trailer,
     read_index_trailer,
     records,
+    sidecar_of,
     sync,
     unpacked,
     whole_at,
@@ -91,6 +92,7 @@ class ImageStorage(FileStorage):
 
     damage      sentences about what the opening noticed
     digests     the sidecar (`Digests`)
+    unsettled   what the disk refused and a commit has to see done first, by name; see `settle`
     pack_apart  pack in a process of its own where the file is large enough to pay for it
     """
 
@@ -119,6 +121,7 @@ class ImageStorage(FileStorage):
         self._rebuilt = False
         self._sure = FIRST  # what stands before this was on the disk, whatever it looks like now
         self._closing = False
+        self.unsettled: dict[str, Callable[[], None]] = {}
         path = os.path.abspath(file_name)
         self._settle = (path, os.path.abspath(blob_dir) if blob_dir else None)
         newborn = create or not os.path.exists(path) or os.path.getsize(path) <= FIRST
@@ -195,7 +198,7 @@ class ImageStorage(FileStorage):
         # The constructor calls this between opening the data file and reading it: (index, end, last tid).
         if self._past:
             return super()._restore_index()
-        path, size = self._file_name + SIDECAR, os.fstat(self._file.fileno()).st_size
+        path, size = sidecar_of(self._file_name), os.fstat(self._file.fileno()).st_size
         if size <= FIRST:
             if not self._is_read_only:
                 self.digests = Digests.create(path)
@@ -361,6 +364,7 @@ class ImageStorage(FileStorage):
         with self._lock:
             if transaction is not self._transaction:
                 raise StorageTransactionError("tpc_vote called with wrong transaction")
+            self.settle()
             length = self._tfile.tell()
             user, description, extension = self._ude
             total = self._thl + length
@@ -381,8 +385,7 @@ class ImageStorage(FileStorage):
                     write_at(self._file.fileno(), chunk, position)
                     position += len(chunk)
             except BaseException:
-                os.ftruncate(self._file.fileno(), self._pos)
-                self._files.flush()
+                self._take_back(self.digests.count, self._files.flush)
                 raise
             self._nextpos = position
             told = TransactionDigest(self._tid, self._pos, total + 8, seal)
@@ -405,7 +408,7 @@ class ImageStorage(FileStorage):
             write_at(self._file.fileno(), self._tstatus.encode(), self._pos + STATUS)
             self._finish_finish(tid)
         except OSError:
-            self._take_back(entries)
+            self._take_back(entries, self._files.empty)  # the lock for writing is held
             raise
         except BaseException:
             logging.getLogger("ZODB.FileStorage").critical("Failure in _finish. Closing.", exc_info=True)
@@ -422,21 +425,39 @@ class ImageStorage(FileStorage):
         self._ltid = tid
         self._blob_tpc_finish()
 
-    def _take_back(self, entries: int) -> None:
-        """A commit cannot be finished: the file ends again where the last one ended, or the storage closes."""
-        try:
+    def _take_back(self, entries: int, forget_read: Callable[[], None]) -> None:
+        """A commit cannot be finished: the file ends again where the last one ended, now or before the next.
+
+        forget_read  empties the buffers of readers, which may hold bytes from behind the end
+        """
+
+        def cut() -> None:
             self.digests.cut(entries)
             os.ftruncate(self._file.fileno(), self._pos)
             os.fsync(self._file.fileno())
-            self._files.empty()  # nobody reads: the lock for writing is held
-            self._nextpos = 0
+
+        self._nextpos = 0
+        with contextlib.suppress(OSError):  # what is left is an orphan, which the next pack removes
             self._blob_tpc_abort()
-        except BaseException:
-            log.critical(
-                "%s: a failed commit could not be taken back; closing", self._file_name, exc_info=True
-            )
-            self._give_up()
-            raise
+        try:
+            cut()
+        except OSError as exc:
+            log.error("%s: a failed commit is still to be taken back: %s", self._file_name, exc)
+            self.unsettled["the end of the data"] = lambda: (cut(), self._files.flush())
+        forget_read()
+
+    def settle(self) -> None:
+        """Do what the disk refused to do before; `OSError` where it refuses again, and nobody may write then.
+
+        So a disk that fails makes commits fail for as long as it does, and reading goes on.  What a failed
+        commit has left stands behind the end and is read by nobody; a kill before this has succeeded leaves
+        it to the next opening, as any commit that was cut short.
+        """
+        with self._lock:
+            for what, step in list(self.unsettled.items()):
+                step()
+                del self.unsettled[what]
+                log.info("%s: %s is settled", self._file_name, what)
 
     def _give_up(self) -> None:
         """Close with nothing more written; the next opening reads what is on the disk."""
@@ -444,8 +465,10 @@ class ImageStorage(FileStorage):
         self._let_go()
 
     def _abort(self):
-        super()._abort()
-        self._blob_tpc_abort()  # the base class forgets them where the vote was never reached
+        if self._nextpos:
+            self._take_back(self.digests.count, self._files.flush)
+        else:
+            self._blob_tpc_abort()  # the base class forgets them where the vote was never reached
 
     # -- blobs -------------------------------------------------------------------------------------
 
@@ -605,6 +628,8 @@ class ImageStorage(FileStorage):
             time.sleep(0.01)
         self._join_saving()
         if not self._file.closed and not self._is_read_only:
+            with contextlib.suppress(OSError):  # else the next opening judges what is left
+                self.settle()
             self._save_index()
         self._let_go()
 

@@ -72,7 +72,9 @@ WELCOME = re.compile(r"\.git.*|(README|LICEN[CS]E)[^/]*")  # a person's own besi
 MARK = "#~ "  # begins the line above each method of a .py; lines of source that look like it get one more "~"
 SOURCE_HEAD = "# Methods as they are installed; who wrote them, and their past, stands in the .json beside.\n"
 
-HIDDEN: dict[str, type] = {"_shipped": dict, "_offered": dict}
+HIDDEN: dict[str, type] = {
+    "_shipped": dict, "_offered": dict, "_permission": dict, "_reach": tuple, "_reflectee": UvmObject,
+}  # fmt: skip
 LEFT_OUT = {"_last_change", "_rings"}  # of change records, of metrics
 TREES = {
     f"{kind}{shape}": getattr(import_module(f"BTrees.{kind}BTree"), f"{kind}{shape}")

@@ -23,6 +23,7 @@ from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 
 from batos.errors import Refused
+from batos.objects import permission
 from batos.objects.undo_log import note
 
 ATOMS = (
@@ -105,14 +106,16 @@ def _is_plain(value: Any) -> bool:
     zone = getattr(value, "tzinfo", None)
     if zone is not None and type(zone) is not datetime.timezone:
         return False
-    return type(value) in (datetime.datetime, datetime.time) or _loads_again(value)
+    return type(value) in (datetime.datetime, datetime.time) or loads_again(value)
 
 
 def _kept_object(value: Any, slot: str, jar: Any) -> Any:
     """A persistent object, if it is of the same image's connection and its state can be stored."""
     theirs = value._p_jar
     if theirs is None:
-        if type(value).__module__.partition(".")[0] != "batos" and not _loads_again(value):
+        if type(value).__module__.partition(".")[0] != "batos" and not loads_again(
+            (type(value), value.__getstate__())
+        ):
             raise _unkeepable(
                 f"{_told(slot)} cannot keep a {type(value).__name__}: its state could not be loaded again"
             )
@@ -124,27 +127,31 @@ def _kept_object(value: Any, slot: str, jar: Any) -> Any:
 class _Writer(pickle.Pickler):
     """Pickles as the storage does: other persistent objects are references."""
 
-    first: Any = None
-
     def persistent_id(self, obj: Any) -> Any:
-        if isinstance(obj, Persistent) and obj is not self.first:
-            return id(obj)
-        return None
+        return id(obj) if isinstance(obj, Persistent) else None
 
 
-def _loads_again(value: Any) -> bool:
-    """Can a new value of a class that is not ours be stored?  Tried once, where it enters the image."""
-    writer = _Writer(io.BytesIO(), 3)
-    writer.first = value
+class _Reader(pickle.Unpickler):
+    def persistent_load(self, reference: Any) -> Any:
+        return reference
+
+
+def loads_again(value: Any) -> bool:
+    """Can a value of a class that is not ours be stored and loaded?  Tried once, where it enters the image."""
+    written = io.BytesIO()
     try:
-        writer.dump(value)
+        _Writer(written, 3).dump(value)
+        written.seek(0)
+        again = _Reader(written).load()
     except Exception:  # noqa: BLE001 - whatever pickling raises says no
         return False
-    return True
+    return type(again) is type(value)
 
 
 def touch(container: Persistent) -> None:
     """Flag a container that is about to change."""
+    if permission.in_use:
+        permission.check_container(container)
     note(container)
     container._p_changed = True
 
@@ -218,10 +225,10 @@ class List(PersistentList):
         return self.data[i]
 
     def __add__(self, other):
-        return self.data + list(other)
+        return self.data + list(other) if isinstance(other, (list, List)) else NotImplemented
 
     def __radd__(self, other):
-        return list(other) + self.data
+        return list(other) + self.data if isinstance(other, (list, List)) else NotImplemented
 
     def __mul__(self, n):
         return self.data * n

@@ -1,8 +1,8 @@
-"""A method: source text with provenance, every version kept; its compiled form lives outside the image.
+"""A method: source text with provenance, every version kept in a record of its own.
 
-The compiler is handed in from above (`use_compiler`), because only the guardian's policy compiles;
-what it made is cached by the digest of the source for the life of the process.  Primitives are what
-Python itself must do: a method may name one instead of holding source.
+Its compiled form lives outside the image.  The compiler is handed in from above (`use_compiler`), because
+only the guardian's policy compiles; what it made is cached by the digest of the source for the life of the
+process.  Primitives are what Python itself must do: a method may name one instead of holding source.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import difflib
 import hashlib
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from persistent import Persistent
@@ -22,6 +23,7 @@ from batos.objects.undo_log import note
 
 _compiler: Callable[[str], Callable] | None = None
 _compiled: dict[str, Callable] = {}
+CHAPTER = 16  # versions a method refers to itself, 18 bytes each in its record; older ones are in chapters
 COMPILED_KEPT = 2048  # some KB each; compiling one again takes about a millisecond
 PRIMITIVES: dict[str, Callable] = {}
 
@@ -57,63 +59,143 @@ def primitive(function: Callable) -> Callable:
     return function
 
 
+class Version(Persistent, Mapping):
+    """One version of a method, a record of its own in the image, never changed again: methods that clones
+    share and copies of them hold the same ones.  It reads like a dict: version (from 1), source, digest,
+    author, time (seconds since the epoch), verdict, repairs, and for a method batos wrote mission, model,
+    experts, prompts, rehearsal; whatever else `add_version` was given."""
+
+    def __init__(self, facts: dict[str, Any]):
+        self.facts = facts
+
+    def __getitem__(self, name: str) -> Any:
+        return self.facts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.facts)
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+
+class Chapter(Persistent):
+    """A stretch of older versions, oldest first, and the chapter before it; never changed again."""
+
+    def __init__(self, versions: tuple[Version, ...], before: Chapter | None):
+        self.versions = versions
+        self.before = before
+
+
 class Method(Persistent):
     """What one selector does, and all it ever did.
 
-    versions  one dict a version: version (from 1), source, digest, author, time (seconds since the
-              epoch), verdict, repairs, and for a method batos wrote mission, model, experts, prompts,
-              rehearsal
-    current   the version that is installed, None once the method was forgotten
-    shared    several objects hold it, since a clone shares its prototype's methods: it is never
-              changed again, whoever wants to takes a copy of their own (`private`)
+    current    the number of the version that is installed, None once the method was forgotten
+    installed  that version
+    recent     the newest versions, oldest first; all of them, with those of `older`, are `versions`
+    older      the last `Chapter` of the others
+    shared     several objects hold it, since a clone shares its prototype's methods: it is never
+               changed again, whoever wants to takes a copy of their own (`private`)
+    probation  version -> how its probation goes or went: `{"state", "calls", "failed", "kinds", "why"}`,
+               see `objects.probation`; of a version a person wrote there is none
+
+    So a new version costs its own source and a few hundred bytes, however many there are.
     """
 
-    versions: tuple[dict[str, Any], ...]
     current: int | None
+    installed: Version | None
+    recent: tuple[Version, ...]
+    older: Chapter | None
 
     primitive: str | None = None
     shared = False
+    probation: Mapping[int, dict[str, Any]] = MappingProxyType({})
 
     def __init__(self, selector: str, primitive: str | None = None):
-        self.__dict__.update(selector=selector, versions=(), current=None)
+        self.__dict__.update(selector=selector, recent=(), older=None, current=None, installed=None)
         if primitive is not None:
             self.__dict__.update(primitive=primitive, current=0)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
             note(self)
-            if name == "current":
+            if name in ("current", "probation"):
                 structure_changed()  # who holds this method is not known here
+            if name == "current":
+                super().__setattr__("installed", self.version(value) if value else None)
         super().__setattr__(name, value)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "versions" in state:  # written by an edition of schema 2, or seen as it was in the past
+            versions = tuple(map(Version, state.pop("versions")))
+            recent, older = _bound(versions)
+            installed = next((each for each in versions if each["version"] == state["current"]), None)
+            state |= {"recent": recent, "older": older, "installed": installed}
+        super().__setstate__(state)
 
     def private(self) -> Method:
         """This method as its holder may change it: itself, or a copy where others hold it too."""
         if not self.shared:
             return self
         copy = Method(self.selector, self.primitive)
-        copy.__dict__.update(versions=self.versions, current=self.current)
+        self._p_activate()
+        parts = ("recent", "older", "current", "installed", "probation")
+        copy.__dict__.update((name, self.__dict__[name]) for name in parts if name in self.__dict__)
         return copy
 
-    def add_version(self, source: str, author: str, verdict: str, **provenance: Any) -> dict[str, Any]:
-        """Make `source` the newest version and the installed one; answers its record."""
-        record = {
-            "version": (self.versions[-1]["version"] if self.versions else 0) + 1,
-            "source": source,
-            "digest": digest(source),
-            "author": author,
-            "time": time.time(),
-            "verdict": verdict,
-            **provenance,
-        }
-        self.versions = (*self.versions, record)
-        self.current = record["version"]
-        return record
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """All versions, oldest first."""
+        return tuple(self._newest_first())[::-1]
 
-    def record(self, version: int | None = None) -> dict[str, Any]:
-        """The record of a version, by default the installed one; `NotUnderstood` if there is none."""
-        wanted = self.current if version is None else version
+    def _newest_first(self) -> Iterator[Version]:
+        yield from reversed(self.recent)
+        chapter = self.older
+        while chapter is not None:
+            yield from reversed(chapter.versions)
+            chapter = chapter.before
+
+    def keep_versions(self, versions: Iterable[Mapping[str, Any]], noted: bool = True) -> None:
+        """Have these versions, oldest first, and no others; what is installed stays.
+
+        noted  False: it is no change that anybody takes back (what retention lets go)
+        """
+        kept = (each if isinstance(each, Version) else Version(dict(each)) for each in versions)
+        recent, older = _bound(tuple(kept))
+        if noted:
+            note(self)
+        for name, value in (("recent", recent), ("older", older)):
+            Persistent.__setattr__(self, name, value)
+
+    def add_version(self, source: str, author: str, verdict: str, **provenance: Any) -> Version:
+        """Make `source` the newest version and the installed one; answers it.  `provenance` is plain data."""
+        newest = next(self._newest_first(), None)
+        made = Version(
+            {
+                "version": (newest["version"] if newest is not None else 0) + 1,
+                "source": source,
+                "digest": digest(source),
+                "author": author,
+                "time": time.time(),
+                "verdict": verdict,
+                **provenance,
+            }
+        )
+        if len(self.recent) == CHAPTER:
+            self.older = Chapter(self.recent, self.older)
+            self.recent = ()
+        self.recent = (*self.recent, made)
+        self.current = made["version"]
+        return made
+
+    def version(self, number: int | None) -> Version | None:
+        """The version of that number, if there is one."""
         # By its number, not by its place: old versions may have been let go by retention.
-        found = next((each for each in self.versions if each["version"] == wanted), None)
+        return next((each for each in self._newest_first() if each["version"] == number), None)
+
+    def record(self, version: int | None = None) -> Version:
+        """A version by its number, by default the installed one; `NotUnderstood` if there is none."""
+        wanted = self.current if version is None else version
+        found = self.installed if wanted == self.current else self.version(wanted)
         if found is None:
             there = ", ".join(str(each["version"]) for each in self.versions)
             raise NotUnderstood(
@@ -121,6 +203,11 @@ class Method(Persistent):
                 hint=f"ask for its versions with `versions {self.selector}`",
             )
         return found
+
+    @property
+    def on_probation(self) -> bool:
+        """Is the installed version watched?"""
+        return self.probation.get(self.current, {}).get("state") == "on"
 
     @property
     def source(self) -> str:
@@ -153,8 +240,17 @@ class Method(Persistent):
                     "mission": None,
                     **record,
                     "installed": record["version"] == self.current,
+                    "probation": self.probation.get(record["version"]),
                     "diff": "\n".join(list(diff)[2:]),
                 }
             )
             before = record["source"]
         return told
+
+
+def _bound(versions: tuple[Version, ...]) -> tuple[tuple[Version, ...], Chapter | None]:
+    """Versions, oldest first, as (recent, older) of a method that has just these."""
+    older, split = None, max(len(versions) - CHAPTER, 0)
+    for start in range(0, split, CHAPTER):
+        older = Chapter(versions[start : min(start + CHAPTER, split)], older)
+    return versions[split:], older

@@ -30,6 +30,7 @@ from typing import Any
 from persistent import Persistent
 
 from batos.errors import Conflict
+from batos.objects import permission
 from batos.objects.dispatch import changed, structure_changed
 
 Entry = tuple[Persistent, str, Any]
@@ -79,6 +80,8 @@ class UndoLog:
         """What differs now from the before-images; shape: module docstring.  `new`: ids of the message's own
         new objects, whose making is no change."""
         told = []
+        if permission.in_use:
+            permission.settle(self.objects())
         for key, (obj, state) in self._before.items():
             if key in new:
                 continue
@@ -134,11 +137,8 @@ def _same_standing(one: tuple, other: tuple) -> bool:
     (method, version), (theirs, their_version) = one[0], other[0]
     if method is theirs or version != their_version:
         return version == their_version
-    ours, others = (
-        next((each["digest"] for each in of.versions if each["version"] == version), None)
-        for of in (method, theirs)
-    )
-    return ours == others
+    ours, others = method.version(version), theirs.version(version)
+    return (ours and ours["digest"]) == (others and others["digest"])
 
 
 def note(obj: Persistent) -> None:
@@ -174,7 +174,10 @@ def _same(one: Any, other: Any) -> bool:
         return False
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other) or (one != one and other != other)
+    try:
+        return bool(one == other) or (one != one and other != other)
+    except Exception:  # noqa: BLE001 - a signalling NaN raises where it is compared: nobody can say it is the same
+        return False
 
 
 def _container_entry(before: Any, after: Any) -> tuple[str, Any]:
