@@ -78,7 +78,7 @@ CASES = [
     ("19b vars", method("vars(self)['n'] = 1"), R, "unknown-name"),
     ("19c __setstate__", method("self.__setstate__({})"), R, "dunder"),
     ("20a object.__setattr__", method("object.__setattr__(self, 'n', 1)"), R, "dunder"),
-    ("20b the class is written", method("type(self).n = 1"), R, "unknown-name"),
+    ("20b the class is written", method("type(self).n = 1"), R, "foreign-slot"),
     ("21a unbound append", method("list.append(self.l, 1)"), P, None),
     ("21b operator", method("operator.setitem(self.d, 'k', 1)"), R, "unknown-name"),
     ("22a shuffle", method("random.shuffle(self.l)"), P, None),

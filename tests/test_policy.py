@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 import pytest
@@ -100,6 +101,21 @@ ESCAPES = {
     "statistics' insides": "return statistics.sys",
     "datetime's insides": "return datetime.sys",
     "collections' insides": "return collections.abc",
+    "type of an object, made": "return type(self)()",
+    "type with a metaclass": "return type(type(self))('X', (), {})",
+    "mro of a type": "return type(1).mro()",
+    "kind of a guarded class": "return type(1).kind",
+    "format of a match": "return re.match('(a)', 'a').expandf('{0.__class__.__init__}')",
+    "pattern of a match": "return re.match('a', 'a').re",
+    "debugged pattern": "return re.compile('a(b|c)', flags=512)",
+    "clock": "return datetime.datetime.now()",
+    "clock of a class at hand": "d = datetime.datetime\nreturn d.utcnow()",
+    "clock of a day": "return datetime.date(2024, 1, 1).today()",
+    "clock by map": "return list(map(datetime.datetime.now, [None]))",
+    "local zone": "return datetime.datetime.fromtimestamp(0)",
+    "local zone of a moment": "return datetime.datetime(2024, 1, 1).astimezone()",
+    "matrix operator": "return self @ v",
+    "groups of exceptions": "return ExceptionGroup('x', [ValueError(v)]).exceptions",
     "namedtuple": "return collections.namedtuple('x', 'y')",
     "string formatter": "return string.Formatter().format('{0.__class__}', self)",
     "string template": "return string.Template('$x')",
@@ -299,6 +315,41 @@ BOMBS = {
     "json indent": "return json.dumps([[1] * 1000], indent=' ' * 10 ** 6)",
     "text of many names": "x = []\nfor i in range(40):\n    x = [x, x]\nreturn str(x)",
     "json of many names": "x = []\nfor i in range(40):\n    x = [x, x]\nreturn json.dumps(x)",
+    "sum of huge numbers": "return sum([1 << 199999] * 5 * 10 ** 6)",
+    "fractions by their inverse": "x = fractions.Fraction(3, 2)\nwhile True:\n    x = x + 1 / x",
+    "number and inverse": "t, one = 1, fractions.Fraction(1)\nwhile True:\n    t = t + one / t",
+    "power of a fraction": "return fractions.Fraction(1, 3) ** 10 ** 6",
+    "mean of fractions": "return statistics.mean(fractions.Fraction(1, n) for n in range(1, 10 ** 5))",
+    "decimal by its exponent": "return int(decimal.Decimal(1).scaleb(999999))",
+    "decimal rounded": "return round(decimal.Decimal(1).scaleb(999999))",
+    "decimal to a floor": "return math.floor(decimal.Decimal(1).scaleb(999999))",
+    "decimal in a text": "return '%d' % decimal.Decimal(1).scaleb(999999)",
+    "decimal as a ratio": "return decimal.Decimal(1).scaleb(999999).as_integer_ratio()",
+    "number from a text": "return int('9' * 10 ** 6)",
+    "text from a number": "return str(10 ** 5000)",
+    "sorted with a key": "return sorted(itertools.count(), key=lambda x: -x)",
+    "join of ever more": "return ''.join(itertools.repeat('a'))",
+    "padding": "return 'a'.rjust(10 ** 10) + 'b'.zfill(10 ** 10)",
+    "shuffle": "random.shuffle(list(range(4 * 10 ** 6)))",
+    "sample": "return random.sample(range(4 * 10 ** 6), 10 ** 6)",
+    "repeated repetition": "return re.match('(((a?){100}){100}){50}', 'a')",
+    "repeated repetition, verbose": "return re.match('(?x) (a{100}) # b\\n {100}', 'a')",
+    "repetition": "return re.compile('a{1000000}')",
+    "classes in tuples": "x = int\nfor i in range(40):\n    x = (x, x)\nreturn isinstance(1, x)",
+    "exceptions in tuples": "x = KeyError\nfor i in range(40):\n    x = (x, x)\ntry:\n    1 / 0\nexcept x:\n    pass",
+    "text of exceptions": "x = 1\nfor i in range(40):\n    x = ValueError(x, x)\nreturn repr(x)",
+    "raised exceptions": "x = 1\nfor i in range(40):\n    x = ValueError(x, x)\nraise x",
+    "text of partials": "x = 1\nfor i in range(40):\n    x = functools.partial(len, x, x)\nreturn str(x)",
+    "text of views": "x = {}\nfor i in range(40):\n    x = {1: x.values(), 2: x.values()}\nreturn f'{x.values()}'",
+    "nested json": "x = []\nfor i in range(10 ** 5):\n    x = [x]\nreturn json.dumps(x)",
+    "nested json read": "return json.loads('[' * 10 ** 5 + ']' * 10 ** 5)",
+    "permutations in C": "return list(itertools.permutations(range(30)))",
+    "unpacking": "a, *b = itertools.count()",
+    "arguments": "return max(*itertools.count())",
+    "slots filled": "self.l += itertools.count()",
+    "text lengthened": "x = 'ab'\nfor i in range(40):\n    x += x",
+    "lambdas": "return (lambda f: f(f))(lambda f: [f(f), f(f)])",
+    "finally goes on": "def f():\n    try:\n        return f()\n    finally:\n        f()\nreturn f()",
     "sum of lists": "return len(sum([[0] * 10 ** 5] * 10 ** 4, []))",
     "except swallows": "while True:\n    try:\n        while True:\n            pass\n    except:\n        pass",
     "except Exception swallows": "while True:\n    try:\n        while True:\n            pass\n    except Exception:\n        pass",
@@ -311,6 +362,39 @@ def test_a_bomb_ends_by_itself(name):
     with pytest.raises((ValueError, OverflowError, fuel.OutOfFuel, RecursionError, BatosError)):
         run(BOMBS[name], seconds=0.3)
     assert time.process_time() - started < 3
+
+
+def test_a_method_that_keeps_what_it_makes_is_ended_before_the_machine_is_full(monkeypatch):
+    monkeypatch.setattr(fuel, "MEMORY", 100 << 20)
+    with pytest.raises(fuel.OutOfFuel):
+        run("x = []\nwhile True:\n    x.append('x' * 999_000 + str(len(x)))", seconds=60)
+    assert run("return 1", seconds=60) == 1
+
+
+def test_a_limit_brought_forward_is_noticed_while_the_method_runs():
+    began = time.monotonic()
+    limit = fuel.Limit(began + 60)
+    threading.Timer(0.2, setattr, (limit, "at", 0.0)).start()
+    with fuel.spend(limit), pytest.raises(fuel.OutOfFuel):
+        compile_method(method("while v is None:\n    pass"))(thing())
+    assert time.monotonic() - began < 30
+
+
+def test_slow_turns_of_a_loop_after_many_quick_ones_end_in_time():
+    """A sip of a thousand quick ticks must not become a thousand slow ones."""
+    slow = "rows = list(range(10 ** 6))\nfor i in itertools.count():\n    if i > 10 ** 5:\n        rows.sort(key=str)"
+    started = time.process_time()
+    with pytest.raises(fuel.OutOfFuel):
+        run(slow, seconds=0.6)
+    assert time.process_time() - started < 4
+
+
+def test_ticks_of_an_image_that_waits_for_nothing_cost_no_look():
+    with fuel.spend(time.monotonic() + 60):
+        time.sleep(3 * fuel.GLANCE)
+        assert not fuel.tank.low
+    with fuel.spend(time.monotonic() + fuel.GLANCE):
+        assert fuel.tank.low
 
 
 # -- refusals in words -------------------------------------------------------------------------------
@@ -452,6 +536,26 @@ ORDINARY = [
     ("return chr(ord('a') + 1) + hex(255) + bin(2) + oct(8)", "b0xff0b100o10"),
     ("return [abs(-1), round(2.567, 1), min(1, 2), max([1, 5]), next(iter([9]))]", [1, 2.6, 1, 5, 9]),
     ("return sum([[1], [2]], [])", [1, 2]),
+    ("return [type(self.n) is int, type(self.l) is list, type('') == str, type(self) is type(self)]", [True] * 4),
+    ("return [isinstance(1, type(2)), isinstance('', type(2)), isinstance(1, (str, (int, float)))]", [True, False, True]),
+    ("try:\n    raise FileNotFoundError('gone')\nexcept OSError as e:\n    return str(e)", "gone"),
+    ("kinds = (KeyError, ZeroDivisionError)\ntry:\n    return 1 / 0\nexcept kinds:\n    return 'caught'", "caught"),
+    ("return [math.floor(2.5), math.ceil(2.5), math.trunc(-2.5), round(2.567, 2)]", [2, 3, -2, 2.57]),
+    ("return [math.floor(decimal.Decimal('2.5')), int(decimal.Decimal('7.9'))]", [2, 7]),
+    ("return sum(range(10 ** 4)) + sum([0.5] * 5000)", 49_997_500.0),
+    ("return str(fractions.Fraction(1, 3) / 2 + 1 / fractions.Fraction(2))", "2/3"),
+    ("return [m.group(2) for m in re.finditer('(a)(b)', 'abab', re.I)] + re.split(', ', 'x, y', 1)", ["b", "b", "x", "y"]),
+    ("return re.match('(a)(b)', 'ab').expand(r'\\2\\1') + re.escape('a.b')", r"baa\.b"),
+    ("return b'\\xff'.decode('ascii', errors='replace') + 'a'.encode(encoding='ascii').decode()", "\ufffda"),
+    ("return '{a}-{b}'.format_map({'a': 1, 'b': 2})", "1-2"),
+    ("return str(datetime.datetime.fromtimestamp(0, datetime.timezone.utc).date())", "1970-01-01"),
+    ("x = [1, 2, 3]\nrandom.shuffle(x)\nreturn sorted(x) + sorted(random.sample(x, 3))", [1, 2, 3, 1, 2, 3]),
+    ("out = ''\nfor w in ['a', 'b']:\n    out += w\n    out += ';'\nreturn out", "a;b;"),
+    ("a, b = 0, 1\nfor i in range(10):\n    a, b = b, a + b\nreturn a", 55),
+    ("t = 1\nfor i in range(1, 30):\n    t *= i\nreturn t == math.factorial(29)", True),
+    ("w = 'Ab'\nreturn [w.lower(), w.startswith('A'), w.find('b'), w.split('b', 1)]", ["ab", True, 1, ["A", ""]]),
+    ("d = self.d\nreturn [d.get('a'), d.get('z', 5), sorted(d.keys())]", [1, 5, ["a", "b"]]),
+    ("try:\n    'a' + self.l\nexcept TypeError:\n    return 'no sum'", "no sum"),
     ("return 'abc'.encode().decode('utf-8') + bytes([97]).decode()", "abca"),
     ("return list.index(self.l, 1) + dict.get(self.d, 'a')", 2),
 ]  # fmt: skip

@@ -1,4 +1,8 @@
-"""Rehearsal: drafts run on copies behind a wall; the wall holds whatever Python code does, for root too."""
+"""Rehearsal: drafts run on copies behind a wall; the wall holds whatever Python code does, for root too.
+
+What a trial tells is told alike by both tiers, the zygote behind the kernel's wall and the separate
+interpreters of other systems.  Attempts to break out, by the hundred, are in `test_escapes`.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,17 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from batos import doctor
 from batos.errors import Deadline, Internal, Refused
 from batos.guardian import judge, rehearsal, trial, wall, zygote
 from batos.guardian.policy import compile_method
@@ -22,9 +29,9 @@ from batos.objects import UvmObject, snapshot
 from batos.objects.method import Method, use_compiler
 from batos.objects.traits import make_traits
 
+resource = pytest.importorskip("resource") if wall.LINUX else None
 ROOT = Path(__file__).resolve().parent.parent
-WALLED = sys.platform.startswith("linux")
-linux = pytest.mark.skipif(not WALLED, reason="the wall is Linux's")
+linux = pytest.mark.skipif(not wall.LINUX, reason="the wall is Linux's")
 
 WITHDRAW = """def withdraw(self, amount):
     self._p_changed = True
@@ -36,8 +43,19 @@ WITHDRAW = """def withdraw(self, amount):
 """
 
 
+@pytest.fixture(scope="module", params=["zygote", "interpreters"])
+def stage(request):
+    """Both tiers, one after the other."""
+    if request.param == "zygote" and not wall.LINUX:
+        pytest.skip("the zygote is Linux's")
+    started = Rehearsal.start(request.param == "interpreters", request.param == "interpreters")
+    yield started
+    started.stop()
+
+
 @pytest.fixture(scope="module")
-def stage():
+def zygotes():
+    """The tier behind the kernel's wall alone."""
     started = Rehearsal.start()
     yield started
     started.stop()
@@ -211,8 +229,8 @@ DEEP = [
 
 @linux
 @pytest.mark.parametrize("body", DEEP)
-def test_no_depth_of_nesting_ends_the_process(stage, body):
-    told = one(stage, body, seconds=3)
+def test_no_depth_of_nesting_ends_the_process(zygotes, body):
+    told = one(zygotes, body, seconds=3)
     assert "signal" not in told.get("unknown", "") and "broke off" not in told.get("unknown", ""), told
 
 
@@ -229,29 +247,42 @@ def test_everything_the_language_offers_works_behind_the_wall(stage):
     finally:
         sys.path.pop(0)
     use_compiler(compile_method)
-    sources = [draft(body) for body, _ in ORDINARY]
+    ordinary = ORDINARY if stage.wall["tier"] == "kernel" else ORDINARY[::12]  # interpreters are slow to start
+    sources = [draft(body) for body, _ in ordinary]
     calls = [{"slots": None, "args": [], "kw": {}}]
     told = run(stage, *sources, selector="m", calls=calls, obj=thing())
     from batos.objects.plain import plain
 
-    for (body, wanted), row in zip(ORDINARY, told, strict=True):
+    for (body, wanted), row in zip(ordinary, told, strict=True):
         assert row[0].get("result", row[0]) == json.loads(json.dumps(plain(wanted))), body
 
 
-# -- the zygote --------------------------------------------------------------------------------------
+# -- the tiers ---------------------------------------------------------------------------------------
 
 
+@linux
 def test_a_killed_zygote_is_started_again_and_says_so(caplog):
     stage = Rehearsal.start()
     try:
         assert run(stage, WITHDRAW)[0][0]["result"] == 70
-        os.kill(stage._zygote.pid, signal.SIGKILL)
+        os.kill(stage._tier._process.pid, signal.SIGKILL)
         with caplog.at_level(logging.WARNING):
             assert run(stage, WITHDRAW)[0][0]["result"] == 70
         assert stage.restarts == 1 and "zygote" in caplog.text
     finally:
         stage.stop()
         stage.stop()
+    with pytest.raises(Internal):
+        run(stage, WITHDRAW)
+
+
+def test_a_stopped_tier_of_interpreters_leaves_none_behind():
+    stage = Rehearsal.start(True, True)
+    assert run(stage, WITHDRAW)[0][0]["result"] == 70
+    live = list(stage._tier._live)
+    stage.stop()
+    stage.stop()
+    assert live and all(process.poll() is not None for process in live)
     with pytest.raises(Internal):
         run(stage, WITHDRAW)
 
@@ -282,14 +313,59 @@ def test_starting_does_not_wait_for_the_zygote():
         stage.stop()
 
 
-def test_without_a_wall_nothing_runs_unless_the_settings_say_so(stage):
-    bare = Rehearsal(unwalled=False)
-    bare._zygote, bare._wall = stage._zygote, {**stage.wall, "seccomp": False}
-    with pytest.raises(Refused, match="wall") as refused:
-        run(bare, WITHDRAW)
-    assert refused.value.rule == "no-wall" and "unwalled" in refused.value.hint
-    bare.unwalled = True
-    assert run(bare, WITHDRAW)[0][0]["result"] == 70
+def test_without_a_wall_nothing_runs_unless_the_settings_say_so():
+    careful, careless = Rehearsal.start(False, True), Rehearsal.start(True, True)
+    try:
+        with pytest.raises(Refused, match="cannot wall generated code in") as refused:
+            run(careful, WITHDRAW)
+        assert refused.value.rule == "no-wall"
+        assert "unwalled = true" in refused.value.hint and "doctor" in refused.value.hint
+        assert run(careless, WITHDRAW)[0][0]["result"] == 70
+    finally:
+        careful.stop()
+        careless.stop()
+
+
+@linux
+def test_a_kernel_without_seccomp_is_refused_too(zygotes, monkeypatch):
+    monkeypatch.setitem(zygotes._tier.held(), "seccomp", False)
+    with pytest.raises(Refused) as refused:
+        run(zygotes, WITHDRAW)
+    assert refused.value.rule == "no-wall"
+
+
+@linux
+def test_the_doctor_says_what_is_held_and_what_is_not(zygotes):
+    def rows(rehearsal, unwalled=False):
+        settings = SimpleNamespace(unwalled=unwalled)
+        return doctor.wall(SimpleNamespace(rehearsal=rehearsal, settings=settings))
+
+    told = dict(map(reversed, rows(zygotes)))
+    assert set(told.values()) == {"ok"} and any("seccomp" in words for words in told)
+    interpreters = Rehearsal.start(False, True)
+    try:
+        (state, words), *more = rows(interpreters)
+        assert state == "fail" and "unwalled = true" in words
+        not_held = " ".join(words for state, words in rows(interpreters, unwalled=True) if state == "warn")
+        assert "files" in not_held and "network" in not_held and "signals" in not_held
+    finally:
+        interpreters.stop()
+    missing = {"tier": "kernel", "seccomp": True, "landlock": None, "rlimits": False, "user": "root"}
+    states = [state for state, _ in rows(SimpleNamespace(wall=missing))]
+    assert states == ["ok", "warn", "warn", "warn"]
+
+
+@linux
+def test_an_answer_to_an_older_question_is_not_taken_for_this_one(zygotes, caplog):
+    asked = zygotes._tier._asked
+    zygotes._tier._asked += 1  # as if one had been asked whose answer nobody read
+    zygotes._tier._write(
+        json.dumps({"id": asked + 1, "drafts": [], "seconds": 1, "deadline": 0}).encode() + b"\n{}",
+        time.monotonic() + 5,
+    )
+    before = zygotes.restarts
+    assert run(zygotes, WITHDRAW)[0][0]["result"] == 70
+    assert zygotes.restarts == before + 1
 
 
 def test_the_zygote_imports_no_storage_no_model_and_no_network():
@@ -307,7 +383,7 @@ def test_the_zygote_imports_no_storage_no_model_and_no_network():
 def test_the_zygote_ends_with_the_process_it_serves():
     code = (
         "import os, signal, time\nfrom batos.guardian.rehearsal import Rehearsal\n"
-        "r = Rehearsal.start(); r.wall; print(r._zygote.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+        "r = Rehearsal.start(); r.wall; print(r._tier._process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -328,11 +404,18 @@ def test_the_zygote_ends_with_the_process_it_serves():
     pytest.fail("the zygote outlived its image")
 
 
+OUTCOME = '{{"result": {}, "changes": {{}}, "flagged": true}}\n'
+
+
 @pytest.mark.parametrize(
     "said",
     [
         "not json\n", "[1]\n", '{"result": 1}', '{"result": 1, "error": "x"}\n', '{"changes": {}}\n', '{"error": 5}\n',
-        '{"result": 1, "surplus": 2}\n',
+        '{"result": 1, "surplus": 2}\n', '{"unknown": "x", "violation": false}\n', OUTCOME.format("NaN"),
+        OUTCOME.format("-Infinity"), OUTCOME.format("1e999"), OUTCOME.format("[" * 900 + "]" * 900),
+        OUTCOME.format("[" * 60_000), OUTCOME.format('"\\ud800"'), OUTCOME.format('{"\\ud800": 1}'),
+        OUTCOME.format("9" * 60_000), OUTCOME.format('"' + "x" * 70_000 + '"'),
+        '{"error": "E", "message": "' + "x" * 2_000 + '"}\n',
     ],
 )  # fmt: skip
 def test_a_misshapen_answer_is_unknown(said):
@@ -340,38 +423,134 @@ def test_a_misshapen_answer_is_unknown(said):
     assert [list(each)[0] for each in told] == ["unknown", "unknown"]
 
 
+def test_what_says_more_than_it_was_asked_is_not_believed_at_all():
+    told = rehearsal._outcomes({"said": OUTCOME.format(1) * 2, "end": "ended"}, 1)
+    assert "unknown" in told[0] and told[0]["violation"] is True
+
+
+def by_zygote(monkeypatch, outcomes, seconds: float = 0.5, drafts=(WITHDRAW,)) -> list[dict]:
+    """What the real zygote tells of drafts that are run by `outcomes` instead of the trial."""
+    monkeypatch.setattr(trial, "outcomes", outcomes)
+    monkeypatch.setattr(trial, "warm_up", lambda: None)
+    monkeypatch.setattr(trial, "_watch", lambda event, args: None)
+    rest = json.dumps({**trial_of(seconds=seconds), "drafts": []}).encode()
+    made = zygote.Zygote(seccomp=True)
+    try:
+        return made.tried(list(drafts), rest, seconds, time.monotonic() + 10)
+    finally:
+        made.end()
+        for spare in made.spares:
+            os.waitpid(spare.pid, 0)
+
+
+@linux
 def test_a_child_that_says_too_much_is_ended(monkeypatch):
     def chatter(given, source):
         while True:
             yield {"result": "x" * 60_000}
 
-    monkeypatch.setattr(trial, "outcomes", chatter)
-    told = zygote._tried(trial_of(WITHDRAW), time.monotonic() + 10, True)[0]
+    (told,) = by_zygote(monkeypatch, chatter)
     assert told["end"] == "said too much" and len(told["said"]) <= zygote.MAX_TOLD
 
 
+@linux
 def test_a_child_that_hangs_in_c_is_ended_at_its_time(monkeypatch):
-    monkeypatch.setattr(trial, "outcomes", lambda given, source: iter([{"result": sum(range(10**12))}]))
     started = time.monotonic()
-    told = zygote._tried(trial_of(WITHDRAW, seconds=0.2), time.monotonic() + 10, True)[0]
+    (told,) = by_zygote(monkeypatch, lambda given, source: iter([{"result": sum(range(10**12))}]), 0.2)
     assert told["end"] == "deadline" and time.monotonic() - started < 5
 
 
-# -- the wall, with the policy off -------------------------------------------------------------------
+@linux
+def test_a_child_that_goes_on_after_closing_its_pipe_holds_nobody_up(monkeypatch):
+    def silent(given, source):
+        os.closerange(0, 10)
+        time.sleep(60)
+        yield {}
+
+    monkeypatch.setattr(wall, "_seccomp", lambda: None)  # which would not let it close anything
+    started = time.monotonic()
+    (told,) = by_zygote(monkeypatch, silent)
+    assert told["said"] == "" and time.monotonic() - started < 5
 
 
-def behind_the_wall(
-    code: str, names: dict | None = None, seconds: int = 1, memory: int = 1 << 28
-) -> tuple[str, int]:
-    """(what the code said, wait status) of plain Python run behind the wall, without policy or guardian."""
-    zygote_pid = os.getpid()
-    reading, writing = os.pipe()
+@linux
+def test_a_spare_that_has_died_is_passed_over():
+    made = zygote.Zygote(seccomp=True)
+    for _ in range(2):
+        made.fill()
+    os.kill(made.spares[0].pid, signal.SIGKILL)
+    time.sleep(0.1)
+    rest = json.dumps({**trial_of(), "drafts": []}).encode()
+    (told,) = made.tried([WITHDRAW], rest, 0.5, time.monotonic() + 10)
+    made.end()
+    for spare in made.spares:
+        os.waitpid(spare.pid, 0)
+    assert json.loads(told["said"])["result"] == 70
+
+
+@linux
+def test_a_draft_sees_none_of_the_others(monkeypatch):
+    secret = "def withdraw(self):\n    return 'my secret draft'\n"
+    told = by_zygote(
+        monkeypatch, lambda given, source: iter([{"result": [sorted(given), source]}]), drafts=[WITHDRAW, secret]
+    )
+    assert "my secret draft" not in told[0]["said"] and "my secret draft" in told[1]["said"]
+
+
+@linux
+def test_a_trial_against_the_wall_is_told_as_such(monkeypatch):
+    def hostile(given, source):
+        yield {"result": os.fork()}
+
+    (told,) = by_zygote(monkeypatch, hostile)
+    outcome = rehearsal._outcomes(told, 1)[0]
+    assert outcome["violation"] is True and "wall" in outcome["unknown"]
+
+
+@pytest.mark.parametrize(
+    "reach",
+    ["open('/dev/null')", "os.listdir('.')", "os.kill(os.getpid(), 0)", "__import__('socket').socket()",
+     "__import__('ctypes').CDLL(None)", "os.system('true')", "__import__('subprocess').run(['true'])"],
+)  # fmt: skip
+def test_what_reaches_outside_ends_the_interpreter_that_has_no_wall(reach):
+    code = (
+        "import os, sys, socket, ctypes, subprocess\nfrom batos.guardian import trial\n"
+        f"sys.addaudithook(trial._watch)\n{reach}\nos.write(1, b'went on')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env={"PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == trial.VIOLATION and done.stdout == b""
+
+
+# -- the wall, layer by layer, with the policy off -------------------------------------------------------
+
+
+def behind(code: str, *layers: str, seconds: int = 1, memory: int = 1 << 28) -> tuple[str, int]:
+    """(what the code said, wait status) of plain Python behind these layers of the wall alone; none: all."""
+    compiled = compile(code, "payload", "exec")
+    (reading, writing), parent = os.pipe(), os.getpid()
+    space = {"os": os, "sys": sys, "ctypes": wall.ctypes, "libc": wall._libc, "resource": resource, "socket": socket}
     pid = os.fork()
     if pid == 0:
         try:
-            compiled = compile(code, "payload", "exec")
-            wall.enter(writing, zygote_pid, seconds, memory)
-            space = {"os": os, "sys": sys, "ctypes": wall.ctypes, "libc": wall._libc, **(names or {})}
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            if not layers:
+                wall.enter(nothing, writing, parent, seconds, memory)
+            else:
+                if "descriptors" in layers:
+                    wall.keep_only(nothing, writing)
+                else:
+                    os.dup2(writing, wall.OUT)
+                bytes_mapped = wall.mapped()
+                if "user" in layers:
+                    wall.give_up_root()
+                if "landlock" in layers or "seccomp" in layers:
+                    wall._prctl(38, 1)
+                if "landlock" in layers:
+                    wall._landlock()
+                if "limits" in layers:
+                    wall.limit(seconds, bytes_mapped + memory)
+                if "seccomp" in layers:
+                    wall._seccomp()
             try:
                 exec(compiled, space)
                 said = f"done {space.get('answer')}"
@@ -388,119 +567,117 @@ def behind_the_wall(
     return b"".join(parts).decode(), os.waitpid(pid, 0)[1]
 
 
+ALONE = {
+    # what each layer holds when every other one is off
+    "descriptors": [
+        "answer = -1\ntry:\n    answer = os.fstat(FD)\nexcept OSError:\n    pass",
+        "open_ones = []\nfor fd in range(2, 300):\n    try:\n        os.fstat(fd)\n        open_ones.append(fd)\n    except OSError:\n"
+        "        pass\nanswer = open_ones or -1",
+    ],
+    "user": ["open('/etc/shadow').read()", "os.seteuid(0)", "os.chown('/', 0, 0)", "os.sethostname('x') if False else os.setgroups([0])"],
+    "landlock": [
+        "open('/etc/hostname')", "open(PATH).read()", "open(PATH, 'w')", "os.listdir('/')", "os.unlink(PATH)",
+        "os.mkdir(PATH + 'x')", "os.rename(PATH, PATH + 'x')",
+        *(["socket.create_connection(('127.0.0.1', PORT), 1)"] if wall.landlock_abi() >= 4 else []),
+        *(["os.kill(os.getppid(), 0)"] if wall.landlock_abi() >= 6 else []),
+    ],
+    "limits": [
+        "bytearray(1 << 30)", "x = []\nwhile True:\n    x.append(bytearray(1 << 20))", "os.dup(1)",
+        "os.write(os.open(PATH, os.O_WRONLY), b'x')", "socket.socket()",
+    ],
+    "seccomp": [
+        "open(PATH).read()", "os.listdir('/')", "os.dup(1)", "os.pipe()", "os.memfd_create('x')", "os.write(2, b'x')",
+        "os.read(1, 1)", "os.chdir('/')", "os.setuid(1000)", "resource.setrlimit(resource.RLIMIT_CPU, (1, 1))",
+    ],
+}  # fmt: skip
 CANARY = "canary-5b1e"
-KILLED = {
-    "fork": "os.fork()",
-    "fork by number": "libc.syscall(57, 0)",
-    "vfork": "libc.vfork()",
-    "spawn": "os.posix_spawn('/bin/true', ['true'], {})",
-    "system": "os.system('true')",
-    "exec": "os.execv('/bin/true', ['true'])",
-    "thread": "import _thread\n_thread.start_new_thread(print, ())",
-    "TCP socket": "_socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)",
-    "Unix socket": "_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)",
-    "raw socket": "_socket.socket(_socket.AF_INET, _socket.SOCK_RAW, 1)",
-    "kill the parent": "os.kill(parent, 9)",
-    "kill everybody": "os.kill(-1, 9)",
-    "ptrace": "libc.ptrace(16, parent, 0, 0)",
-    "read the parent's memory": "libc.process_vm_readv(parent, 0, 0, 0, 0, 0)",
-    "new namespace": "libc.unshare(0x10000000)",
-    "mount": "libc.mount(b'none', b'/tmp', b'tmpfs', 0, 0)",
-    "another machine's numbers": "libc.syscall(0x40000000 | 2, b'/etc/passwd', 0)",
-    "bpf": "libc.syscall(321, 0, 0, 0)",
-    "io_uring": "libc.syscall(425, 1, 0)",
-}
-STOPPED = {
-    "read a file": "answer = open(path).read()",
-    "read a file by number": "answer = libc.syscall(2, path.encode(), 0)",
-    "write a file": "open(path, 'w').write('x')",
-    "make a file": "open(path + '2', 'w').write('x')",
-    "remove a file": "os.unlink(path)",
-    "list a folder": "answer = os.listdir('/')",
-    "look at a file": "answer = os.stat(path)",
-    "another descriptor": "os.write(1, b'x')",
-    "another descriptor, 2": "os.write(4, b'x')",
-    "copy a descriptor": "os.dup(3)",
-    "pipe": "os.pipe()",
-    "memory file": "os.memfd_create('x')",
-    "its own memory as a file": "answer = open('/proc/self/mem', 'rb')",
-    "environment of init": "answer = open('/proc/1/environ', 'rb').read()",
-    "chmod": "os.chmod(path, 0o777)",
-    "chdir": "os.chdir('/tmp')",
-    "chroot": "os.chroot('/tmp')",
-    "setuid": "os.setuid(1000)",
-    "more limits": "import resource\nresource.setrlimit(resource.RLIMIT_NPROC, (100, 100))",
-    "import": "import wave",
-    "alarm": "import signal\nsignal.setitimer(signal.ITIMER_REAL, 1)",
-    "shared memory": "assert libc.shmget(0, 4096, 0o1600) >= 0",
-    "read from the pipe": "os.read(3, 1)",
-}
 
 
 @linux
-@pytest.mark.parametrize("name", KILLED)
-def test_what_is_hostile_ends_the_child(name, tmp_path):
-    import _socket
-
-    said, status = behind_the_wall(KILLED[name], {"_socket": _socket, "parent": os.getpid()})
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS, (said, status)
-    assert said == ""
-
-
-@linux
-@pytest.mark.parametrize("name", STOPPED)
-def test_what_reaches_out_is_stopped(name, tmp_path):
+@pytest.mark.parametrize(("layer", "code"), [(layer, code) for layer, codes in ALONE.items() for code in codes])
+def test_each_layer_of_the_wall_holds_alone(layer, code, tmp_path):
+    if layer == "user" and os.geteuid() != 0:
+        pytest.skip("nobody gives up root here")
+    if layer == "landlock" and not wall.landlock_abi():
+        pytest.skip("this kernel has no Landlock")
     path = tmp_path / "canary"
     path.write_text(CANARY)
-    said, status = behind_the_wall(STOPPED[name], {"path": str(path)})
-    assert CANARY not in said
-    refused = (
-        "raised PermissionError",
-        "raised OSError",
-        "raised AssertionError",
-        "raised ModuleNotFoundError",
-        "raised ValueError",
-    )
-    assert said.startswith((*refused, "raised itimer_error", "done -1")), (said, status)
+    tmp_path.chmod(0o777)
+    with path.open() as inherited, socket.create_server(("127.0.0.1", 0)) as listener:
+        words = {"FD": str(inherited.fileno()), "PATH": repr(str(path)), "PORT": str(listener.getsockname()[1])}
+        for word, value in words.items():
+            code = code.replace(word, value)
+        said, status = behind(code, layer)
+    refused = ("raised PermissionError", "raised OSError", "raised MemoryError", "raised ValueError", "done -1")
+    assert said.startswith(refused) or os.WIFSIGNALED(status), (said, status)
     assert path.read_text() == CANARY and [each.name for each in tmp_path.iterdir()] == ["canary"]
 
 
 @linux
-def test_memory_is_bounded():
-    said, _ = behind_the_wall("x = bytearray(1 << 30)")
-    assert said == "raised MemoryError"
-    said, status = behind_the_wall("x = []\nwhile True:\n    x.append(bytearray(1 << 20))")
-    assert said == "raised MemoryError" or os.WIFSIGNALED(status)
+@pytest.mark.parametrize("code", ["os.fork()", "import _thread\n_thread.start_new_thread(print, ())", "socket.socket()"])
+def test_seccomp_ends_who_makes_processes_and_sockets(code):
+    said, status = behind(code, "seccomp")
+    assert said == "" and os.WTERMSIG(status) == signal.SIGSYS
+
+
+@linux
+def test_no_processes_are_made_by_the_limits_once_root_is_given_up():
+    said, _ = behind("answer = os.fork()", "user", "limits")
+    assert said.startswith("raised BlockingIOError")
 
 
 @linux
 def test_processor_time_is_bounded():
     started = time.monotonic()
-    said, status = behind_the_wall("while True:\n    pass", seconds=1)
+    said, status = behind("while True:\n    pass", "limits", seconds=1)
     assert os.WIFSIGNALED(status) and said == "" and time.monotonic() - started < 30
 
 
 @linux
+def test_nobody_of_the_same_user_looks_into_a_trial_and_it_dies_with_its_zygote():
+    said, _ = behind("answer = [libc.prctl(3, 0, 0, 0, 0), libc.prctl(39, 0, 0, 0, 0)]", "landlock")
+    assert said == "done [1, 1]"  # dumpable and without new rights: what `enter` starts from
+    reading, writing = os.pipe()
+    zygote_pid = os.fork()
+    if zygote_pid == 0:
+        made = zygote.Zygote(seccomp=True)
+        made.fill()
+        os.write(writing, str(made.spares[0].pid).encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(zygote_pid, 0)
+    pid = int(os.read(reading, 20))
+    os.close(reading), os.close(writing)
+    for _ in range(100):
+        state = Path(f"/proc/{pid}/stat")
+        if not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] in "ZX":
+            return
+        time.sleep(0.02)
+    pytest.fail("a spare outlived its zygote")
+
+
+@linux
 def test_what_is_allowed_still_works():
-    said, status = behind_the_wall(
+    said, status = behind(
         "import time\nanswer = [time.time() > 0, len(os.urandom(4)), sum(range(10)), [0] * 100000 and 1]"
     )
     assert said == "done [True, 4, 45, 1]" and status == 0
 
 
 @linux
-def test_the_machine_is_asked_what_it_enforces(stage):
-    assert stage.wall["seccomp"] is True and stage.wall["rlimits"] is True
-    abi = wall.landlock_abi()
-    assert stage.wall["landlock"] == (f"abi {abi}" if abi else None)
+def test_the_machine_is_asked_what_it_enforces(zygotes):
+    told = zygotes.wall
+    assert told["tier"] == "kernel" and told["seccomp"] is True and told["rlimits"] is True
+    assert told["landlock"] == (f"abi {wall.landlock_abi()}" if wall.landlock_abi() else None)
+    assert told["user"] == ("nobody" if os.geteuid() == 0 else "the same")
 
 
 @linux
-def test_a_trial_against_the_wall_is_told_as_such(stage, monkeypatch):
-    def hostile(given, source):
-        yield {"result": os.fork()}
-
-    monkeypatch.setattr(trial, "outcomes", hostile)
-    told = zygote._tried(trial_of(WITHDRAW), time.monotonic() + 10, True)
-    outcome = rehearsal._outcomes(told[0], 1)[0]
-    assert outcome["violation"] is True and "wall" in outcome["unknown"]
+@pytest.mark.parametrize(
+    ("layer", "part", "without"),
+    [("_seccomp", "seccomp", False), ("_landlock", "landlock", None), ("limit", "rlimits", False), ("give_up_root", "user", "root")],
+)  # fmt: skip
+def test_the_probe_notices_a_layer_that_does_not_hold(layer, part, without, monkeypatch):
+    if layer == "give_up_root" and os.geteuid() != 0:
+        pytest.skip("nobody gives up root here")
+    monkeypatch.setattr(wall, layer, lambda *_: None)
+    assert wall.probe()[part] == without

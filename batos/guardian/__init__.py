@@ -11,7 +11,7 @@ import ast
 import hashlib
 from collections.abc import Callable
 
-from batos.guardian import covenant, policy
+from batos.guardian import covenant, policy, trees
 from batos.guardian.covenant import Study, nothing_known
 from batos.guardian.repair import mended
 from batos.guardian.verdict import Finding, Summary, Verdict
@@ -49,12 +49,19 @@ def judge(
         function, again = policy.read(text)
         if function is None or _refused(again):
             return _verdict("refused", function, source, (), findings + again)
-    if not found.holds or found.refused:
+    if not found.holds or found.refused:  # no known text comes here; what cannot be proved does not enter
         line, why = found.changes[0]
         unproved = Finding("unproved", line, f"{why}, and no flag could be placed so that it is surely kept")
         return _verdict("refused", function, source, (), [*findings, unproved])
-    policy.compile_method(text)
+    try:
+        policy.compile_method(text)
+    except SyntaxError as exc:  # what only the compiler sees: `break` outside a loop, a parameter named twice
+        findings.append(Finding("syntax", exc.lineno or 1, str(exc.msg)))
+        return _verdict("refused", function, source, (), findings)
     return _verdict("repaired" if said else "accepted", function, text, said, findings)
+
+
+_NOTHING_YET = Summary(False, True, answers=0)  # where the fixpoint begins
 
 
 def summaries_of(source_of: Callable[[str], str | None]) -> Callable[[str], Summary | None]:
@@ -75,7 +82,7 @@ def summaries_of(source_of: Callable[[str], str | None]) -> Callable[[str], Summ
             known[selector] = None
             return
         members = {selector: function}
-        known[selector] = Summary(False, True)
+        known[selector] = _NOTHING_YET
         _collect(function, members)
         while True:
             before = {name: known[name] for name in members}
@@ -86,7 +93,7 @@ def summaries_of(source_of: Callable[[str], str | None]) -> Callable[[str], Summ
 
     def _collect(function: ast.FunctionDef, members: dict[str, ast.FunctionDef]) -> None:
         receiver = covenant.receiver_name(function)
-        for node in ast.walk(function):
+        for node in trees.walk(function):
             if not (
                 isinstance(node, ast.Attribute)
                 and isinstance(node.value, ast.Name)
@@ -97,7 +104,7 @@ def summaries_of(source_of: Callable[[str], str | None]) -> Callable[[str], Summ
                 continue
             source = source_of(node.attr)
             called = policy.read(source)[0] if source is not None else None
-            known[node.attr] = None if called is None else Summary(False, True)
+            known[node.attr] = None if called is None else _NOTHING_YET
             if called is not None:
                 members[node.attr] = called
                 _collect(called, members)
@@ -124,6 +131,9 @@ def _verdict(
     repairs: tuple[str, ...],
     findings: list[Finding],
 ) -> Verdict:
+    if outcome == "refused":  # whoever wrote the text counts its lines from its own beginning
+        above = len(source.replace("\r\n", "\n")) - len(source.replace("\r\n", "\n").lstrip("\r\n"))
+        findings = [each._replace(line=each.line + above) if each.line else each for each in findings]
     ordered = sorted(set(findings), key=lambda finding: (finding.warning, finding.line or 0, finding.rule))
     return Verdict(
         outcome,

@@ -19,8 +19,9 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
-from batos.guardian import aliases, flow
-from batos.guardian.aliases import Budget, Env, Reader, Summaries, TooLarge
+from batos.guardian import aliases, flow, trees
+from batos.guardian.aliases import Budget, Env, Reader, Summaries, TooLarge, receiver_name
+from batos.guardian.shapes import Shapes, captured
 from batos.guardian.verdict import Finding, Summary
 
 FLAG = "_p_changed"
@@ -32,14 +33,6 @@ ROUNDS = 50  # environments only grow, so the fixpoint is near; this bound is ne
 def nothing_known(selector: str) -> Summary | None:
     """The summaries of an object nothing is known of: every send to itself counts as a change."""
     return None
-
-
-def receiver_name(function: ast.FunctionDef) -> str | None:
-    """The first parameter, whatever it is called; None for a staticmethod or a function of none."""
-    if any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.decorator_list):
-        return None
-    parameters = (*function.args.posonlyargs, *function.args.args)
-    return parameters[0].arg if parameters else None
 
 
 def is_flag(node: ast.AST | None, receiver: str | None) -> bool:
@@ -66,6 +59,7 @@ class Study:
     unflagged   changes some path reaches before any flag (C1)
     exits       what needs a flag before it: `ast.Return`s, and `finally` bodies (their `ast.Try`)
     open_end    is the end of the body reached with a change not flagged since?
+    forgetful   does any way out that is not an exception leave a change not flagged since (C2)?
     """
 
     function: ast.FunctionDef
@@ -75,9 +69,10 @@ class Study:
     unflagged: list[int] = field(default_factory=list)
     exits: list[ast.AST] = field(default_factory=list)
     open_end: bool = False
+    forgetful: bool = False
     changing: set[ast.AST] = field(default_factory=set)
     answers: int = 0
-    changes_arguments: bool = False
+    own: Summary = Summary(False, True, answers=0)  # what is assumed of a send of its own selector
 
     @property
     def refused(self) -> bool:
@@ -86,7 +81,7 @@ class Study:
     @property
     def holds(self) -> bool:
         """C1 and C2."""
-        return not self.unflagged and not self.exits and not self.open_end
+        return not self.unflagged and not self.forgetful
 
 
 def study(function: ast.FunctionDef, summaries: Summaries = nothing_known) -> Study:
@@ -95,11 +90,8 @@ def study(function: ast.FunctionDef, summaries: Summaries = nothing_known) -> St
     _rules(function, found)
     if any(finding.rule in ("async", "generator") for finding in found.findings):
         return found  # no ordinary flow to follow
-    env: Env = {argument.arg: 0 for argument in _arguments(function.args)}
-    if found.receiver is not None:
-        env[found.receiver] = aliases.SELF
     try:
-        _Analysis(function, found, summaries).run(env)
+        _settle(found, summaries, Shapes(function, found.receiver), Budget(BUDGET))
     except TooLarge:
         found.findings.append(
             Finding("too-large", function.lineno, "too many paths to judge; split the method")
@@ -121,25 +113,62 @@ def study(function: ast.FunctionDef, summaries: Summaries = nothing_known) -> St
 def summarise(function: ast.FunctionDef, summaries: Summaries = nothing_known) -> Summary:
     """What callers of this method may assume."""
     found = study(function, summaries)
+    try:
+        handed = _handed(found, summaries, found.own, Shapes(function, found.receiver), Budget(BUDGET))
+    except TooLarge:
+        return Summary(True, False, True, True, True)
     return Summary(
-        bool(found.changes),
+        bool(found.changes) or found.refused,  # what may not stand was not followed
         found.holds and not found.refused,
-        changes_arguments(function, summaries),
+        bool(handed.changes),
         aliases.assumed(found.changes),
+        aliases.assumed(handed.changes),
+        (found.answers | handed.answers) & _ANSWERED,
     )
 
 
-def changes_arguments(function: ast.FunctionDef, summaries: Summaries) -> bool:
-    """May the method change what it is handed?  Studied again, as if its arguments were state."""
-    as_state = Study(function, receiver_name(function))
-    env = {argument.arg: aliases.PART for argument in _arguments(function.args)}
-    if as_state.receiver is not None:
-        env[as_state.receiver] = 0
-    try:
-        _Analysis(function, as_state, summaries).run(env)
-    except TooLarge:
-        return True
-    return bool(as_state.changes)
+_ANSWERED = aliases.STATE | aliases.OWN | aliases.FOREIGN | aliases.HOLDS_FOREIGN
+
+
+def _settle(found: Study, summaries: Summaries, shapes: Shapes, budget: Budget) -> None:
+    """Fill in the study of a method; one that sends its own selector is studied until that is settled."""
+    env: Env = {argument.arg: 0 for argument in _arguments(found.function.args)}
+    if found.receiver is not None:
+        env[found.receiver] = aliases.SELF
+    recurs = any(_is_own_send(node, found) for node in trees.walk(found.function))
+    for _ in range(ROUNDS):
+        fresh = Study(found.function, found.receiver, own=found.own)
+        _Analysis(fresh, summaries, shapes, budget).run(dict(env))
+        own = found.own
+        if recurs:
+            handed = _handed(found, summaries, own, shapes, budget)
+            answers = (fresh.answers | handed.answers) & _ANSWERED
+            own = Summary(False, True, bool(handed.changes), False, aliases.assumed(handed.changes), answers)
+        if own == found.own:
+            break
+        found.own = own
+    fresh.findings += found.findings
+    for name in ("changes", "findings", "unflagged", "exits", "open_end", "forgetful", "changing", "answers"):
+        setattr(found, name, getattr(fresh, name))
+
+
+def _is_own_send(node: ast.AST, found: Study) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr == found.function.name
+        and isinstance(node.value, ast.Name)
+        and node.value.id == found.receiver
+    )
+
+
+def _handed(found: Study, summaries: Summaries, own: Summary, shapes: Shapes, budget: Budget) -> Study:
+    """What the method may do to what it is handed: studied as if its arguments were the state, and nothing else."""
+    as_state = Study(found.function, found.receiver, own=own)
+    env: Env = {argument.arg: aliases.PART for argument in _arguments(found.function.args)}
+    if found.receiver is not None:
+        env[found.receiver] = 0
+    _Analysis(as_state, summaries, shapes, budget).run(env)
+    return as_state
 
 
 def _arguments(arguments: ast.arguments) -> list[ast.arg]:
@@ -148,7 +177,7 @@ def _arguments(arguments: ast.arguments) -> list[ast.arg]:
 
 
 def _has_reachable_flag(found: Study) -> bool:
-    return any(is_flag(node, found.receiver) for node in ast.walk(found.function))
+    return any(is_flag(node, found.receiver) for node in trees.walk(found.function))
 
 
 # -- rules that need no flow ----------------------------------------------------------------------
@@ -172,13 +201,13 @@ def _rules(function: ast.FunctionDef, found: Study) -> None:
     # `try: while True: self.popitem() ... except KeyError` ends, by the exception.
     caught = {
         inner
-        for node in ast.walk(function)
+        for node in trees.walk(function)
         if isinstance(node, ast.Try) and node.handlers
         for statement in node.body
-        for inner in ast.walk(statement)
+        for inner in trees.walk(statement)
     }
-    flags = {node.targets[0] for node in ast.walk(function) if is_flag(node, found.receiver)}
-    for node in ast.walk(function):
+    flags = {node.targets[0] for node in trees.walk(function) if is_flag(node, found.receiver)}
+    for node in trees.walk(function):
         if isinstance(node, (ast.Yield, ast.YieldFrom)):
             refuse("generator", node, "a method answers once: collect the values in a list and return it")
         elif (
@@ -241,7 +270,7 @@ def _leaves(body: list[ast.stmt], loop: ast.While | None = None) -> list[ast.stm
 def _rebinds(function: ast.FunctionDef, receiver: str) -> list[ast.AST]:
     """Every place that gives the receiver's name to something else."""
     found: list[ast.AST] = []
-    for node in ast.walk(function):
+    for node in trees.walk(function):
         if isinstance(node, ast.Name) and node.id == receiver and not isinstance(node.ctx, ast.Load):
             found.append(node)
         elif isinstance(node, (ast.MatchAs, ast.MatchStar, ast.ExceptHandler)) and node.name == receiver:
@@ -268,28 +297,38 @@ class _Analysis:
     """Runs the alias reader over the graph of one function until nothing is added any more."""
 
     def __init__(
-        self, function: ast.FunctionDef, found: Study, summaries: Summaries, outer: _Analysis | None = None
+        self,
+        found: Study,
+        summaries: Summaries,
+        shapes: Shapes,
+        budget: Budget,
+        outer: _Analysis | None = None,
     ):
-        self.function = function
-        self.selector = outer.selector if outer else function.name
+        self.function = found.function
+        self.selector: str = outer.selector if outer else found.function.name
         self.found = found
         self.summaries = summaries
-        self.graph = flow.Graph(function.body)
+        self.shapes = shapes
+        self.graph = flow.Graph(found.function.body)
         # The union of all environments: what a nested function sees, whenever it is called.
         self.everywhere: Env = dict(outer.everywhere) if outer else {}
         self.findings: list[Finding] = []
         self.changing: dict[flow.Node, list[tuple[ast.AST, str]]] = {}
         self.answers = 0
-        self.budget = outer.budget if outer else Budget(BUDGET)
+        self.makes_functions = False
+        self.budget = budget
 
     def run(self, entry: Env) -> None:
         before: dict[flow.Node, Env] = {}
         for _ in range(ROUNDS):
             grown = dict(self.everywhere)
-            self.findings, self.changing = [], {}
             before = self.spread(entry)
-            if self.everywhere == grown:
+            if not self.makes_functions or self.everywhere == grown:
                 break
+        # Only now is known what each name may be; on the way there less was known, and more counted as unknown.
+        self.findings, self.changing = [], {}
+        for node, env in before.items():
+            self.step(node, env)
         self.found.findings += self.findings
         self.found.answers |= self.answers
         for node, changes in self.changing.items():
@@ -353,50 +392,68 @@ class _Analysis:
     def reader(self, env: Env) -> Reader:
         self.budget.spend()
         reader = Reader(
-            self.found.receiver, self.selector, self.summaries, self.findings.append, self.nested, self.budget
-        )
+            self.found.receiver, self.selector, self.found.own, self.summaries, self.shapes,
+            self.findings.append, self.nested, self.budget,
+        )  # fmt: skip
         reader.env = env
         return reader
 
     def bind_pattern(self, reader: Reader, case: ast.match_case) -> None:
-        """Names a pattern binds are the subject or parts of it: state, if any state is about."""
-        subject = aliases.PART if any(bits & aliases.STATE for bits in reader.env.values()) else 0
-        for node in ast.walk(case.pattern):
-            name = (
-                getattr(node, "rest", None)
-                if isinstance(node, ast.MatchMapping)
-                else getattr(node, "name", None)
-            )
-            if isinstance(name, str):
-                reader.env[name] = subject
+        """Names a pattern binds are the subject, parts of it, or new containers of its parts."""
+        subject = reader.bits(self.graph.subjects[case])
+        parts = aliases.element(subject)
+        parts |= aliases.element(parts) | aliases.element(aliases.element(parts))
+        for node in trees.walk(case.pattern):
+            if isinstance(node, ast.MatchAs) and node.name is not None:
+                reader.env[node.name] = subject | parts
+            elif isinstance(node, ast.MatchStar) and node.name is not None:
+                reader.env[node.name] = aliases.OWN | aliases.held(parts)
+            elif isinstance(node, ast.MatchMapping) and node.rest is not None:
+                reader.env[node.rest] = aliases.OWN | aliases.held(parts)
         reader.bits(case.guard)
 
-    def nested(self, node: ast.FunctionDef | ast.Lambda, env: Env) -> int:
-        """The bits of a function made inside: what calling it does, now or later."""
-        bits = aliases.UNKEEPABLE
-        names = [argument.arg for argument in _arguments(node.args)]
+    def nested(self, node: ast.FunctionDef | ast.Lambda, env: Env, defaults: Env) -> int:
+        """The bits of a function made inside: what calling it does, now or later.
+
+        What it may put into containers it sees is put there in `env`, because it may be called at any time.
+        """
+        self.makes_functions = True
+        bits, certain = aliases.UNKEEPABLE, False
+        seen = dict(self.everywhere)
+        _join(seen, env)
+        if isinstance(node, ast.FunctionDef):
+            seen[node.name] = aliases.UNKEEPABLE  # recursion: its changes stand in its body
+        own = {argument.arg for argument in _arguments(node.args)} | _bound_in(node)
         for argument_bits, effect in ((0, aliases.CHANGES), (aliases.PART, aliases.CHANGES_ARGUMENT)):
-            inside = {**self.everywhere, **env, **{name: argument_bits for name in names}}
-            changes, answers = self.effects(node, inside)
+            inside = {name: value for name, value in seen.items() if name not in own}
+            for argument in _arguments(node.args):
+                inside[argument.arg] = argument_bits | defaults.get(argument.arg, 0)
+            changes, answers, after = self.effects(node, inside)
             if changes:
-                bits |= effect | changes & aliases.ASSUMED
+                bits |= effect
+                certain |= not changes & aliases.ASSUMED
             if answers & aliases.STATE:
                 bits |= aliases.ANSWERS_STATE
-        return bits
+            if answers & aliases.CHANGES:
+                bits |= aliases.ANSWERS_CHANGER
+            for name, value in after.items():
+                if name not in own and name in env:
+                    env[name] |= value
+        return bits if certain else bits | aliases.ASSUMED
 
-    def effects(self, node: ast.FunctionDef | ast.Lambda, env: Env) -> tuple[int, int]:
-        """(bits of the changes calling it makes, bits of its answers) of a nested function in an environment."""
+    def effects(self, node: ast.FunctionDef | ast.Lambda, env: Env) -> tuple[int, int, Env]:
+        """(bits of the changes calling it makes, bits of its answers, what is known of all names in it)."""
         if isinstance(node, ast.Lambda):
             reader = self.reader(env)
             answers = reader.bits(node.body)
-            return aliases.changing(reader.changes), answers
-        # Recursion of a nested function: its own name means "a function"; its changes stand in its body.
-        env[node.name] = aliases.UNKEEPABLE
-        inner = Study(node, self.found.receiver)
-        analysis = _Analysis(node, inner, self.summaries, self)
+            again = self.reader(reader.env)  # what one call puts into a container the next may find there
+            answers |= again.bits(node.body)
+            return aliases.changing(again.changes), answers, again.env
+        inner = Study(node, self.found.receiver, own=self.found.own)
+        analysis = _Analysis(inner, self.summaries, self.shapes, self.budget, self)
         analysis.run(env)
         self.findings += [finding for finding in inner.findings if finding.rule != "escape"]
-        return aliases.changing(inner.changes), analysis.answers
+        return aliases.changing(inner.changes), inner.answers, analysis.everywhere
 
     # -- proof ---------------------------------------------------------------------------------
 
@@ -416,17 +473,20 @@ class _Analysis:
             node = waiting.pop()
             flagged, dirty = state[node]
             if is_flag(node.tree, self.found.receiver):
-                for target in (*node.after, *node.on_error):
+                for target in node.after:
                     reach(target, True, False)
+                for target in node.on_error:  # the end of fuel may come before the flag is set
+                    reach(target, flagged, dirty)
                 continue
             after = dirty or node in self.changing
             for target in (*node.after, *node.on_error):
                 reach(target, flagged, after)
         found = self.found
+        found.forgetful = state.get(self.graph.exit, (True, False))[1]
         for node in self.changing:
             if not state[node][0]:
                 found.unflagged.append(getattr(node.tree, "lineno", 0))
-        if state.get(self.graph.exit, (True, False))[1]:
+        if found.forgetful:
             for node, (_, dirty) in state.items():
                 if (
                     node.kind == "statement"
@@ -434,7 +494,7 @@ class _Analysis:
                     and (dirty or node in self.changing)
                 ):
                     found.exits.append(node.tree)
-            for tree in ast.walk(self.function):
+            for tree in trees.walk(self.function):
                 if (
                     isinstance(tree, (ast.Try, ast.TryStar))
                     and tree.finalbody
@@ -446,13 +506,39 @@ class _Analysis:
             for node in self.graph.falls_through
             if node in state and not is_flag(node.tree, found.receiver)
         )
+        for node in self.graph.left_by_return & self.changing.keys() if found.forgetful else ():
+            message = (
+                "leaving this `with` by `return` may change the object, and no flag can follow; "
+                "give the answer a name in the block, and return it after the block"
+            )
+            found.findings.append(Finding("with-exit", node.tree.lineno, message))
 
     def changes_within(self, body: list[ast.stmt]) -> bool:
         """Is there a change in this `finally` body with no flag as its last line?"""
-        inside = {inner for statement in body for inner in ast.walk(statement)}
+        inside = {inner for statement in body for inner in trees.walk(statement)}
         return not is_flag(body[-1], self.found.receiver) and any(
             node.tree in inside for node in self.changing
         )
+
+
+def _bound_in(node: ast.FunctionDef | ast.Lambda) -> set[str]:
+    """Names that a function made inside has to itself, parameters apart."""
+    bound: set[str] = set()
+    waiting: list[ast.AST] = list(node.body) if isinstance(node.body, list) else [node.body]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, ast.comprehension):
+            waiting += [each.iter, *each.ifs]  # its targets are its own
+            continue
+        if isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load):
+            bound.add(each.id)
+        elif isinstance(each, (ast.FunctionDef, ast.ExceptHandler)) and each.name:
+            bound.add(each.name)
+        elif isinstance(each, ast.match_case):
+            bound |= captured(each.pattern)
+        if not isinstance(each, (ast.FunctionDef, ast.Lambda)):
+            waiting.extend(ast.iter_child_nodes(each))
+    return bound
 
 
 def _join(into: Env, env: Env) -> bool:

@@ -19,6 +19,7 @@ import itertools
 import json
 import math
 import random
+import re
 import statistics
 import string
 import textwrap
@@ -27,12 +28,16 @@ from typing import Any
 import regex
 
 from batos.guardian import guards
-from batos.guardian.guards import MAX_BITS, MAX_ITEMS, Facade, Guarded, sized, ticking, too_big
+from batos.guardian.guards import MAX_BITS, MAX_ITEMS, Facade, Guarded, countable, sized, ticking, too_big
 from batos.objects.containers import Dict, List, Set
 
 MATCH_SECONDS = 0.5  # of one search; a pattern that needs longer backtracks without end
 MAX_PATTERN = 1_000
+MAX_COPIES = 5_000  # parts of a pattern once its counted repeats are written out: 15 ms to compile
 MAX_SEARCHED = 100_000  # characters one search may look at
+
+MAX_DRAWN = 200_000  # elements one call may draw, shuffle or take the mean of: 0.2 s
+MAX_EXACT = 10_000  # fractions and the like, which the modules add in Python
 
 generator = random.Random()
 
@@ -75,7 +80,7 @@ def _product(items, *, start=1):
 
 def _multiple(*numbers):
     result = 1
-    for number in numbers:
+    for number in ticking(numbers):
         result = math.lcm(result, number)
         if result.bit_length() > MAX_BITS:
             raise too_big("a number")
@@ -83,13 +88,16 @@ def _multiple(*numbers):
 
 
 _MATH = """
-    acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh degrees dist e erf erfc exp exp2 expm1
-    fabs floor fmod frexp fsum gamma gcd hypot inf isclose isfinite isinf isnan isqrt ldexp lgamma log log10
-    log1p log2 modf nan nextafter pi pow radians remainder sin sinh sqrt tan tanh tau trunc ulp
+    acos acosh asin asinh atan atan2 atanh cbrt copysign cos cosh degrees dist e erf erfc exp exp2 expm1
+    fabs fmod frexp fsum gamma gcd hypot inf isclose isfinite isinf isnan isqrt ldexp lgamma log log10
+    log1p log2 modf nan nextafter pi pow radians remainder sin sinh sqrt tan tanh tau ulp
 """
 MATH = facade(
     "math",
     **taken(math, _MATH),
+    ceil=lambda number: math.ceil(countable(number)),
+    floor=lambda number: math.floor(countable(number)),
+    trunc=lambda number: math.trunc(countable(number)),
     factorial=_at_most(5_000, math.factorial),
     comb=_at_most(10_000, math.comb),
     perm=_at_most(5_000, math.perm),
@@ -103,7 +111,13 @@ def _on_finite(function):
     def call(data, *more, **kw):
         if kw.get("n", 0) > MAX_ITEMS:
             raise too_big("a list")
-        return function(list(ticking(data)), *more, **kw)
+        data = list(ticking(data))
+        exact = not set(map(type, data)) <= {int, float, bool}
+        if len(data) > (MAX_EXACT if exact else MAX_DRAWN):
+            raise too_big("the data")
+        for each in data if exact else ():
+            countable(each)
+        return function(data, *more, **kw)
 
     return call
 
@@ -134,23 +148,70 @@ DATETIME = facade(
 
 
 def _choices(population, weights=None, *, cum_weights=None, k=1):
-    if k > MAX_ITEMS:
+    if k > MAX_DRAWN:
         raise too_big("a list")
     return generator.choices(list(population), weights, cum_weights=cum_weights, k=k)
+
+
+def _sample(population, k, **kw):
+    if k > MAX_DRAWN:
+        raise too_big("a list")
+    return generator.sample(list(population), k, **kw)
+
+
+def _shuffle(items):
+    if len(items) > MAX_DRAWN:
+        raise too_big("a list")
+    generator.shuffle(items)
 
 
 RANDOM = facade(
     "random",
     **taken(
         generator,
-        "random uniform randint randrange choice shuffle triangular betavariate expovariate gammavariate "
+        "random uniform randint randrange choice triangular betavariate expovariate gammavariate "
         "gauss lognormvariate normalvariate vonmisesvariate paretovariate weibullvariate",
     ),
-    sample=lambda population, k, **kw: generator.sample(list(population), k, **kw),
+    sample=_sample,
+    shuffle=_shuffle,
     choices=_choices,
 )
 
 # -- text ------------------------------------------------------------------------------------------
+
+
+_COUNT = re.compile(r"\{([0-9]*)(?:,([0-9]*))?\}")
+_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]?|\{[0-9]*(?:,[0-9]*)?\}|.", re.DOTALL)
+
+
+def _copies(pattern: str) -> int:
+    """How many parts a pattern has once its counted repeats are written out, as compiling it does."""
+    sizes, last = [0], 0  # of the groups that are open; of what a repeat would repeat
+    for part in _PART.findall(pattern):
+        count = _COUNT.fullmatch(part)
+        if part == "(":
+            sizes.append(0)
+        elif part == ")" and len(sizes) > 1:
+            last = max(1, sizes.pop())
+            sizes[-1] += last
+        elif count and last:
+            times = max(int(each[:7]) for each in (*filter(None, count.groups()), "1"))
+            sizes[-1] += last * (times - 1)
+            last *= times
+        else:
+            last = 1
+            sizes[-1] += 1
+    return sum(sizes)
+
+
+def _checked_pattern(pattern: Any) -> Any:
+    """A pattern that can be compiled soon: compiling knows no time limit."""
+    text = pattern.decode("latin-1") if isinstance(pattern, bytes) else pattern
+    if isinstance(text, str):
+        bare = re.sub(r"#[^\n]*|\s", "", text)  # as it reads with the flag VERBOSE
+        if len(text) > MAX_PATTERN or max(_copies(text), _copies(bare)) > MAX_COPIES:
+            raise too_big("a pattern")
+    return pattern
 
 
 def _bounded_search(function, *args, **kw):
@@ -163,14 +224,28 @@ def _bounded_search(function, *args, **kw):
         raise ValueError("this pattern takes too long to match; write it without nested repeats") from None
 
 
-def _searching(function):
+_FLAGS = regex.I | regex.M | regex.S | regex.X | regex.A
+
+
+def _checked_flags(flags: Any) -> int:
+    if flags & ~_FLAGS:
+        raise ValueError("the flags of a pattern are I, M, S, X and A")
+    return int(flags)
+
+
+def _searching(function, *between):
+    """A function of `regex` on a pattern and a text; `between` names what it takes before the flags."""
+
     @functools.wraps(function)
-    def call(pattern, *rest, **kw):
+    def call(pattern, text, *rest, **kw):
+        given = dict(zip((*between, "flags"), rest, strict=True) if len(rest) > len(between) else zip(between, rest))
+        given |= kw
+        if not given.keys() <= {*between, "flags"}:
+            raise TypeError(f"{function.__name__} takes no {', '.join(given.keys() - {*between, 'flags'})}")
         if isinstance(pattern, Pattern):
             pattern = pattern._pattern
-        elif isinstance(pattern, (str, bytes)) and len(pattern) > MAX_PATTERN:
-            raise too_big("a pattern")
-        return _bounded_search(function, pattern, *rest, **kw)
+        given["flags"] = _checked_flags(given.get("flags", 0))
+        return _bounded_search(function, _checked_pattern(pattern), text, **given)
 
     return call
 
@@ -191,8 +266,6 @@ def _counted(replacement):
 
 
 def _replacing(function):
-    search = _searching(function)
-
     @functools.wraps(function)
     def call(pattern, replacement, text, count=0, flags=0):
         if isinstance(replacement, (str, bytes)):
@@ -200,7 +273,10 @@ def _replacing(function):
                 raise too_big("a text")
         else:
             replacement = _counted(replacement)
-        return search(pattern, replacement, text, count=count, flags=flags)
+        if isinstance(pattern, Pattern):
+            pattern = pattern._pattern
+        flags = _checked_flags(flags)
+        return _bounded_search(function, _checked_pattern(pattern), replacement, text, count=count, flags=flags)
 
     return call
 
@@ -249,25 +325,33 @@ class Pattern:
         return self._pattern.groups
 
 
+def _expanded(match, template):
+    if len(template) + template.count("\\") * len(match.string) > guards.MAX_TEXT:
+        raise too_big("a text")
+    return match.expand(template)
+
+
 def _compile(pattern, flags=0):
     if isinstance(pattern, Pattern):
         return pattern
-    if len(pattern) > MAX_PATTERN:
-        raise too_big("a pattern")
-    return Pattern(regex.compile(pattern, flags))
+    return Pattern(regex.compile(_checked_pattern(pattern), _checked_flags(flags)))
 
 
-guards.admit(regex.Match)
+guards.admit(
+    regex.Match, "group groups groupdict start end span string pos endpos lastindex lastgroup captures expand"
+)
+guards.bound(regex.Match, "expand", _expanded)
 RE = facade(
     "re",
     **{
         name: _searching(getattr(regex, name))
-        for name in ("match", "fullmatch", "search", "findall", "finditer", "split")
+        for name in ("match", "fullmatch", "search", "findall", "finditer")
     },
+    split=_searching(regex.split, "maxsplit"),
     sub=_replacing(regex.sub),
     subn=_replacing(regex.subn),
     compile=_compile,
-    escape=lambda text: regex.escape(text, special_only=True),
+    escape=re.escape,
     error=regex.error,
     **taken(regex, "I IGNORECASE M MULTILINE S DOTALL X VERBOSE A ASCII"),
 )

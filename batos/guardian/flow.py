@@ -46,10 +46,14 @@ class Graph:
     """`entry`, `exit` (returned), `raised` (left by an exception), and all nodes in order of building.
 
     falls_through   the nodes from which the end of the body is reached without a `return`
+    left_by_return  where a `return` leaves a `with`
+    subjects        what each `case` is matched against
     """
 
     def __init__(self, body: list[ast.stmt]):
         self.nodes: list[Node] = []
+        self.left_by_return: set[Node] = set()
+        self.subjects: dict[ast.match_case, ast.expr] = {}
         self.entry = self.node("join", None)
         self.exit = self.node("exit", None)
         self.raised = self.node("raise", None)
@@ -114,7 +118,9 @@ class Graph:
         return before
 
     def build_Return(self, statement, before, frame):
+        made = len(self.nodes)
         ends = self.unwind(frame, None, [self.node("statement", statement, before, frame)])
+        self.left_by_return |= {node for node in self.nodes[made:] if node.kind == "leave"}
         self.link(ends, self.exit)
         return []
 
@@ -129,12 +135,14 @@ class Graph:
 
     def build_Break(self, statement, before, frame):
         loop = self.loop_of(frame)
-        loop.breaks += self.unwind(frame, loop, [self.node("join", statement, before)])
+        if loop is not None:  # the compiler refuses a stray one, after this
+            loop.breaks += self.unwind(frame, loop, [self.node("join", statement, before)])
         return []
 
     def build_Continue(self, statement, before, frame):
         loop = self.loop_of(frame)
-        self.link(self.unwind(frame, loop, [self.node("join", statement, before)]), loop.head)
+        if loop is not None:
+            self.link(self.unwind(frame, loop, [self.node("join", statement, before)]), loop.head)
         return []
 
     def build_If(self, statement, before, frame):
@@ -184,6 +192,7 @@ class Graph:
     def build_Match(self, statement, before, frame):
         waiting, ends = [self.node("test", statement, before, frame)], []
         for case in statement.cases:
+            self.subjects[case] = statement.subject
             tried = self.node("case", case, waiting, frame)
             ends += self.block(case.body, [tried], frame)
             sure = (

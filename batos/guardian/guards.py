@@ -15,10 +15,12 @@ import decimal
 import fractions
 import functools
 import inspect
+import itertools
 import operator
 import re
 import string
 import types
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -33,6 +35,7 @@ MAX_TEXT = 4_000_000  # characters or bytes in one value
 MAX_ITEMS = 5_000_000  # elements in one container, steps of one iterator
 MAX_BITS = 200_000  # of one whole number: 60,000 digits multiply in a millisecond
 MAX_DIGITS = 10_000  # exponent of a Decimal, width of a format field
+MAX_KINDS = 1_000  # classes asked for at once
 MAX_FIELDS = 100  # fields of one template
 CODECS = frozenset(
     "utf-8 utf8 ascii latin-1 latin1 iso-8859-1 utf-16 utf-16-le utf-16-be utf-32 cp1252".split()
@@ -50,7 +53,8 @@ def ticking(items: Iterable) -> Iterator:
     """The items, each for fuel, at most `MAX_ITEMS`: C code that consumes it can be ended."""
     left = MAX_ITEMS
     for item in items:
-        fuel.tick()
+        if _tank.low:
+            fuel.look()
         left -= 1
         if left < 0:
             raise too_big("an iteration")
@@ -113,7 +117,15 @@ class Either(tuple):
         return Either((*self, other))
 
 
+def countable(value: Any) -> Any:
+    """A number whose whole part may be written out: a Decimal can have an exponent of a million."""
+    if isinstance(value, decimal.Decimal) and value.is_finite() and abs(value.adjusted()) > MAX_DIGITS:
+        raise too_big("a number")
+    return value
+
+
 def _int(value=0, *base, **named):
+    countable(value)
     if type(value) in (str, bytes) and len(value) > MAX_BITS // 5:
         raise too_big("a number")
     return int(value, *base, **named)
@@ -126,14 +138,12 @@ def _bytes(value=b"", *rest):
 
 
 def _decimal(value="0", *context):
-    made = decimal.Decimal(value, *context)
-    if made.is_finite() and abs(made.adjusted()) > MAX_DIGITS:
-        raise too_big("a Decimal")
-    return made
+    return countable(decimal.Decimal(value, *context))
 
 
 def _fraction(numerator=0, denominator=None):
     for part in (numerator, denominator):
+        countable(part)
         if isinstance(part, str) and (len(part) > 1000 or re.search(r"[eE][-+]?\d{4,}", part)):
             raise too_big("a Fraction")
     return fractions.Fraction(numerator, denominator)
@@ -153,11 +163,11 @@ def _slice(*bounds):
 
 
 def _str(value="", *encoding):
-    if type(value) is int or type(value) is str:
-        return str(value)
     if encoding:
         _codec(*encoding[:1])
         return str(value, *encoding)
+    if type(value) is int or type(value) is str:
+        return str(value)
     return str(shown(value))
 
 
@@ -176,7 +186,7 @@ _FAMILY = {list: (list, List), dict: (dict, Dict), set: (set, Set)}
 def kinds(wanted: Any) -> Any:
     """The classes `isinstance` is to look for where the method says `wanted`."""
     if isinstance(wanted, tuple):
-        return tuple(kinds(each) for each in wanted)
+        return tuple(found for each in _flat(wanted) for found in _flat(kinds(each)))
     if isinstance(wanted, Guarded):
         return wanted.kind
     if isinstance(wanted, types.UnionType):
@@ -186,8 +196,59 @@ def kinds(wanted: Any) -> Any:
     return _FAMILY.get(wanted, wanted) if isinstance(wanted, type) else wanted
 
 
+def _flat(wanted: Any) -> list[Any]:
+    """What a tuple of tuples of classes holds: Python would walk one that names another twice without end."""
+    found, waiting = [], [wanted]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, tuple):
+            waiting.extend(each)
+        else:
+            found.append(each)
+        if len(waiting) + len(found) > MAX_KINDS:
+            raise too_big("a tuple of classes")
+    return found
+
+
+def caught(wanted: Any) -> Any:
+    """What stands behind `except`: classes of exceptions, one or tuples of them."""
+    found = _flat(wanted)
+    if not all(isinstance(each, type) and issubclass(each, BaseException) for each in found):
+        raise TypeError("`except` takes kinds of exceptions")
+    return tuple(found)
+
+
 def is_instance(value: Any, wanted: Any) -> bool:
     return isinstance(value, kinds(wanted))
+
+
+_NAMED: weakref.WeakKeyDictionary[type, Any] = weakref.WeakKeyDictionary()
+
+
+def named(*values: Any) -> None:
+    """Let `type_of` answer these, which methods know by name, for the classes they stand for."""
+    for value in values:
+        if isinstance(value, (type, Guarded)):
+            _NAMED[value.kind if isinstance(value, Guarded) else value] = value
+
+
+def _cannot_make(kind: type) -> Callable:
+    def make(*args, **kw):
+        raise TypeError(f"a {kind.__name__} cannot be made by its type; an object is made with `clone`")
+
+    return make
+
+
+def type_of(value: Any) -> Any:
+    """`type(value)`: what methods call the class of the value by, so that `type(x) is list` says what it should."""
+    kind = type(value)
+    for plain, (_, ours) in _FAMILY.items():
+        if kind is ours:
+            kind = plain
+    made = _NAMED.get(kind)
+    if made is None:  # it can be compared and asked for with `isinstance`, and is nothing else
+        made = _NAMED[kind] = Guarded(kind, _cannot_make(kind))
+    return made
 
 
 # -- attributes ------------------------------------------------------------------------------------
@@ -201,8 +262,10 @@ _VALUES = (
     collections.deque, *_VIEWS,
 )  # fmt: skip
 # Of a class only what the class itself lists: `list.mro` belongs to its metaclass.
+# What time it is and where the machine stands are powers that objects hand out (`caps`).
+_CLOCKS = frozenset({"now", "utcnow", "today"})
 _CLASSES: dict[type, frozenset[str]] = {
-    kind: frozenset(name for name in dir(kind) if not name.startswith("_"))
+    kind: frozenset(name for name in dir(kind) if not name.startswith("_")) - _CLOCKS
     for kind in (
         bool, int, float, complex, str, bytes, list, dict, set, frozenset, tuple, range,
         datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
@@ -210,13 +273,22 @@ _CLASSES: dict[type, frozenset[str]] = {
     )
 }  # fmt: skip
 _SAFE_TYPES: dict[type, frozenset[str]] = {
-    kind: frozenset(name for name in dir(kind) if not name.startswith("_")) for kind in _VALUES
+    kind: frozenset(name for name in dir(kind) if not name.startswith("_")) - _CLOCKS for kind in _VALUES
 }
 
 
-def admit(kind: type) -> None:
-    """Let the public attributes of instances of `kind` be read: for classes a facade hands out."""
-    _SAFE_TYPES[kind] = frozenset(name for name in dir(kind) if not name.startswith("_"))
+def admit(kind: type, names: str = "") -> None:
+    """Let attributes of instances of `kind` be read, all public ones if none are named: for what a facade hands
+    out."""
+    known = names.split() or [name for name in dir(kind) if not name.startswith("_")]
+    _SAFE_TYPES[kind] = frozenset(known)
+    _METHODS[kind] = _methods(kind)
+
+
+def bound(kind: type, name: str, call: Callable) -> None:
+    """Let `call(value, ...)` be what a method of `kind` does."""
+    _BOUNDED[kind, name] = call
+    _METHODS[kind] = _methods(kind)
 
 
 def get_attribute(obj: Any, name: str) -> Any:
@@ -240,6 +312,8 @@ def get_attribute(obj: Any, name: str) -> Any:
         return obj.args
     elif name in getattr(type(obj), "shown_attributes", ()):
         return getattr(obj, name)
+    if name in _CLOCKS and issubclass(obj if isinstance(obj, type) else type(obj), datetime.date):
+        raise AttributeError(CLOCK)
     raise AttributeError(f"a {type(obj).__name__} has no public {name!r}")
 
 
@@ -250,9 +324,9 @@ def get_attribute(obj: Any, name: str) -> Any:
 def send_0(obj: Any, name: str) -> Any:
     """`obj.name()`: a message where `obj` is an object, an ordinary call where it is a value."""
     if type(obj) is not UvmObject:
-        return _call_value(obj, name)
-    _tank.left -= 1
-    if _tank.left < 0:
+        call = _METHODS.get(type(obj), _NONE).get(name)
+        return _call_other(obj, name) if call is None else call(obj)
+    if _tank.low:
         fuel.look()
     try:
         return dispatch[obj][name](obj)
@@ -264,9 +338,9 @@ def send_0(obj: Any, name: str) -> Any:
 def send_1(obj: Any, name: str, a: Any) -> Any:
     """`obj.name(a)`."""
     if type(obj) is not UvmObject:
-        return _call_value(obj, name, a)
-    _tank.left -= 1
-    if _tank.left < 0:
+        call = _METHODS.get(type(obj), _NONE).get(name)
+        return _call_other(obj, name, a) if call is None else call(obj, a)
+    if _tank.low:
         fuel.look()
     try:
         return dispatch[obj][name](obj, a)
@@ -278,9 +352,9 @@ def send_1(obj: Any, name: str, a: Any) -> Any:
 def send_2(obj: Any, name: str, a: Any, b: Any) -> Any:
     """`obj.name(a, b)`."""
     if type(obj) is not UvmObject:
-        return _call_value(obj, name, a, b)
-    _tank.left -= 1
-    if _tank.left < 0:
+        call = _METHODS.get(type(obj), _NONE).get(name)
+        return _call_other(obj, name, a, b) if call is None else call(obj, a, b)
+    if _tank.low:
         fuel.look()
     try:
         return dispatch[obj][name](obj, a, b)
@@ -292,9 +366,9 @@ def send_2(obj: Any, name: str, a: Any, b: Any) -> Any:
 def send_n(obj: Any, name: str, /, *args, **kw) -> Any:
     """`obj.name(...)` with any arguments."""
     if type(obj) is not UvmObject:
-        return _call_value(obj, name, *args, **kw)
-    _tank.left -= 1
-    if _tank.left < 0:
+        call = _METHODS.get(type(obj), _NONE).get(name)
+        return _call_other(obj, name, *args, **kw) if call is None else call(obj, *args, **kw)
+    if _tank.low:
         fuel.look()
     try:
         return dispatch[obj][name](obj, *args, **kw)
@@ -303,11 +377,11 @@ def send_n(obj: Any, name: str, /, *args, **kw) -> Any:
         raise
 
 
-def _call_value(obj: Any, name: str, /, *args, **kw) -> Any:
-    """A call of what a value has under that name, or a send to an object of another class."""
-    known = _METHODS.get(type(obj))
-    if known is not None and name in known:
-        return known[name](obj, *args, **kw)
+_NONE: dict[str, Callable] = {}
+
+
+def _call_other(obj: Any, name: str, /, *args, **kw) -> Any:
+    """A send to an object of another class, or a call of what something has under that name."""
     if isinstance(obj, UvmObject):
         return lookup.send(obj, name, args, kw)
     return get_attribute(obj, name)(*args, **kw)
@@ -320,12 +394,27 @@ def resend(holder: UvmObject, receiver: UvmObject, name: str, /, *args, **kw) ->
     return lookup.resend(holder, receiver, name, args, kw)
 
 
+CLOCK = "the time of day is a power: put caps_obj.clock into a slot and send it `now()` or `today()`"
+NO_ZONE = "where the machine stands is not told: name the time zone, such as datetime.timezone.utc"
+
+
+def _zoned(name: str) -> Callable:
+    def call(moment, *zone):
+        if not zone and (name == "astimezone" or moment.tzinfo is None):
+            raise ValueError(NO_ZONE)
+        return getattr(moment, name)(*zone)
+
+    return call
+
+
 def _class_send(kind: type, name: str, /, *args, **kw) -> Any:
     """`list.append(self.l, 1)`, `dict.fromkeys(xs)`: a method taken from its class."""
     if args and (
         isinstance(args[0], kinds(kind)) and not isinstance(vars(kind).get(name), (classmethod, staticmethod))
     ):
         return send_n(args[0], name, *args[1:], **kw)
+    if name == "fromtimestamp" and issubclass(kind, datetime.date) and not (args[1:] or kw.get("tz")):
+        raise ValueError(NO_ZONE)
     if (kind, name) == (int, "from_bytes") and len(args[0]) > MAX_BITS // 8:
         raise too_big("a number")
     return getattr(kind, name)(*args, **kw)
@@ -335,7 +424,7 @@ def write(obj: Any) -> UvmObject:
     """What may stand left of `.name = value`."""
     if isinstance(obj, UvmObject):
         return obj
-    raise TypeError(f"only an object has slots to assign; a {type(obj).__name__} has not")
+    raise AttributeError(f"only an object has slots to assign; a {type(obj).__name__} has not")
 
 
 def checked_name(name: Any) -> str:
@@ -436,8 +525,11 @@ def _may_multiply(a: Any, b: Any) -> None:
 
 
 def multiply(a, b):
-    if type(a) is int and type(b) is int and -_SMALL < a < _SMALL and -_SMALL < b < _SMALL:
-        return a * b
+    if type(a) is int and type(b) is int:  # none is much longer than MAX_BITS, so it is measured when it is made
+        made = a * b
+        if -_SMALL < made < _SMALL or made.bit_length() <= MAX_BITS:
+            return made
+        raise too_big("a number")
     if type(a) is not float and type(b) is not float:
         _may_multiply(a, b)
     return a * b
@@ -464,6 +556,13 @@ def power(a, b, modulus=None):
     return a**b
 
 
+def divide(a, b):
+    """`a / b`: the inverse of a fraction has other denominators, whose sums double."""
+    if type(a) is fractions.Fraction or type(b) is fractions.Fraction:
+        _may_multiply(a, b)
+    return a / b
+
+
 def shift_left(a, b):
     if isinstance(a, int) and isinstance(b, int) and _bits(a) + b > MAX_BITS:
         raise too_big("a number")
@@ -488,7 +587,7 @@ def modulo(a, b):
         and any(isinstance(each, int) and each > MAX_DIGITS for each in b)
     ):
         raise too_big("a text")
-    values = tuple(map(shown, b)) if isinstance(b, tuple) else shown(b)
+    values = tuple(shown(countable(each)) for each in b) if isinstance(b, tuple) else shown(countable(b))
     return sized(a % values)
 
 
@@ -497,7 +596,7 @@ IN_PLACE = {"+=": add_in_place, "*=": multiply_in_place, "**=": power, "<<=": sh
 
 def grow(container):
     """What may stand left of `[a:b] = value`: it may at most double."""
-    if hasattr(container, "__len__"):
+    if type(container) in _METHODS:
         _room(len(container) * 2, container)
     return container
 
@@ -506,7 +605,7 @@ def rounded(value, digits=None):
     """`round`, which for whole numbers would raise ten to the places asked for."""
     if isinstance(digits, int) and abs(digits) > MAX_DIGITS:
         raise too_big("a number")
-    return round(value, digits)
+    return round(countable(value), digits)
 
 
 def sized(made):
@@ -521,6 +620,8 @@ def shown(value: Any) -> Any:
         return value
     left, waiting = MAX_TEXT, [value]
     while waiting:
+        if _tank.low:
+            fuel.look()
         each = waiting.pop()
         if isinstance(each, _TEXTS):
             left -= len(each)
@@ -530,6 +631,12 @@ def shown(value: Any) -> Any:
         elif isinstance(each, (dict, Dict)):
             left -= 2 + len(each)
             waiting.extend((*each.keys(), *each.values()) if left > 0 else ())
+        elif isinstance(each, _VIEWS):
+            waiting.append(list(each))
+        elif isinstance(each, BaseException):
+            waiting.append(each.args)
+        elif isinstance(each, functools.partial):
+            waiting.append((each.func, each.args, each.keywords))
         else:
             left -= 8
         if left < 0:
@@ -560,14 +667,18 @@ class _Template(string.Formatter):
 
 
 def _format(template: str, *args, **kw) -> str:
+    return _format_map(template, kw, args)
+
+
+def _format_map(template: str, mapping: Any, args: tuple = ()) -> str:
     if template.count("{") > MAX_FIELDS:
         raise too_big("a text")
-    return sized(_Template().vformat(template, args, kw))
+    return sized(_Template().vformat(template, args, mapping))
 
 
-def _codec(name: str = "utf-8", *errors: str) -> None:
-    if name.lower().replace("_", "-") not in CODECS:
-        raise LookupError(f"unknown encoding: {name}")
+def _codec(encoding: Any = "utf-8", errors: Any = "strict") -> None:
+    if isinstance(encoding, str) and encoding.lower().replace("_", "-") not in CODECS:
+        raise LookupError(f"unknown encoding: {encoding}")
 
 
 def _bounded(kind: type, name: str, check: Callable) -> Callable:
@@ -618,10 +729,13 @@ def _to_bytes(number, length=1, byteorder="big", **kw):
 
 _BOUNDED: dict[tuple[type, str], Callable] = {
     (str, "format"): _format,
-    (str, "format_map"): lambda template, mapping: _format(template, **mapping),
+    (str, "format_map"): lambda template, mapping: _format_map(template, mapping),
     (str, "join"): _join,
     (bytes, "join"): _join,
     (int, "to_bytes"): _to_bytes,
+    (datetime.datetime, "astimezone"): _zoned("astimezone"),
+    (datetime.datetime, "timestamp"): _zoned("timestamp"),
+    (decimal.Decimal, "as_integer_ratio"): lambda number: countable(number).as_integer_ratio(),
     (list, "extend"): _extend,
     (List, "extend"): _extend,
     (collections.Counter, "elements"): lambda counter: ticking(counter.elements()),
@@ -638,10 +752,20 @@ _BOUNDED: dict[tuple[type, str], Callable] = {
 }  # fmt: skip
 
 
+AT_ONCE = 4096  # numbers are added so many in one call
+
+
 def total(items, start=0):
-    """`sum`, which adds containers as slowly as it must and no slower."""
+    """`sum`: numbers as quickly as Python adds them, containers one by one and measured."""
     if type(start) in (int, float):
-        return sum(items, start)
+        if type(items) in (list, tuple, range) and len(items) <= AT_ONCE:
+            return sum(items, start)
+        numbers = iter(items)
+        while chunk := list(itertools.islice(numbers, AT_ONCE)):
+            if _tank.low:
+                fuel.look()
+            start = sum(chunk, start)
+        return start
     result = start
     for item in ticking(items):
         result = add(result, item)
@@ -672,6 +796,11 @@ class _Family(type):
 def family(kind: type) -> type:
     """A class for `case list():` that knows the persistent kinds too."""
     return _Family(kind.__name__, (), {"stands_for": kind})
+
+
+def unbounded(kind: type) -> list[str]:
+    """The public methods of a kind that need no guard of their own."""
+    return [name for name in _SAFE_TYPES[kind] if (kind, name) not in _BOUNDED]
 
 
 def _methods(kind: type) -> dict[str, Callable]:

@@ -14,6 +14,7 @@ container ever after (`resting`).
 from __future__ import annotations
 
 import ast
+import builtins
 import difflib
 import textwrap
 from collections.abc import Callable
@@ -23,9 +24,11 @@ from RestrictedPython.transformer import INSPECT_ATTRIBUTES, RestrictingNodeTran
 
 from batos.errors import Refused
 from batos.guardian import covenant, facades, guards
+from batos.guardian.inference import NUMBER, SMALL, TEXT, sort_of, sorts_of
 from batos.guardian.resting import bound_names, captured, plain_locals, resting_names, stored
 from batos.guardian.verdict import Finding
 from batos.objects import fuel
+from batos.objects.uvm_object import UvmObject
 
 MAX_SOURCE = 32_768  # characters; a method longer than this is a program
 MAX_NODES = 6_000
@@ -33,15 +36,20 @@ MAX_NESTING = 60  # of the syntax tree; deeper only confuses analysis and stack
 
 _MISSING = object()
 
-_EXCEPTIONS = (
-    Exception, ArithmeticError, AssertionError, AttributeError, IndexError, KeyError, LookupError,
-    NameError, NotImplementedError, OverflowError, PermissionError, RecursionError, RuntimeError,
-    StopIteration, TimeoutError, TypeError, UnicodeError, ValueError, ZeroDivisionError,
-)  # fmt: skip
+# What a method may raise and catch.  Not the groups, which hold others, nor what ends a process or a turn; not
+# SyntaxError, whose printing reads the file it names.
+_EXCEPTIONS = tuple(
+    each
+    for each in vars(builtins).values()
+    if isinstance(each, type)
+    and issubclass(each, Exception)
+    and not issubclass(each, (ExceptionGroup, SyntaxError))
+)
 
 BUILTINS: dict[str, Any] = {
     **{kind.__name__: kind for kind in _EXCEPTIONS},
-    "abs": abs, "all": all, "any": any, "bin": bin, "bool": bool, "bytes": guards.BYTES,
+    "Ellipsis": ..., "NotImplemented": NotImplemented,
+    "abs": abs, "all": all, "any": any, "ascii": lambda value: ascii(guards.shown(value)), "bin": bin, "bool": bool, "bytes": guards.BYTES,
     "callable": guards.is_callable, "chr": chr, "complex": complex, "delattr": guards.del_attr,
     "dict": dict, "divmod": divmod, "enumerate": guards.lazy(enumerate), "filter": guards.lazy(filter),
     "float": float, "format": lambda value, spec="": guards.formatted(value, "", spec),
@@ -51,14 +59,21 @@ BUILTINS: dict[str, Any] = {
     "ord": ord, "pow": guards.power, "range": guards.RANGE, "repr": lambda value: repr(guards.shown(value)),
     "reversed": guards.lazy(reversed), "round": guards.rounded, "set": set, "setattr": guards.set_attr,
     "slice": guards.SLICE, "sorted": sorted, "str": guards.STR, "sum": guards.total, "tuple": tuple,
-    "zip": guards.lazy(zip),
+    "type": guards.type_of, "zip": guards.lazy(zip),
 }  # fmt: skip
+
+guards.named(
+    *BUILTINS.values(),
+    *(getattr(handed, name) for handed in facades.MODULES.values() for name in vars(type(handed))),
+)
 
 _HOOKS: dict[str, Any] = {
     "_getattr_": guards.get_attribute, "_send_0_": guards.send_0, "_send_1_": guards.send_1,
     "_send_2_": guards.send_2, "_send_n_": guards.send_n,
-    "_resend_": guards.resend, "_write_": guards.write, "_tick_": fuel.tick, "_kind_": guards.kept,
-    "_add_": guards.add, "_mul_": guards.multiply, "_pow_": guards.power, "_shl_": guards.shift_left,
+    "_resend_": guards.resend, "_write_": guards.write, "_tank_": fuel.tank, "_look_": fuel.look, "_type_": type, "_len_": len,
+    "_object_": UvmObject, "_str_": str, "_list_": list, "_dict_": dict, "_set_": set, "_kind_": guards.kept,
+    "_add_": guards.add, "_mul_": guards.multiply, "_div_": guards.divide, "_caught_": guards.caught,
+    "_pow_": guards.power, "_shl_": guards.shift_left,
     "_mod_": guards.modulo, "_iadd_": guards.add_in_place, "_imul_": guards.multiply_in_place,
     "_grow_": guards.grow, "_sized_": guards.sized, "_shown_": guards.shown, "_format_": guards.formatted,
     "_missing_": _MISSING, "_slice_": slice, "_lazy_": guards.Lazy, "_now_enumerate_": enumerate,
@@ -79,7 +94,6 @@ _REMEDIES = {
     "eval": "text becomes behaviour only through `define`",
     "compile": "text becomes behaviour only through `define`",
     "__import__": "the modules at hand stand ready by name: " + ", ".join(facades.MODULES),
-    "type": "ask with `isinstance(value, kind)`",
     "object": "make a new object with `self.clone()`",
     "vars": "read slots by name, or send `self.slots()`",
     "dir": "send `self.slots()` or `self.selectors()`",
@@ -107,17 +121,29 @@ def normalised(source: str) -> str:
     return text.rstrip() + "\n" if text.strip() else ""
 
 
-def read(source: str) -> tuple[ast.FunctionDef | None, list[Finding]]:
-    """(the method's tree, findings of the policy) of a normalised text; the tree is None if it has no shape.
+def examined(
+    source: str,
+) -> tuple[ast.FunctionDef | None, list[Finding], Callable[[], Callable[..., Any]]]:
+    """(the method's tree, findings of the policy, what compiles it) of a normalised text.
 
-    Identifiers are NFKC-normalised by the parser, so a look-alike of `self` is `self` here.
+    The tree is None if the text has no shape; it may be compiled where no finding refuses it.  Identifiers
+    are NFKC-normalised by the parser, so a look-alike of `self` is `self` here.
     """
     function, finding = _parsed(source)
-    if finding is not None:
-        return None, [finding]
+    if function is None:
+        return None, [finding], _nothing_to_compile
     transformer = _Method(function)
-    transformer.visit(_parsed(source)[0])  # a tree of its own: visiting rewrites
-    return function, transformer.findings
+    visited = transformer.visit(ast.parse(source).body[0])  # a tree of its own: visiting rewrites
+    return function, transformer.findings, lambda: _compiled(visited, transformer)
+
+
+def _nothing_to_compile() -> Callable[..., Any]:
+    raise ValueError("a text without a method cannot be compiled")
+
+
+def read(source: str) -> tuple[ast.FunctionDef | None, list[Finding]]:
+    """(the method's tree, findings of the policy) of a normalised text; the tree is None if it has no shape."""
+    return examined(source)[:2]
 
 
 def parameters(function: ast.FunctionDef) -> tuple[str, ...]:
@@ -138,19 +164,16 @@ def compile_method(source: str) -> Callable[..., Any]:
     Raises `Refused` with line and rule for what the policy does not admit.  Every call compiles anew;
     `batos.objects.method` keeps what was compiled.
     """
-    text = normalised(source)
-    function, finding = _parsed(text)
-    findings = [finding] if finding is not None else []
-    if function is not None:
-        static = any(
-            isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.decorator_list
-        )
-        transformer = _Method(function)
-        function = transformer.visit(function)
-        findings = [each for each in transformer.findings if not each.warning]
-    if findings:
-        raise Refused(str(findings[0]), line=findings[0].line, rule=findings[0].rule)
-    if static:  # callable with a receiver like any other method, which it does not see
+    _, findings, make = examined(normalised(source))
+    for finding in findings:
+        if not finding.warning:
+            raise Refused(str(finding), line=finding.line, rule=finding.rule)
+    return make()
+
+
+def _compiled(function: ast.FunctionDef, transformer: _Method) -> Callable[..., Any]:
+    """The function of a tree that was visited."""
+    if transformer.static:  # callable with a receiver like any other method, which it does not see
         function.args.posonlyargs.insert(0, ast.arg("_receiver_"))
         function.args.posonlyargs += function.args.args
         function.args.args = []
@@ -237,8 +260,28 @@ def _call(hook: str, *args: ast.expr) -> ast.Call:
     return ast.Call(_name(hook), list(args), [])
 
 
+def _tank_is_low() -> ast.expr:
+    return ast.Attribute(_name("_tank_"), "low", ast.Load())
+
+
+def _looked() -> ast.expr:
+    """One tick as an expression, which is never true."""
+    return ast.BoolOp(ast.And(), [_tank_is_low(), _call("_look_")])
+
+
+def _is_exactly(value: ast.expr, kind: str) -> ast.expr:
+    return ast.Compare(_call("_type_", value), [ast.Is()], [_name(kind)])
+
+
+# Methods that need no guard on a value of exactly this kind, by the kind that is likely to be asked.
+_KIND_THAT_HAS = {
+    **dict.fromkeys(guards.unbounded(str), "_str_"),
+    **dict.fromkeys("get items keys values".split(), "_dict_"),
+    **dict.fromkeys("append pop".split(), "_list_"),
+    "add": "_set_",
+}
 _CONSUMERS = frozenset("list dict set tuple frozenset sorted sum min max any all".split())
-_GROWING = {ast.Add: "_add_", ast.Mult: "_mul_", ast.Pow: "_pow_", ast.LShift: "_shl_", ast.Mod: "_mod_"}
+_GROWING = {ast.Add: "_add_", ast.Mult: "_mul_", ast.Div: "_div_", ast.Pow: "_pow_", ast.LShift: "_shl_", ast.Mod: "_mod_"}
 _GROWING_IN_PLACE = {**_GROWING, ast.Add: "_iadd_", ast.Mult: "_imul_"}
 
 
@@ -252,9 +295,11 @@ class _Method(RestrictingNodeTransformer):
         self.receiver = covenant.receiver_name(function)
         self.resting = resting_names(function)
         self.plain = plain_locals(function, self.resting)
+        self.sorts = sorts_of(function)
         self.consumed: set[ast.AST] = set()
         self.depth = 0
         self.resends = False
+        self.static = any(isinstance(each, ast.Name) for each in function.decorator_list)
 
     # -- objections ------------------------------------------------------------------------------
 
@@ -288,7 +333,7 @@ class _Method(RestrictingNodeTransformer):
     visit_Import = visit_ImportFrom = visit_ClassDef = visit_Global = visit_Yield = visit_YieldFrom = (
         not_allowed
     )
-    visit_MatMult = visit_TemplateStr = visit_Interpolation = not_allowed
+    visit_TemplateStr = visit_Interpolation = not_allowed
 
     def check_name(self, node: ast.AST, name: str | None, allow_magic_methods: bool = False) -> None:
         if name is None or name == "_":
@@ -346,8 +391,15 @@ class _Method(RestrictingNodeTransformer):
             remedy = f"; did you mean {near[0]!r}?" if near else ""
             self.refuse("unknown-name", node, f"methods have no {node.value.id}.{node.attr}{remedy}")
 
+    def check_clock(self, node: ast.Attribute) -> None:
+        kind = node.value
+        if node.attr in ("now", "utcnow", "today") and isinstance(kind, ast.Attribute):
+            if self.facade_of(kind.value) is facades.DATETIME:
+                self.refuse("power", node, guards.CLOCK)
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.check_attribute(node, node.attr)
+        self.check_clock(node)
         handed = self.facade_of(node.value)
         if handed is not None and isinstance(node.ctx, ast.Load):
             self.check_facade(node, handed)
@@ -355,9 +407,12 @@ class _Method(RestrictingNodeTransformer):
         plain = self.is_receiver(node.value)  # the receiver is an object: its own rules hold
         node.value = self.visit(node.value)
         if isinstance(node.ctx, ast.Load):
-            return (
-                node if plain else self.placed(_call("_getattr_", node.value, ast.Constant(node.attr)), node)
-            )
+            if plain:
+                return node
+            guarded = _call("_getattr_", node.value, ast.Constant(node.attr))
+            if isinstance(node.value, ast.Name):
+                guarded = ast.IfExp(_is_exactly(node.value, "_object_"), node, guarded)
+            return self.placed(guarded, node)
         if not plain:
             node.value = self.placed(_call("_write_", node.value), node)
         return node
@@ -407,6 +462,7 @@ class _Method(RestrictingNodeTransformer):
                 node.func = self.placed(_name(f"_make_{func.id}_"), node)  # without the class's own detour
             return node
         self.check_attribute(func, func.attr)
+        self.check_clock(func)
         if isinstance(func.value, ast.Name) and func.attr in self.plain.get(func.value.id, ()):
             node.args = [self.visit(each) for each in node.args]
             node.keywords = [self.visit(each) for each in node.keywords]
@@ -420,7 +476,12 @@ class _Method(RestrictingNodeTransformer):
         value = self.visit(func.value)
         counted = len(args) < 3 and not keywords and not any(isinstance(each, ast.Starred) for each in args)
         hook = f"_send_{len(args)}_" if counted else "_send_n_"
-        return self.placed(ast.Call(_name(hook), [value, ast.Constant(func.attr), *args], keywords), node)
+        sent: ast.expr = ast.Call(_name(hook), [value, ast.Constant(func.attr), *args], keywords)
+        kind = _KIND_THAT_HAS.get(func.attr)
+        if counted and kind and all(isinstance(each, (ast.Name, ast.Constant)) for each in (value, *args)):
+            direct = ast.Call(ast.Attribute(value, func.attr, ast.Load()), args, [])
+            sent = ast.IfExp(_is_exactly(value, kind), direct, sent)
+        return self.placed(sent, node)
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
         self.check_name(node, node.arg)
@@ -432,27 +493,37 @@ class _Method(RestrictingNodeTransformer):
         """May the operation make something much larger than its operands?"""
         if type(op) not in _GROWING:
             return False
-        numbers = [
-            isinstance(each, ast.Constant) and isinstance(each.value, (int, float)) for each in (left, right)
-        ]
+        sorts = [sort_of(each, self.sorts, self.bound) for each in (left, right)]
+        numbers = [sort in (SMALL, NUMBER) for sort in sorts]
         if isinstance(op, ast.Add):
             return not any(numbers)  # a number is added to numbers only
         if isinstance(op, ast.Mod):
             return not numbers[0]
+        if isinstance(op, ast.Div):
+            return sorts[1] != SMALL and not any(
+                isinstance(each, ast.Constant) and isinstance(each.value, float) for each in (left, right)
+            )
         floats = any(
             isinstance(each, ast.Constant) and isinstance(each.value, float) for each in (left, right)
         )
         if isinstance(op, ast.Mult):
-            return not floats
-        small = isinstance(right, ast.Constant) and right.value in (2, 3) and isinstance(left, ast.Constant)
-        return not (floats or small)
+            return not floats and sorts != [SMALL, SMALL]
+        small = isinstance(right, ast.Constant) and right.value in (2, 3) and sorts[0] == SMALL
+        return not (isinstance(op, ast.Pow) and (floats or small))
+
+    def check_operator(self, node: ast.BinOp | ast.AugAssign) -> None:
+        if isinstance(node.op, ast.MatMult):
+            self.refuse("policy", node, "`@` is not part of the language of methods: no value here has it")
+            node.op = ast.Mult()  # never compiled
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.check_operator(node)
         growing = self.grows(node.op, node.left, node.right)
         node = self.node_contents_visit(node)
         return self.placed(_call(_GROWING[type(node.op)], node.left, node.right), node) if growing else node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        self.check_operator(node)
         growing = self.grows(node.op, node.target, node.value)
         node.target.ctx = ast.Store()
         self.visit(node.op)
@@ -493,6 +564,11 @@ class _Method(RestrictingNodeTransformer):
                 key = once(self.visit(key))
             load = ast.Subscript(base, key, ast.Load())
             store = ast.Subscript(base, key, ast.Store())
+        if growing and isinstance(node.op, ast.Add) and self.sorts.get(getattr(target, "id", "")) == TEXT:
+            # Python lengthens such a text where it stands; it is measured after, so at most once it is doubled.
+            length = ast.Compare(_call("_len_", load), [ast.Gt()], [ast.Constant(guards.MAX_TEXT)])
+            after = ast.If(length, [ast.Expr(_call("_sized_", load))], [])
+            return [self.placed(each, node) for each in (*before, ast.AugAssign(store, node.op, value), after)]
         if growing:
             statement: ast.stmt = ast.Assign([store], _call(_GROWING_IN_PLACE[type(node.op)], load, value))
         elif isinstance(target, ast.Name):
@@ -536,14 +612,14 @@ class _Method(RestrictingNodeTransformer):
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         self.check_function_argument_names(node)
         node = self.node_contents_visit(node)
-        node.body = self.placed(ast.BoolOp(ast.Or(), [_call("_tick_"), node.body]), node.body)
+        node.body = self.placed(ast.BoolOp(ast.Or(), [_looked(), node.body]), node.body)
         return node
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
         if node.is_async:
             self.refuse("async", node.iter, "a method runs in one turn and cannot wait")
         node = self.node_contents_visit(node)
-        node.ifs.insert(0, self.placed(ast.UnaryOp(ast.Not(), _call("_tick_")), node.iter))
+        node.ifs.insert(0, self.placed(ast.UnaryOp(ast.Not(), _looked()), node.iter))
         return node
 
     # -- statements ------------------------------------------------------------------------------
@@ -556,7 +632,7 @@ class _Method(RestrictingNodeTransformer):
         return made
 
     def tick(self, where: ast.AST) -> ast.stmt:
-        return self.placed(ast.Expr(_call("_tick_")), where)
+        return self.placed(ast.If(_tank_is_low(), [ast.Expr(_call("_look_"))], []), where)
 
     def keeping(self, names: set[str], where: ast.AST) -> list[ast.stmt]:
         """Statements that bind resting names again to what can rest."""
@@ -612,12 +688,22 @@ class _Method(RestrictingNodeTransformer):
     def visit_With(self, node: ast.With) -> ast.AST:
         return self.node_contents_visit(node)
 
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        node = self.node_contents_visit(node)
+        if node.exc is not None:  # whoever tells of it shows what it was made of
+            node.exc = self.placed(_call("_shown_", node.exc), node.exc)
+        return node
+
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         self.check_name(node, node.name)
         if node.type is None:
             node.type = self.placed(_name("Exception"), node)  # the end of fuel is not the method's to catch
         else:
+            named = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            known = all(isinstance(each, ast.Name) and each.id not in self.bound for each in named)
             node.type = self.visit(node.type)
+            if not known:
+                node.type = self.placed(_call("_caught_", node.type), node.type)
         node.body = self.statement_list(node.body)
         return node
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from batos.guardian import covenant
+from batos.guardian import covenant, trees
 from batos.guardian.covenant import Study
 
 Restudy = Callable[[str], Study]
@@ -104,15 +104,15 @@ def _indent(lines: list[str], lineno: int) -> str:
 
 
 def _free_name(function: ast.FunctionDef) -> str:
-    taken = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
-    taken |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+    taken = {node.id for node in trees.walk(function) if isinstance(node, ast.Name)}
+    taken |= {node.arg for node in trees.walk(function) if isinstance(node, ast.arg)}
     candidates = ("result", "answer", *(f"result{number}" for number in range(2, 1000)))
     return next(name for name in candidates if name not in taken)
 
 
 def _suites(node: ast.AST) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
     """Every block of statements below `node`, with its owner and the field it stands in."""
-    for owner in ast.walk(node):
+    for owner in trees.walk(node):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(owner, name, None)
             if isinstance(block, list) and block and isinstance(block[0], ast.stmt):

@@ -11,18 +11,22 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from batos.guardian import covenant
-from batos.guardian.aliases import CONTAINER_TYPES, MODULES, MUTATORS
+from batos.guardian import trees
+from batos.guardian.aliases import receiver_name
+from batos.guardian.shapes import captured
+from batos.guardian.vocabulary import CONTAINER_TYPES, MODULES, MUTATORS
 
 # Calls without a receiver that may put one argument into another, or hand it to a send.
 _STORING = frozenset({"setattr", "map", "filter"})
 _SCALAR_CALLS = frozenset("len int float str bool abs round sum isinstance ord chr any all hash repr".split())
 
 
-def bound_names(function: ast.AST) -> set[str]:
-    """Every name the text binds anywhere."""
+def bound_names(function: ast.AST) -> frozenset[str]:
+    """Every name the text binds anywhere, in a tree that nobody has rewritten yet."""
+    if "_bound" in function.__dict__:
+        return function._bound
     bound: set[str] = set()
-    for node in ast.walk(function):
+    for node in trees.walk(function):
         if node is function:
             continue  # a method does not see itself by its bare name
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -33,12 +37,13 @@ def bound_names(function: ast.AST) -> set[str]:
             bound.add(node.name)
         elif isinstance(node, ast.MatchMapping) and node.rest:
             bound.add(node.rest)
-    return bound
+    function._bound = frozenset(bound)
+    return function._bound
 
 
 def _bindings(function: ast.FunctionDef) -> Iterator[tuple[list[ast.expr], ast.expr]]:
     """(targets, value) of everything that binds; what is iterated counts as the value of its targets."""
-    for node in ast.walk(function):
+    for node in trees.walk(function):
         if isinstance(node, ast.Assign):
             yield node.targets, node.value
         elif isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
@@ -56,21 +61,21 @@ def resting_names(function: ast.FunctionDef) -> frozenset[str]:
     """
     bindings = [
         (
-            {each.id for target in targets for each in ast.walk(target) if stored(each)},
+            {each.id for target in targets for each in trees.walk(target) if stored(each)},
             _carriers(value),
             targets,
         )
         for targets, value in _bindings(function)
     ]
-    for node in ast.walk(function):
+    for node in trees.walk(function):
         if isinstance(node, ast.Match):
             parts = {name for case in node.cases for name in captured(case.pattern)}
             bindings.append((parts, _carriers(node.subject), []))
     stateful = {
         each.arg
-        for node in ast.walk(function)
+        for node in trees.walk(function)
         if isinstance(node, ast.arguments)
-        for each in ast.walk(node)
+        for each in trees.walk(node)
         if isinstance(each, ast.arg)
     }
     groups: list[set[str]] = []
@@ -92,19 +97,19 @@ def resting_names(function: ast.FunctionDef) -> frozenset[str]:
                 groups.append(names | {root})
 
     for bound, named, targets in bindings:
-        for each in (each for target in targets for each in ast.walk(target)):
+        for each in (each for target in targets for each in trees.walk(target)):
             if isinstance(each, ast.Attribute) and not isinstance(each.ctx, ast.Load):
                 resting |= named | bound
             elif isinstance(each, ast.Subscript) and not isinstance(each.ctx, ast.Load):
                 store(each.value, named | bound)
-    for node in ast.walk(function):
+    for node in trees.walk(function):
         if isinstance(node, ast.FunctionDef) and node is not function:
             answers = [
                 each.value
-                for each in ast.walk(node)
+                for each in trees.walk(node)
                 if isinstance(each, ast.Return) and each.value is not None
             ]
-            taken = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
+            taken = {each.arg for each in trees.walk(node.args) if isinstance(each, ast.arg)}
             groups.append({node.name} | taken | {name for each in answers for name in _carriers(each)})
         if not isinstance(node, ast.Call):
             continue
@@ -132,7 +137,7 @@ def resting_names(function: ast.FunctionDef) -> frozenset[str]:
             if group & resting and not group <= resting:
                 resting |= group
                 grown = True
-    return frozenset(resting - {covenant.receiver_name(function)})
+    return frozenset(resting - {receiver_name(function)})
 
 
 _PLAIN_METHODS = {
@@ -149,29 +154,23 @@ _PLAIN_METHODS |= {
 def plain_locals(function: ast.FunctionDef, resting: frozenset[str]) -> dict[str, frozenset[str]]:
     """Names that are only ever bound to a display of one kind, and their methods that need no guard."""
     kinds: dict[str, set[str]] = {}
-    for node in ast.walk(function):
+    for node in trees.walk(function):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             kinds.setdefault(node.targets[0].id, set()).add(_PLAIN_METHODS.get(type(node.value), ""))
     once = {
         each
-        for node in ast.walk(function)
+        for node in trees.walk(function)
         if isinstance(node, ast.Assign) and len(node.targets) == 1
         for each in node.targets
     }
-    others = {node.id for node in ast.walk(function) if stored(node) and node not in once}
+    others = {node.id for node in trees.walk(function) if stored(node) and node not in once}
     others |= bound_names(function) - {each.id for each in once if isinstance(each, ast.Name)}
-    others |= {each.arg for each in ast.walk(function) if isinstance(each, ast.arg)}
+    others |= {each.arg for each in trees.walk(function) if isinstance(each, ast.arg)}
     return {
         name: frozenset(methods.pop().split())
         for name, methods in kinds.items()
         if len(methods) == 1 and name not in resting and name not in others
     }
-
-
-def captured(pattern: ast.pattern) -> set[str]:
-    """The names a pattern binds."""
-    found = {getattr(each, "name", None) for each in ast.walk(pattern)}
-    return (found | {getattr(each, "rest", None) for each in ast.walk(pattern)}) - {None}
 
 
 def stored(node: ast.AST) -> bool:

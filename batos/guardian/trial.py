@@ -1,7 +1,9 @@
 """One draft tried on copies of its object: what happens inside the wall.
 
 Works on plain data only (`batos.objects.snapshot`), without storage, sockets or files.  Every call gets
-a circle of its own, so nothing carries over from one call to the next.  An outcome is
+a circle of its own, so nothing carries over from one call to the next.  A process runs one draft and
+ends.  Beside the kernel's wall an audit hook, which Python code cannot take off, ends the process at the
+first touch of files, processes, sockets or foreign code that CPython reports.  An outcome is
 
     {"result": plain} or {"error": type name, "message": str, "rule"?: str} or {"unknown": why}
     "changes": {slot: after}     own data slots that changed, by value, in the form of `plain.encode`;
@@ -15,13 +17,16 @@ an answer that cannot be told.
 from __future__ import annotations
 
 import json
+import os
+import struct
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from batos.errors import BatosError
 from batos.guardian.policy import compile_method, seed
-from batos.objects import fuel, traits  # noqa: F401  traits bring the words every object understands
+from batos.objects import caps, fuel, traits  # noqa: F401  traits bring the words every object understands
 from batos.objects.containers import keep
 from batos.objects.lookup import Activation, Missed, activated, send
 from batos.objects.method import PRIMITIVES, Method, use_compiler
@@ -30,7 +35,16 @@ from batos.objects.snapshot import OutsideCircle, from_data
 from batos.objects.uvm_object import UvmObject
 
 MAX_ANSWER = 65_536  # characters of one outcome as JSON
+MAX_SAID = 1_000  # characters of the sentences in it
 SEED = 8  # of `random`, the same for every call of every draft
+
+VIOLATION = 31  # the exit code of a process that reached for what is outside
+# Audit events by the word before their first point (the standard library's table of audit events).
+OUTSIDE = frozenset(
+    "open os fcntl socket subprocess shutil tempfile glob pathlib pty mmap ctypes signal syslog urllib ftplib "
+    "http smtplib imaplib poplib nntplib telnetlib webbrowser winreg msvcrt _winapi sqlite3 resource pickle "
+    "marshal cpython code function ensurepip".split()
+)
 
 FORGOTTEN = {"$forgotten": None}  # what a slot that is gone is after
 
@@ -55,6 +69,53 @@ class _Jar:
         pass
 
 
+def serve(reading: int, writing: int) -> None:
+    """Read one draft and its trial, run it, and write its outcomes, a line each."""
+    head = exactly(reading, 4)
+    body = exactly(reading, struct.unpack("!I", head)[0]) if head else None
+    if body is None:
+        return  # a spare that was never needed
+    draft, _, rest = body.partition(b"\n")
+    draft, given = json.loads(draft), json.loads(rest)
+    sys.addaudithook(_watch)
+    for told in outcomes(given, draft):
+        view = memoryview(json.dumps(told).encode() + b"\n")
+        while view:
+            view = view[os.write(writing, view) :]
+
+
+def exactly(fd: int, count: int) -> bytes | None:
+    """`count` bytes of a pipe, None where it closes before."""
+    parts = []
+    while count:
+        part = os.read(fd, min(count, 1 << 16))
+        if not part:
+            return None
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _watch(event: str, args: Any) -> None:
+    if event.partition(".")[0] in OUTSIDE:
+        os._exit(VIOLATION)
+
+
+def warm_up() -> None:
+    """Run a method of ours, so that what the first run costs (caches, page faults) is paid before the trial."""
+    source = (
+        "def warm_up(self, x=1):\n    self._p_changed = True\n    for each in self.items:\n        x += each\n"
+        "    self.items.append(x)\n    self._p_changed = True\n    return x\n"
+    )
+    obj = {"name": None, "slots": {"items": [1, 2]}, "parents": [], "methods": {}, "primitives": {}}
+    circle = {"receiver": 0, "objects": [obj], "args": [], "kw": {}}
+    call = {"slots": None, "args": [], "kw": {}}
+    # So little time that nobody has to watch it: the zygote must have no thread when it forks.
+    given = {"circle": circle, "selector": "warm_up", "calls": [call], "seconds": fuel.GLANCE}
+    for told in outcomes(given, source):
+        json.dumps(told)
+
+
 def outcomes(trial: dict[str, Any], draft: str) -> Iterator[dict[str, Any]]:
     """The outcomes of one draft, call by call."""
     use_compiler(compile_method)
@@ -76,7 +137,7 @@ def _bounded(told: dict[str, Any]) -> dict[str, Any]:
         if len(json.dumps(told)) <= MAX_ANSWER:
             return told
     except (ValueError, TypeError, RecursionError) as exc:
-        return {"unknown": f"what it answered cannot be told: {exc}", "changes": {}, "flagged": False}
+        return {"unknown": f"what it answered cannot be told: {exc}"[:MAX_SAID], "changes": {}, "flagged": False}
     return {"unknown": "it answered or changed more than a rehearsal tells", "changes": {}, "flagged": False}
 
 
@@ -97,6 +158,10 @@ def outcome(
     receiver._p_changed = False
     before = _state(names)
     seed(SEED)
+    caps.use_world(
+        lambda: caps.TRIAL_MOMENT,
+        lambda name: next((each for _, each in names.values() if each.__dict__.get("_name") == name), None),
+    )
     with activated(Activation(who="rehearsal")):
         told = _sent(
             receiver,
@@ -125,22 +190,22 @@ def _sent(
                 )
             }
     except Missed as missed:
-        return {"unknown": f"{missed.selector!r} is not understood there"}
+        return {"unknown": f"{missed.selector!r} is not understood there"[:MAX_SAID]}
     except fuel.OutOfFuel:
         return {"unknown": "out of fuel"}
     except (OutsideCircle, Beyond):
         return {"unknown": "it needs what a rehearsal does not hold"}
     except NotPlain as exc:
-        return {"unknown": str(exc)}
+        return {"unknown": str(exc)[:MAX_SAID]}
     except MemoryError:
         return {"unknown": "out of memory"}
     except BatosError as exc:
         if exc.rule == "outside":
-            return {"unknown": str(exc)}
-        told = {"error": type(exc).__name__, "message": str(exc)[:1000]}
+            return {"unknown": str(exc)[:MAX_SAID]}
+        told = {"error": type(exc).__name__, "message": str(exc)[:MAX_SAID]}
         return told | {"rule": exc.rule} if exc.rule else told
     except Exception as exc:
-        return {"error": type(exc).__name__, "message": str(exc)[:1000]}
+        return {"error": type(exc).__name__, "message": str(exc)[:MAX_SAID]}
 
 
 def _names(receiver: UvmObject) -> dict[int, tuple[str, UvmObject]]:

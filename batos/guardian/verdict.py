@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from batos.errors import Refused
+from batos.guardian.remedies import remedy
 
 
 class Finding(NamedTuple):
@@ -29,13 +30,16 @@ class Summary(NamedTuple):
     mutates    it may change state reachable from self
     flags      it flags those changes itself, first and last, so its callers need not
     arguments  it may change what it is handed
-    assumed    `mutates` is only assumed, because it calls what is not known
+    assumed    `mutates` is only assumed, because it calls what is not known; `arguments_assumed` likewise
+    answers    what it may answer, in the bits of `aliases`; by default a part of the object
     """
 
     mutates: bool
     flags: bool
     arguments: bool = False
     assumed: bool = False
+    arguments_assumed: bool = False
+    answers: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,5 @@ class Verdict:
         """The error for whoever asked; meaningful only where the verdict did not pass."""
         first, *more = self.refusals
         also = f" (and {len(more)} more: " + "; ".join(map(str, more[:3])) + ")" if more else ""
-        where = "the text" if first.line is None else f"line {first.line}"
-        return Refused(
-            f"{first}{also}", line=first.line, rule=first.rule, hint=f"change {where} and `define` it again"
-        )
+        hint = f"{remedy(first.rule)}; then `define` it again"
+        return Refused(f"{first}{also}", line=first.line, rule=first.rule, hint=hint)

@@ -1,0 +1,35 @@
+"""Walking a syntax tree quickly: the guardian reads each method a dozen times, for one question at a time.
+
+What was walked is kept on the root itself, so it must not be asked of a tree that is being rewritten.
+Contexts and operators are left out: nobody asks for a `Load` or an `Add` by itself.
+"""
+
+from __future__ import annotations
+
+import ast
+
+_LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+_PLAIN = frozenset({"ctx", "op", "ops", "id", "attr", "arg", "kind", "lineno", "type_comment", "name", "n", "s"})
+_FIELDS = {
+    kind: tuple(field for field in kind._fields if field not in _PLAIN)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST) and not issubclass(kind, _LEAVES)
+}
+_FIELDS[ast.Constant] = ()
+
+
+def walk(root: ast.AST) -> tuple[ast.AST, ...]:
+    """The node and all below it, in no promised order."""
+    known = root.__dict__.get("_walked")
+    if known is not None:
+        return known
+    found: list[ast.AST] = [root]
+    for node in found:  # grows as it goes
+        for field in _FIELDS[type(node)]:
+            below = getattr(node, field, None)
+            if below.__class__ is list:
+                found += [each for each in below if isinstance(each, ast.AST)]
+            elif isinstance(below, ast.AST):
+                found.append(below)
+    root._walked = tuple(found)
+    return root._walked

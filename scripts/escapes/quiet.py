@@ -1,0 +1,665 @@
+"""Payloads that read like ordinary methods: nothing in their text is refused, they lean on what the language
+hands out.  Under the policy they run; what they must not do is touch a canary, leave a state that cannot be
+kept, change an object they were not given, or hold the interpreter past their fuel."""
+
+from __future__ import annotations
+
+from scripts.escapes.payloads import family
+
+HANDED_OUT = family(
+    "what the language hands out",
+    r"""
+## a template of the regex module?
+text = re.match('(a)', 'a').expandf('{0.__class__.__init__}')
+return won if 'wrapper' in text else 0
+## a template of a match by getattr?
+text = getattr(re.match('(a)', 'a'), 'expandf')('{1.__class__.__base__}')
+return won if 'object' in text else 0
+## a replacement with a format?
+return re.subf('(a)', '{1.__class__}', 'a')
+## the pattern behind a match?
+return str(re.match('a', 'a').re.__class__)
+## the pattern behind a match, quietly?
+return str(re.match('a', 'a').re)
+## the text a match keeps?
+m = re.match('a', 'a')
+return str([m.string, m.pos, m.regs, m.re])
+## a match's captures as a dict?
+return re.match('(?P<x>a)', 'a').capturesdict()
+## a match detaches its text?
+m = re.match('a', 'a')
+m.detach_string()
+return m.group()
+## a pattern that reads a list by name?
+return re.match('\\L<words>', 'a', words=['a'])
+## a pattern that calls itself?
+return re.match('(?R)?a', 'a' * 50)
+## a pattern with errors allowed?
+return re.search('(?:abcdefghij){e<=9}', 'xyz' * 3000)
+## a pattern that looks far behind?
+return re.search('(?<=' + 'a?' * 200 + ')b', 'a' * 5000 + 'b')
+## a pattern of nested counts?
+return re.match('(((a?){100}){100}){50}', 'a')
+## a pattern of nested counts, compiled?
+return re.compile('(?:a{999}){999}').pattern
+## a pattern of one great count?
+return re.compile('a{99999999}').pattern
+## a pattern of many groups?
+return re.compile('(a)' * 2000).groups
+## a pattern with flags as words?
+return re.compile('(?DEBUG)a', 128).pattern
+## the flags of debugging print?
+return re.compile('a(b|c)', flags=512).pattern
+## the clock?
+return won if datetime.datetime.now() else 0
+## the day?
+return won if datetime.date.today() else 0
+## the clock of another zone?
+return won if datetime.datetime.now(datetime.timezone.utc) else 0
+## the local zone?
+return won if datetime.datetime(2020, 1, 1).astimezone() else 0
+## a timestamp read locally?
+return str(datetime.datetime.fromtimestamp(0))
+## a day from a text?
+return str(datetime.datetime.strptime('2020-01-01', '%Y-%m-%d'))
+## a day as a text?
+return datetime.date(2020, 1, 1).strftime('%A %d %B %Y %Z %c')
+## a day with a spec without end?
+return len(format(datetime.date(2020, 1, 1), '%A' * 900_000))
+## a day in an f-string without end?
+return len(f"{datetime.date(2020, 1, 1):{'%A' * 900_000}}")
+## bytes of a number, without end?
+return len((1).to_bytes(10**11, 'big'))
+## bytes of a number, quietly?
+return len(getattr(1, 'to_bytes')(10**11, 'big'))
+## bytes by the class?
+return len(int.to_bytes(1, 10**11, 'big'))
+## a text from its hex?
+return len(bytes.fromhex('00' * 1_900_000))
+## left and right?
+return len('x'.ljust(10**11)) + len('x'.rjust(10**11))
+## a text that translates itself greater?
+return len(('a' * 1_000_000).translate({97: 'b' * 1_000_000}))
+## a join of itself?
+return len(('x' * 1_000_000).join('y' * 1_000_000))
+## a join, quietly?
+f = ('x' * 1_000_000).join
+return len(f(['y'] * 1_000_000))
+## a join by the class?
+return len(str.join('x' * 1_000_000, ['y'] * 1_000_000))
+## a replacement, quietly?
+f = ('x' * 1_000_000).replace
+return len(f('x', 'y' * 1_000_000))
+## a replacement by map?
+return len(list(map(('x' * 1_000_000).replace, ['x'], ['y' * 1_000_000]))[0])
+## a template with many numbers?
+return len('{0:>4000000}{0:>4000000}{0:>4000000}'.format(1))
+## a template with a nested width?
+return len('{0:>{1}}'.format(1, 10**11))
+## a percent with a star?
+return len('%*s' % (10**11, 'x'))
+## a percent with a star, of bytes?
+return len(b'%*s' % (10**11, b'x'))
+## an f-string with a width?
+n = 10**11
+return len(f'{1:>{n}}')
+## a number's format?
+return len(format(1, '>99999999999'))
+## a round with many digits?
+return round(10**5000, -10**9)
+## a round, quietly?
+return round(1.5, 10**18)
+## Decimals that grow?
+x = decimal.Decimal('9.9e9999')
+for _ in range(60):
+    x = x * x
+return str(x)
+## a Decimal scaled?
+return len(str(int(decimal.Decimal(1).scaleb(999999))))
+## a Decimal shifted?
+return len(format(decimal.Decimal('1e9999'), 'f'))
+## a Decimal's power?
+return str(decimal.Decimal(10) ** 999999999)
+## a Decimal's context?
+return str(decimal.Decimal(1).exp(decimal.Context(prec=10**9)))
+## a Fraction's power?
+return str(fractions.Fraction(3, 2) ** 10**9)
+## a Fraction of a float?
+return str(fractions.Fraction(1e308) ** 1000)
+## a modular power?
+return pow(3, 10**100_000, 10**100_000)
+## an isqrt of much?
+return math.isqrt(1 << 199_999) > 0
+## a gcd of much?
+return math.gcd((1 << 199_999) - 1, (1 << 199_998) - 1)
+## a product by prod?
+return math.prod(range(1, 10**6))
+## a sum of lists?
+return len(sum([[0] * 1000] * 1_000_000, []))
+## a sum of texts in tuples?
+return len(sum([(0,) * 1000] * 1_000_000, ()))
+## a product of pools?
+return sum(1 for _ in itertools.product(range(1000), repeat=5))
+## combinations of everything?
+return len(list(itertools.combinations(range(200), 100)))
+## accumulate that grows?
+return len(str(list(itertools.accumulate([10**1000] * 10**6, lambda a, b: a * b))[-1]))
+## tee of what never ends?
+a, b = itertools.tee(itertools.count())
+return sum(1 for _ in a)
+## groupby of what never ends?
+return sum(1 for _ in itertools.groupby(itertools.count()))
+## zip_longest of what never ends?
+return sum(1 for _ in itertools.zip_longest(itertools.count(), [1]))
+## islice far out?
+return next(itertools.islice(itertools.count(), 10**15, None))
+## a membership in what never ends?
+return -1 in itertools.count()
+## a comparison that never ends?
+return list(zip(itertools.count(), itertools.repeat(1)))
+## any and all of what never ends?
+return all(itertools.repeat(1)) or any(itertools.repeat(0))
+## max of what never ends?
+return max(itertools.count())
+## min of a map that never ends?
+return min(map(lambda x: -x, itertools.count()))
+## sorted of what never ends?
+return sorted(itertools.count())
+## set of what never ends?
+return len(set(itertools.count()))
+## dict from what never ends?
+return len(dict(zip(itertools.count(), itertools.count())))
+## dict.fromkeys of what never ends?
+return len(dict.fromkeys(itertools.count()))
+## a tuple of what never ends?
+return len(tuple(itertools.count()))
+## unpacking what never ends?
+a, *b = itertools.count()
+return b
+## arguments of what never ends?
+return max(*itertools.count())
+## a filter that never finds?
+return next(filter(None, itertools.repeat(0)))
+## a dropwhile that never ends?
+return next(itertools.dropwhile(lambda x: True, itertools.count()))
+## statistics of what never ends?
+return statistics.mean(itertools.count())
+## statistics of much?
+return statistics.multimode(range(4_000_000))
+## quantiles of much?
+return len(statistics.quantiles([1, 2, 3], n=10**11))
+## heapq of what never ends?
+return heapq.nlargest(3, itertools.count())
+## heapq merges what never ends?
+return sum(1 for _ in heapq.merge(itertools.count(), itertools.count()))
+## heapq, quietly many?
+return len(heapq.nsmallest(10**12, range(10)))
+## bisect of a long range?
+return bisect.bisect(range(4_000_000), 5)
+## insort of much?
+x = []
+for i in range(10**7):
+    bisect.insort(x, -i)
+return len(x)
+## reduce that grows?
+return len(functools.reduce(lambda a, b: a + a, range(100), 'x'))
+## partial within partial?
+f = functools.partial(max, 1)
+for _ in range(100_000):
+    f = functools.partial(f, 1)
+return f()
+## a lambda that calls lambdas?
+f = lambda: 0
+for _ in range(50_000):
+    f = (lambda g: lambda: g())(f)
+return f()
+## a counter minus a counter?
+c = collections.Counter(range(100_000))
+for _ in range(10_000):
+    c = c + c
+return len(c)
+## a default made by a default?
+d = collections.defaultdict(lambda: collections.defaultdict(list))
+for i in range(10**7):
+    d[i][i].append(i)
+return len(d)
+## a deque with a length?
+return len(collections.deque(itertools.count(), maxlen=10))
+## an OrderedDict that moves?
+o = collections.OrderedDict.fromkeys(range(1000))
+while won:
+    o.move_to_end(0)
+## random of great numbers?
+return random.randrange(10**100_000) >= 0
+## random's shuffle of much?
+x = list(range(4_000_000))
+random.shuffle(x)
+return x[0]
+## random's sample of much?
+return len(random.sample(range(4_000_000), 3_000_000))
+## the seed is set from outside?
+return random.seed(1)
+## the generator's state?
+return random.getstate()
+## JSON of a great indent?
+return len(json.dumps([[[1]]], indent=10**9))
+## JSON with separators that grow?
+return len(json.dumps([1] * 100_000, separators=(',' * 100_000, ':')))
+## JSON that contains itself?
+x = []
+x.append(x)
+return json.dumps(x)
+## JSON with a default that returns itself?
+return json.dumps({'a': {1, 2}}, default=lambda o: o)
+## JSON with a default that grows?
+return len(json.dumps({'a': {1}}, default=lambda o: [o, o]))
+## JSON of great numbers?
+return len(str(json.loads('9' * 100_000)))
+## a wrap of one character?
+return len(textwrap.fill('x ' * 500_000, 1))
+## an indent that calls?
+return len(textwrap.indent('x\n' * 100_000, 'y' * 100_000))
+## a shorten with a placeholder?
+return textwrap.shorten('x ' * 500_000, 10**9, placeholder='y' * 1_000_000)
+## capwords with a separator?
+return len(string.capwords('x ' * 500_000, ' '))
+## a codec of the dark?
+return b'\x00' * 100_000 and ('x' * 100_000).encode('idna')
+## a codec that runs text?
+return 'x'.encode('rot13')
+## a codec by a strange name?
+return b'eJw='.decode('zlib')
+## a codec by bytes?
+return str(b'x', 'unicode_escape')
+## an error handler of the dark?
+return 'é'.encode('ascii', 'xmlcharrefreplace')
+## a casefold that grows?
+return len(('ŉ' * 1_300_000).upper())
+## splitting into millions?
+return len(('x ' * 1_900_000).split())
+## partition, and again?
+x = 'a,' * 1_000_000
+while x:
+    _, _, x = x.partition(',')
+return x
+## a slice without end?
+return len([0][:10**18] * 1)
+## a slice that steps?
+return len(range(5_000_000)[::-1])
+## a slice object that is huge?
+return slice(0, 10**100).indices(10**6)
+## a complex power?
+return (1 + 1j) ** 10**18
+## texts kept by the thousand?
+x = []
+while won:
+    x.append('x' * 3_999_000 + str(len(x)))
+## lists kept by the thousand?
+x = []
+while won:
+    x.append([len(x)] * 4_999_999)
+## numbers kept by the thousand?
+x = []
+n = 1 << 199_000
+while won:
+    x.append(n + len(x))
+## bytes kept by the thousand?
+x = []
+while won:
+    x.append(bytes(3_999_999))
+## sets kept by the thousand?
+x = []
+while won:
+    x.append(set(range(100_000)))
+## closures kept by the thousand?
+x = []
+while won:
+    x.append((lambda a: lambda: a)('y' * 100_000))
+## a dict of texts that grow?
+d = {}
+while won:
+    d[len(d)] = ('x' * 100_000 + str(len(d)))
+## a slot of texts that grow?
+while won:
+    self.log.append('x' * 1_000_000 + str(len(self.log)))
+## a send within a send?
+return self.responds_to('m') and self.m(path, port, pid, won)
+## a handler that goes on?
+while won:
+    try:
+        while won:
+            [][1]
+    except Exception:
+        pass
+## a handler within a handler?
+def inner():
+    try:
+        return inner()
+    except RecursionError:
+        return inner()
+return inner()
+## a finally that goes on?
+def inner():
+    try:
+        return inner()
+    finally:
+        inner()
+return inner()
+## an error with a great text?
+raise ValueError('x' * 3_999_999)
+## an error that holds an object?
+raise ValueError(self)
+## an error that holds a function?
+raise ValueError(lambda: 0)
+## an error with itself?
+e = ValueError()
+raise e from e
+## an error raised by a class?
+raise ValueError
+## the text of a function?
+return str(lambda: 0)
+## the text of a method?
+return str(self.log.append)
+## the text of a facade?
+return str(math) + repr(random)
+## the text of a class?
+return repr(functools.cmp_to_key(lambda a, b: 0))
+## a key's class asks its instance?
+k = functools.cmp_to_key(lambda a, b: 0)
+return isinstance(k(1), k)
+## an answer that is a function?
+return lambda: open(path).read()
+## an answer that is a facade?
+return math
+## an answer that is a class?
+return int
+## an answer nested without end?
+x = []
+for _ in range(10_000):
+    x = [x]
+return x
+## an answer that holds itself?
+x = []
+x.append(x)
+return x
+## an answer that is an iterator?
+return itertools.count()
+## an answer of a text that cannot be written?
+return '\ud800'
+## an answer that is not a number?
+return float('nan')
+## an answer that is an error?
+return ValueError('x')
+## comparing what cannot be compared?
+return self < self or self.friend > self
+## sorting by a key that changes?
+x = list(range(100_000))
+x.sort(key=lambda i: x.append(i) or i)
+return len(x)
+## a loop over what grows?
+for each in self.log:
+    self.log.append(each)
+return 0
+## a loop over a dict that changes?
+for each in self.rates:
+    self.rates[each + 'x'] = 1
+return 0
+""",
+)
+
+POISON = family(
+    "poisoned objects",
+    r"""
+## a function in a slot?
+self.balance = lambda: 0
+return 0
+## a bound method in a slot?
+self.balance = self.log.append
+return 0
+## a function in a list?
+self.log.append(len)
+return 0
+## a function in a nested list?
+self.log.append([[lambda: 0]])
+return 0
+## a function as a key?
+self.rates[len] = 1
+return 0
+## a generator in a dict?
+self.rates['x'] = (x for x in [1])
+return 0
+## a generator by setdefault?
+self.rates.setdefault('x', iter([1]))
+return 0
+## a generator by update?
+self.rates.update(x=map(str, [1]))
+return 0
+## a function by extend?
+self.log.extend([len])
+return 0
+## a function by insert?
+self.log.insert(0, len)
+return 0
+## a function by slice?
+self.log[:] = [len]
+return 0
+## a function by adding in place?
+self.log += [len]
+return 0
+## a function by or in place?
+self.rates |= {'x': len}
+return 0
+## a function by the class's method?
+list.append(self.log, len)
+return 0
+## a function by map?
+return list(map(self.log.append, [len]))
+## a function by heapq?
+heapq.heappush(self.log, len)
+return 0
+## a function by bisect?
+bisect.insort(self.log, len, key=lambda x: 0)
+return 0
+## a function by put?
+return self.put('balance', len)
+## a function by setattr?
+setattr(self, 'balance', len)
+return 0
+## a function by clone?
+return self.clone(balance=len)
+## a function through an alias?
+x = self.log
+x.append(len)
+return 0
+## a function through a default?
+def inner(x=self.log):
+    x.append(len)
+return inner()
+## a function in a default dict's factory?
+self.rates = collections.defaultdict(lambda: 0)
+return 0
+## a deque in a slot?
+self.log = collections.deque([len])
+return 0
+## a Counter of functions in a slot?
+self.rates = collections.Counter([len])
+return 0
+## a compiled pattern in a slot?
+self.log = re.compile('a')
+return 0
+## a match in a slot?
+self.log = re.match('a', 'a')
+return 0
+## an error in a slot?
+self.log = ValueError(len)
+return 0
+## a zone of its own in a slot?
+self.log = datetime.timezone(datetime.timedelta(hours=1), 'x')
+return 0
+## a range, a slice, a view in slots?
+self.a = range(5)
+self.b = self.rates.keys()
+return 0
+## a slice in a slot?
+self.a = slice(1, 2)
+return 0
+## a partial in a slot?
+self.a = functools.partial(len)
+return 0
+## a key of functools in a slot?
+self.a = functools.cmp_to_key(lambda a, b: 0)(1)
+return 0
+## not a number in a slot?
+self.a = float('nan')
+return 0
+## half a character in a slot?
+self.a = '\ud800'
+return 0
+## half a character as a slot's name?
+return self.put('a\ud800', 1)
+## a list nested without end in a slot?
+x = []
+for _ in range(5_000):
+    x = [x]
+self.log = x
+return 0
+## a list nested without end, bit by bit?
+for _ in range(5_000):
+    self.log = [self.log]
+return 0
+## a list nested inward, bit by bit?
+x = self.log
+for _ in range(5_000):
+    y = []
+    x.append(y)
+    x = x[-1]
+return 0
+## a tuple nested without end?
+x = ()
+for _ in range(5_000):
+    x = (x,)
+self.log = x
+return 0
+## a list that holds itself?
+self.log.append(self.log)
+return 0
+## a tuple with a list in it?
+self.log = ([1], [2])
+return 0
+## a frozenset of functions?
+self.log = frozenset([len])
+return 0
+## a bool as a slot's name?
+return self.put(True, 1)
+## a number as a slot's name?
+return self.put(5, 1)
+## a private slot?
+return self.put('_name', 'poisoned')
+## a private slot, without an underscore that shows?
+return self.put('＿name', 'poisoned')
+## the flag as a slot?
+return self.put('_p_changed', False)
+## a parent by put?
+return self.put('parent*', self)
+## a parent that is no object?
+return self.put('parent*', 5)
+## its own parent?
+return self.adopt(self)
+## a cycle of parents?
+self.friend.adopt(self)
+return self.adopt(self.friend)
+## all parents disowned?
+for each in self.parents():
+    self.disown(each)
+return self.nowhere()
+## one of the seven names by put?
+return self.put('define', 1)
+## one of the seven names by clone?
+return self.clone(put=1)
+## a slot called like a method of everybody?
+self.clone = 5
+return 0
+## a method of its own redefined?
+return self.define('def m(self):\n    return 1')
+## a method with hostile text?
+return self.define('def x(self):\n    import os')
+## a method with text without end?
+return self.define('def x(self):\n' + '    self.a = 1\n' * 10_000)
+## the friend's state in place?
+x = self.friend
+x.log.append(len)
+return 0
+## the friend's state by send?
+return self.friend.put('log', len)
+## the friend's private state?
+return self.friend.put('_name', 'poisoned')
+## the parents' slots?
+return self.parents()[0].put('poisoned', won)
+## the parents' methods?
+return self.parents()[0].define('def clone(self):\n    return 5')
+## the parents' words forgotten?
+return self.parents()[0].forget('clone')
+## the parents become another?
+return self.parents()[0].become(self)
+## the parents adopt it?
+return self.parents()[0].adopt(self)
+## the parents lose their parents?
+p = self.parents()[0]
+for each in p.parents():
+    p.disown(each)
+return 0
+## everybody becomes nobody?
+return self.become(self.friend)
+## a name in the lobby?
+return self.clone(called='genesis_obj')
+## a slot list that is changed?
+x = self.slots()
+x['own']['balance'] = won
+return self.balance
+## the selectors that are changed?
+x = self.selectors()
+x.append('poisoned')
+return 0
+## versions that are changed?
+x = self.versions('m')
+x.clear()
+return len(self.versions('m'))
+## a source that is another's?
+return self.source('clone')
+## an argument that is kept and changed?
+x = [1]
+self.log = x
+x.append(len)
+return 0
+## a literal that is shared between calls?
+x = [1, 2, 3]
+x.append(won)
+self.log = x
+return len(x)
+## a default that is shared between calls?
+def inner(x=[]):
+    x.append(1)
+    return len(x)
+inner()
+return inner()
+## a constant of a facade changed?
+x = string.ascii_letters
+x += won
+return len(string.ascii_letters)
+## a facade's list?
+math.pi.real
+return won if math.pi == 3 else 0
+## the words of the language rebound?
+def inner(len):
+    return len
+return inner(won) and len([1])
+## the words of the language deleted?
+len = 5
+return len
+## a comprehension that leaks its names?
+x = [len for len in [1]]
+return x
+""",
+)
+
+PAYLOADS = [*HANDED_OUT, *POISON]
