@@ -44,7 +44,7 @@ def test_the_files_are_small_and_name_no_machine():
 
 @pytest.fixture(scope="module")
 def engine():
-    from batos.mind.engine import open_engine
+    from batos.mind.loading import open_engine
 
     return open_engine(EMBEDDED / "base", EMBEDDED / "experts")
 

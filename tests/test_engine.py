@@ -12,10 +12,11 @@ from collections import Counter
 
 import pytest
 import torch
-from tiny_mind import WINDOW, make_adapter, make_base
+from tiny_mind import FAMILIES, WINDOW, make_adapter, make_base
 
 from batos import errors
-from batos.mind.engine import Limits, open_engine
+from batos.mind.engine import Limits
+from batos.mind.loading import open_engine
 
 METHOD = """%llguidance {"no_forcing": true}
 start: "def " NAME "(self):\\n" ("    self." NAME " = " NUMBER "\\n"){0,2} "    return " NUMBER "\\n"
@@ -73,20 +74,10 @@ def test_greedy_tokens_are_those_of_transformers_own_generate(engine):
         assert list(draft.tokens) == [token for token in told if token not in engine.ends]
 
 
-@pytest.mark.parametrize("family", ["Qwen2", "GPTNeoX"])
+@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "GPTNeoX"])
 def test_other_architectures_decode_and_take_experts(family, tmp_path):
-    import transformers
-
-    base = make_base(tmp_path / "base")  # for its tokenizer
-    config = getattr(transformers, f"{family}Config")(
-        vocab_size=304, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=WINDOW, initializer_range=0.3, eos_token_id=0,
-        **({"num_key_value_heads": 2} if family == "Qwen2" else {}),
-    )  # fmt: skip
-    torch.manual_seed(3)
-    getattr(transformers, f"{family}ForCausalLM")(config).save_pretrained(base)
-    targets = ["q_proj", "down_proj"] if family == "Qwen2" else ["query_key_value", "dense_4h_to_h"]
-    make_adapter(tmp_path / "experts" / "BRICK", base, 1, target_modules=targets)
+    base = make_base(tmp_path / "base", seed=3, family=family)
+    make_adapter(tmp_path / "experts" / "BRICK", base, 1, target_modules=FAMILIES[family])
     engine = open_engine(base, tmp_path / "experts", threads=1)
     alone, brick = engine.generate(PROMPTS[:1] * 2, [None, "BRICK"], limits=Limits(max_tokens=12))
     assert alone.tokens != brick.tokens
@@ -296,3 +287,140 @@ def test_mistakes_in_a_request_are_named(engine):
     with pytest.raises(errors.NoSuchObject, match="NOBODY"):
         engine.generate(["x"], "nobody")
     assert engine.generate([]) == []
+
+
+# streaming, cutting, prefixes, memory
+
+
+def test_what_is_told_token_by_token_is_the_text_of_each_draft(engine):
+    told: dict[int, list[str]] = {0: [], 1: [], 2: []}
+    drafts = engine.generate(
+        PROMPTS, ["BRICK", None, "ALFRED"], [None, METHOD, "start: /[0-9]{2}/"], Limits(max_tokens=20),
+        tell=lambda place, text: told[place].append(text),
+    )  # fmt: skip
+    assert ["".join(told[place]) for place in range(3)] == texts(drafts)
+    assert len(told[0]) > 3  # as it comes, not at the end
+
+
+def test_what_is_told_stops_with_a_cancel_and_is_still_the_text(engine):
+    cancel, told = threading.Event(), []
+
+    def tell(_, text):
+        told.append(text)
+        if len(told) == 5:
+            cancel.set()
+
+    (draft,) = engine.generate(["deposit"], limits=Limits(max_tokens=200), cancel=cancel, tell=tell)
+    assert draft.finish == "cancelled" and "".join(told) == draft.text and len(draft.tokens) < 100
+
+
+def test_a_prompt_over_the_window_is_cut_where_the_policy_says_and_the_draft_says_how_much(engine):
+    letters = "".join(chr(97 + i % 26) for i in range(WINDOW + 40))
+    count = engine.count(letters)
+    for over, kept in (("front", letters[-100:]), ("middle", letters[:50])):
+        (draft,) = engine.generate([letters], limits=Limits(max_tokens=20, over=over))
+        assert len(draft.tokens) == 20  # the answer has the room it asked for
+        assert draft.cut == count - (WINDOW - 21)
+        rows = engine._rows([letters], None, None, Limits(max_tokens=20, over=over), ())
+        text = engine.tokenizer.decode(rows[0].prompt)
+        assert text.endswith(kept) if over == "front" else text.startswith(kept)
+    assert engine.generate(["x"], limits=Limits(max_tokens=2, over="middle"))[0].cut == 0
+    with pytest.raises(errors.BadRequest, match="over is"):
+        engine.generate(["x"], limits=Limits(over="somewhere"))
+
+
+class Kept(dict):
+    """A shelf in memory."""
+
+    find = dict.get
+
+    def keep(self, key, tokens, expert, tensors):
+        self[key] = [(keys.clone(), values.clone()) for keys, values in tensors]
+
+
+@pytest.mark.parametrize("experts", [None, "BRICK", ["BRICK", None, "ALFRED"]], ids=["base", "one", "mixed"])
+def test_a_prefix_that_is_kept_answers_what_the_whole_prompt_answers_and_is_read_once(
+    folder, experts, monkeypatch
+):
+    prefix = "<|ask|>an account that has a balance: "
+    limits = Limits(max_tokens=12)
+    first = open_engine(folder / "base", folder / "experts", threads=1)
+    whole = first.generate([prefix + prompt for prompt in PROMPTS], experts, limits=limits)
+    shelf = Kept()
+    first.prefixes._shelf = shelf
+    cold = first.generate(PROMPTS, experts, limits=limits, prefix=prefix)
+    assert [draft.tokens for draft in cold] == [draft.tokens for draft in whole]
+    voices = 3 if isinstance(experts, list) else 1
+    assert first.prefixes.counters["computed"] == voices == len(shelf)
+    again = open_engine(folder / "base", folder / "experts", threads=1)  # another awakening
+    again.prefixes._shelf = shelf
+    shapes = []
+    forward = again._forward
+    monkeypatch.setattr(
+        again, "_forward", lambda tokens, *rest: shapes.append(tuple(tokens.shape)) or forward(tokens, *rest)
+    )
+    assert again.generate(PROMPTS, experts, limits=limits, prefix=prefix) == cold  # bit for bit
+    assert max(width for _, width in shapes) <= max(first.count(prompt) for prompt in PROMPTS)
+    assert again.prefixes.counters == {"hit": 0, "from_image": voices, "computed": 0, "dropped": 0}
+    assert again.memory.ledger()["prefixes"] == first.count(prefix) * voices * again.kv_bytes_per_token
+
+
+def test_a_prefix_makes_room_when_a_context_needs_it(folder):
+    from batos.mind.memory_manager import Ledger
+
+    engine = open_engine(folder / "base", threads=1)
+    engine.generate(["x"], limits=Limits(max_tokens=2), prefix="an account " * 8)
+    held = engine.memory.ledger()["prefixes"]
+    assert held
+    engine.memory.books.budget = sum(engine.memory.books._held.values()) + held // 2
+    with engine.memory.reserve("kv", held):
+        assert engine.memory.ledger()["prefixes"] == 0
+    assert isinstance(engine.memory.books, Ledger) and engine.prefixes.counters["dropped"] == 1
+
+
+def failing(times, error):
+    left = [times]
+
+    def fail(forward):
+        def step(*given):
+            if left[0]:
+                left[0] -= 1
+                raise error
+            return forward(*given)
+
+        return step
+
+    return fail
+
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__)
+def test_out_of_memory_evicts_and_tries_once_more_then_fails_that_generation_alone(
+    engine, monkeypatch, error
+):
+    expected = engine.generate(["deposit"], "BRICK", limits=Limits(max_tokens=8))
+    engine.generate(["deposit"], limits=Limits(max_tokens=2), prefix="an account ")
+    forward = engine._forward
+    with monkeypatch.context() as once:
+        once.setattr(engine, "_forward", failing(1, error)(forward))
+        assert engine.generate(["deposit"], "BRICK", limits=Limits(max_tokens=8)) == expected
+        assert engine.memory.ledger()["prefixes"] == 0 and engine.memory.residents()["warm"] == []
+    with monkeypatch.context() as twice:
+        twice.setattr(engine, "_forward", failing(2, error)(forward))
+        with pytest.raises(errors.TooLarge, match="memory ran out"):
+            engine.generate(["deposit"], "BRICK", limits=Limits(max_tokens=8))
+    held = engine.memory.ledger()
+    assert held["kv"] == held["workspace"] == 0 and engine.memory.residents()["pinned"] == []
+    assert engine.generate(["deposit"], "BRICK", limits=Limits(max_tokens=8)) == expected
+
+
+def test_another_error_of_the_model_is_not_taken_for_want_of_memory(engine, monkeypatch):
+    monkeypatch.setattr(engine, "_forward", failing(1, RuntimeError("shapes differ"))(engine._forward))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        engine.generate(["deposit"], limits=Limits(max_tokens=8))

@@ -15,8 +15,8 @@ from tiny_mind import make_adapter, make_base, peft_logits
 from batos import errors
 from batos.config import Settings
 from batos.image import LivingImage
-from batos.mind import Limits, Mind, incarnation
-from batos.mind.engine import load_model
+from batos.mind import Limits, Mind, experts, incarnation
+from batos.mind.loading import load_model
 from batos.objects.genesis import genesis
 
 TOKENS = torch.arange(3, 23).view(2, 10)
@@ -129,7 +129,7 @@ def test_a_folder_without_a_model_is_a_bad_request_and_changes_nothing(opened, t
     shutil.copytree(made / "base", tmp_path / "cut")
     weights = tmp_path / "cut" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-7])
-    with pytest.raises(errors.Damaged, match="model.safetensors"):
+    with pytest.raises(errors.Refused, match="model.safetensors is damaged"):
         incarnation.ingest_model(image, tmp_path / "cut", "cut", "nowhere")
     assert incarnation.model_id(image) is None
 
@@ -180,7 +180,7 @@ def test_an_image_without_a_mind_gets_the_embedded_one_once(opened, made):
 
 def test_a_birth_that_was_killed_before_its_experts_is_completed_at_the_next(opened, made, monkeypatch):
     with monkeypatch.context() as killed:
-        killed.setattr(incarnation, "stage_experts", lambda *_: 1 / 0)
+        killed.setattr(experts, "stage_experts", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             incarnation.ensure_embedded(opened(), made)
     assert [each.outcome for each in incarnation.ensure_embedded(opened(), made)] == ["ingested"] * 2
@@ -191,12 +191,12 @@ def test_a_birth_that_was_killed_before_its_experts_is_completed_at_the_next(ope
 
 
 def test_a_folder_of_adapters_is_staged_listed_and_staged_again_without_effect(image, made):
-    staged = incarnation.stage_experts(image, [made / "experts"])
+    staged = experts.stage_experts(image, [made / "experts"])
     assert [(each.name, each.outcome, each.rank) for each in staged] == [
         ("ALFRED", "ingested", 2),
         ("BRICK", "ingested", 4),
     ]
-    listed = incarnation.experts(image)
+    listed = experts.experts(image)
     assert [(each["name"], each["base"], each["rank"], each["tier"]) for each in listed] == [
         ("ALFRED", "tiny", 2, "cold"),
         ("BRICK", "tiny", 4, "cold"),
@@ -205,33 +205,33 @@ def test_a_folder_of_adapters_is_staged_listed_and_staged_again_without_effect(i
     assert [each["bytes"] for each in listed] == sizes
     assert incarnation.max_rank(image) == 4
     before = image.commits
-    again = incarnation.stage_experts(image, [made / "experts"])
+    again = experts.stage_experts(image, [made / "experts"])
     assert {each.outcome for each in again} == {"unchanged"} and image.commits == before
 
 
 def test_an_adapter_is_named_by_its_folder_or_by_its_file(image, made):
-    (by_folder,) = incarnation.stage_experts(image, [made / "experts" / "brick"])
-    (by_file,) = incarnation.stage_experts(image, [made / "experts" / "brick" / "adapter_model.safetensors"])
+    (by_folder,) = experts.stage_experts(image, [made / "experts" / "brick"])
+    (by_file,) = experts.stage_experts(image, [made / "experts" / "brick" / "adapter_model.safetensors"])
     assert (by_folder.name, by_folder.outcome) == ("BRICK", "ingested")
     assert (by_file.name, by_file.outcome) == ("BRICK", "unchanged")
     with pytest.raises(errors.NoSuchFile, match="nowhere"):
-        incarnation.stage_experts(image, [made / "nowhere"])
+        experts.stage_experts(image, [made / "nowhere"])
 
 
 def test_listing_reads_no_blob(image, made, monkeypatch):
-    incarnation.stage_experts(image, [made / "experts"])
+    experts.stage_experts(image, [made / "experts"])
     monkeypatch.setattr("ZODB.blob.Blob.open", None)
     monkeypatch.setattr("ZODB.blob.Blob.committed", None)
-    assert len(incarnation.experts(image)) == 2
+    assert len(experts.experts(image)) == 2
 
 
 def test_another_adapter_of_the_same_name_replaces_it(image, made, tmp_path):
-    incarnation.stage_experts(image, [made / "experts"])
+    experts.stage_experts(image, [made / "experts"])
     make_adapter(tmp_path / "BRICK", made / "base", 9)
-    (report,) = incarnation.stage_experts(image, [tmp_path / "BRICK"])
+    (report,) = experts.stage_experts(image, [tmp_path / "BRICK"])
     assert report.outcome == "replaced"
-    assert [each["name"] for each in incarnation.experts(image)] == ["ALFRED", "BRICK"]
-    assert [each.outcome for each in incarnation.stage_experts(image, [tmp_path / "BRICK"])] == ["unchanged"]
+    assert [each["name"] for each in experts.experts(image)] == ["ALFRED", "BRICK"]
+    assert [each.outcome for each in experts.stage_experts(image, [tmp_path / "BRICK"])] == ["unchanged"]
 
 
 def edited_config(folder: Path, **changes) -> None:
@@ -298,20 +298,20 @@ def test_an_adapter_that_will_not_do_is_refused_and_the_others_are_taken(how, im
     shutil.copytree(made / "experts", tmp_path / "staging", ignore=shutil.ignore_patterns("ALFRED"))
     shutil.copytree(made / "experts" / "brick", tmp_path / "staging" / "SPOILED")
     spoil(tmp_path / "staging" / "SPOILED")
-    staged = {each.name: each for each in incarnation.stage_experts(image, [tmp_path / "staging"])}
+    staged = {each.name: each for each in experts.stage_experts(image, [tmp_path / "staging"])}
     assert staged["SPOILED"].outcome == "refused" and reason in staged["SPOILED"].reason
     assert staged["BRICK"].outcome == "ingested"
-    assert [each["name"] for each in incarnation.experts(image)] == ["BRICK"]
+    assert [each["name"] for each in experts.experts(image)] == ["BRICK"]
 
 
 def test_a_name_nobody_could_type_is_refused(image, made, tmp_path):
     shutil.copytree(made / "experts" / "brick", tmp_path / "my expert")
-    (report,) = incarnation.stage_experts(image, [tmp_path / "my expert"])
+    (report,) = experts.stage_experts(image, [tmp_path / "my expert"])
     assert report.outcome == "refused" and "name" in report.reason
 
 
 def test_a_damaged_expert_is_named_and_staging_it_again_repairs_it(image, made):
-    incarnation.stage_experts(image, [made / "experts"])
+    experts.stage_experts(image, [made / "experts"])
     flip(blob_path(image, "BRICK"))
     assert [what for what, damage in incarnation.scrub(image) if damage] == ["expert BRICK"]
     mind = Mind(image)
@@ -319,7 +319,7 @@ def test_a_damaged_expert_is_named_and_staging_it_again_repairs_it(image, made):
         mind.generate(["x"], "BRICK", limits=Limits(max_tokens=2))
     assert "experts --stage" in told.value.hint
     assert mind.activate("ALFRED")
-    (report,) = incarnation.stage_experts(image, [made / "experts" / "brick"])
+    (report,) = experts.stage_experts(image, [made / "experts" / "brick"])
     assert report.outcome == "replaced"
     mind.refresh([report.name])
     assert mind.activate("BRICK")
@@ -330,7 +330,7 @@ def test_a_damaged_expert_is_named_and_staging_it_again_repairs_it(image, made):
 
 @pytest.fixture
 def mind(image, made):
-    incarnation.stage_experts(image, [made / "experts"])
+    experts.stage_experts(image, [made / "experts"])
     return Mind(image, Settings(hot_slots=1))
 
 
@@ -358,7 +358,7 @@ def test_a_mind_is_loaded_in_the_background_and_who_comes_early_waits(mind):
 
 def test_swaps_and_generations_reach_the_metrics(image, made):
     told = []
-    incarnation.stage_experts(image, [made / "experts"])
+    experts.stage_experts(image, [made / "experts"])
     mind = Mind(image, metrics=lambda event, value, **labels: told.append((event, labels)))
     mind.generate(["x"], "BRICK", limits=Limits(max_tokens=3))
     assert ("swap_ms", {"tier": "cold", "expert": "BRICK"}) in told
@@ -369,7 +369,7 @@ def test_swaps_and_generations_reach_the_metrics(image, made):
 def test_an_expert_that_is_staged_while_the_mind_is_awake_is_found(mind, made, tmp_path):
     assert mind.activate("WIDE") is False
     make_adapter(tmp_path / "WIDE", made / "base", 3, rank=8)
-    staged = incarnation.stage_experts(mind._image, [tmp_path / "WIDE"])
+    staged = experts.stage_experts(mind._image, [tmp_path / "WIDE"])
     mind.refresh([each.name for each in staged])
     assert mind.activate("WIDE") and mind.tier("wide") == "hot"
 

@@ -1,4 +1,4 @@
-"""Tiny random Llamas, their tokenizer and peft-made adapters, for the tests of the mind.
+"""Tiny random models of four families, their tokenizer and peft-made adapters, for the tests of the mind.
 
 Random weights answer nonsense, but they answer it exactly: equality is what these tests are about.
 """
@@ -11,11 +11,21 @@ HIDDEN, LAYERS, WINDOW = 32, 2, 256
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def make_base(folder: Path, seed: int = 0, hidden: int = HIDDEN, **options) -> Path:
-    """A Llama of 2 layers with a byte-level tokenizer of 300 words, saved as safetensors."""
+# Layers that an adapter is put on, in the words of each architecture.
+FAMILIES = {
+    "Llama": TARGETS,
+    "Qwen2": ["q_proj", "v_proj", "down_proj"],
+    "Qwen3": ["q_proj", "o_proj", "up_proj"],
+    "GPTNeoX": ["query_key_value", "dense_4h_to_h"],
+}
+
+
+def make_base(folder: Path, seed: int = 0, hidden: int = HIDDEN, family: str = "Llama", **options) -> Path:
+    """A model of 2 layers with a byte-level tokenizer of 300 words, saved as safetensors."""
     import torch
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     words = Tokenizer(models.BPE())
     words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -31,22 +41,24 @@ def make_base(folder: Path, seed: int = 0, hidden: int = HIDDEN, **options) -> P
     )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|end|>")
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        **{
-            "hidden_size": hidden,
-            "intermediate_size": 2 * hidden,
-            "num_hidden_layers": LAYERS,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "vocab_size": 304,
-            "max_position_embeddings": WINDOW,
-            "eos_token_id": tokenizer.eos_token_id,
-            "tie_word_embeddings": True,
-            "initializer_range": 0.3,  # wide, so that no two logits lie close together
-            **options,
-        }
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    wanted = {
+        "hidden_size": hidden,
+        "intermediate_size": 2 * hidden,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 304,
+        "max_position_embeddings": WINDOW,
+        "eos_token_id": tokenizer.eos_token_id,
+        "tie_word_embeddings": True,
+        "initializer_range": 0.3,  # wide, so that no two logits lie close together
+    }
+    if family == "GPTNeoX":
+        del wanted["num_key_value_heads"]
+    if family == "Qwen3":
+        wanted["head_dim"] = hidden // 4
+    config = getattr(transformers, f"{family}Config")(**{**wanted, **options})
+    getattr(transformers, f"{family}ForCausalLM")(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

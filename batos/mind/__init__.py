@@ -7,23 +7,38 @@ activating read the image in turns of their own.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from batos import errors
 from batos.config import Settings
 from batos.heavy import importing
-from batos.mind import incarnation
-from batos.mind.engine import Draft, Engine, Limits, TransformersEngine, load_model
+from batos.mind import experts, incarnation, profiles
+from batos.mind.engine import Closed, Draft, Engine, Limits, Tell, TransformersEngine, each
 from batos.mind.incarnation import EMBEDDED
 from batos.mind.memory_manager import ColdExpert, Ledger, MemoryManager, Metrics
+from batos.mind.personas import PERSONAS
+from batos.mind.prefixes import ImageShelf
+from batos.mind.primer import CODEX, primer, wants_primer
 
-__all__ = ["EMBEDDED", "Draft", "Engine", "Limits", "Mind"]
+__all__ = ["EMBEDDED", "Draft", "Engine", "Limits", "Mind", "mind_of"]
 
 log = logging.getLogger(__name__)
+ANSWER = 512  # tokens of an answer in a conversation
+VOICES = frozenset(slots["expert"] for slots in PERSONAS.values() if slots["expert"])
+
+
+def mind_of(image: Any, settings: Settings, *, metrics: Metrics | None = None) -> Any:
+    """The mind that thinks for the image: a server's where the settings name one, else the image's own."""
+    if settings.mind_url:
+        from batos.mind.remote import RemoteMind
+
+        return RemoteMind(settings, metrics=metrics)
+    return Mind(image, settings, metrics=metrics)
 
 
 class Either:
@@ -48,10 +63,12 @@ class Mind:
         self._settings = settings or Settings()
         self._metrics = metrics or (lambda event, value, **labels: None)
         self._engine: TransformersEngine | None = None
+        self._retired: list[TransformersEngine] = []  # of minds the image went away from, not yet let go
         self._failure: errors.BatosError | None = None
         self._thread: threading.Thread | None = None
-        self._done = threading.Event()
+        self._done = threading.Event()  # of the newest load
         self._stopping = threading.Event()
+        self._changing = threading.Lock()
         # What the repository said, so that a swap needs no turn of the image.
         self._cold: dict[str, ColdExpert] = {}
 
@@ -59,74 +76,127 @@ class Mind:
 
     def start_loading(self) -> None:
         """Begin to import torch and to load, once; returns at once."""
-        if self._thread is None:
-            # A daemon that nobody joins: torch may be seconds from done when the image is told to sleep.
-            self._thread = threading.Thread(target=self._load, name="mind", daemon=True)
-            self._thread.start()
+        with self._changing:
+            if self._thread is None:
+                self._begin()
 
-    def _load(self) -> None:
+    def change(self) -> None:
+        """The image went to another mind: let this one go and load that, if one was loaded or loading.
+
+        Who waits for the mind waits for the new one; a generation that is running ends on the old one.
+        """
+        with self._changing:
+            if self._thread is None:
+                return
+            if self._engine is not None:
+                self._retired.append(self._engine)
+            before, self._done = self._done, threading.Event()
+            self._engine, self._failure, self._cold = None, None, {}
+            self._begin()
+            before.set()  # who waited looks again
+
+    def _begin(self) -> None:
+        # A daemon that nobody joins: torch may be seconds from done when the image is told to sleep.
+        work = (self._done, self._thread)
+        self._thread = threading.Thread(target=self._load, args=work, name="mind", daemon=True)
+        self._thread.start()
+
+    def _load(self, done: threading.Event, before: threading.Thread | None) -> None:
         started = time.perf_counter()
+        if before is not None:
+            before.join()
+        self._let_go()
+        engine: TransformersEngine | None = None
+        failure: errors.BatosError | None = None
         try:
-            self._engine = self._incarnated()
+            engine = self._incarnated()
         except errors.NoMind as exc:
-            self._failure = exc
+            failure = exc
         except errors.BatosError as exc:
-            self._failure = errors.NoMind(f"the mind could not be loaded: {exc}", hint=exc.hint)
+            failure = errors.NoMind(f"the mind could not be loaded: {exc}", hint=exc.hint)
         except ImportError as exc:
-            self._failure = errors.NoMind(
+            failure = errors.NoMind(
                 f"the mind needs a package that is not installed: {exc}", hint="install it: scripts/awaken"
             )
         except Exception as exc:
             if not self._stopping.is_set():
                 log.exception("loading the mind failed")
-            self._failure = errors.NoMind(
+            failure = errors.NoMind(
                 f"the mind could not be loaded: {type(exc).__name__}: {exc}",
                 hint="look at the image: python -m batos doctor",
             )
-        else:
-            self._metrics("mind_loaded_ms", (time.perf_counter() - started) * 1e3)
-        finally:
-            self._done.set()
+        with self._changing:
+            if done is self._done:
+                self._engine, self._failure = engine, failure
+                done.set()
+                if engine is not None:
+                    self._metrics("mind_loaded_ms", (time.perf_counter() - started) * 1e3)
+            elif engine is not None:  # the image went on to another mind meanwhile
+                self._retired.append(engine)
+
+    def _let_go(self) -> None:
+        """Free the memory of retired minds, after the generation that still runs on one."""
+        with self._changing:
+            retired, self._retired = self._retired, []
+        for engine in retired:
+            engine.close(self._stopping)
+        if retired:
+            retired.clear()
+            engine = None  # noqa: F841 - the last name that holds it
+            # Models hold themselves in circles, and what the app froze the collector does not look at.
+            gc.unfreeze()
+            gc.collect()
 
     def _incarnated(self) -> TransformersEngine:
-        settings = self._settings
+        profile = profiles.choose(self._settings)
         rank = incarnation.max_rank(self._image)
         # The engine's own first steps import too, so the lock is held until the first forward is done.
         with incarnation.load_folder(self._image) as folder, importing:
             import torch
 
-            cuda = torch.cuda.is_available()
-            ledger = Ledger(*((settings.vram_bytes, "VRAM") if cuda else (settings.ram_bytes, "RAM")))
-            model, tokenizer = load_model(folder, device="cuda" if cuda else "cpu", ledger=ledger)
+            from batos.mind import loading
+
+            cuda = bool(profile.vram_bytes) and torch.cuda.is_available()
+            device = "cuda" if cuda else "cpu"
+            ledger = Ledger(*(profile.budget if cuda else (profile.ram_bytes, "RAM")))
+            spread = loading.plan_spread(folder, profile) if cuda else None
+            model, tokenizer = loading.load_model(folder, device=device, ledger=ledger, spread=spread)
             memory = MemoryManager(
                 model,
                 self._cold_expert,
-                slots=settings.hot_slots,
+                slots=profile.hot_slots,
                 rank=max(rank, 1),
-                warm_bytes=settings.warm_bytes,
+                warm_bytes=profile.warm_bytes,
                 ledger=ledger,
                 metrics=self._metrics,
             )
-            engine = TransformersEngine(model, tokenizer, memory)
+            engine = TransformersEngine(model, tokenizer, memory, ImageShelf(self._image, device))
             # What the first forward sets up nobody should wait for in a mission.
             engine.generate([tokenizer.eos_token or "a"], limits=Limits(max_tokens=2))
         return engine
 
     def _cold_expert(self, name: str) -> ColdExpert | None:
         expert = self._cold.get(name)
-        if expert is None and (expert := incarnation.find_expert(self._image, name)) is not None:
+        if expert is None and (expert := experts.find_expert(self._image, name)) is not None:
             self._cold[name] = expert
         return expert
 
-    def _look_up(self, names: Iterable[str | None]) -> None:
-        """Ask the image for these experts now: the memory manager should wait for no turn in its lock."""
-        for name in {name.upper() for name in names if name}:
-            self._cold_expert(name)
+    def _voice(self, name: str | None) -> str | None:
+        """The expert to speak with, asked of the image now: the memory manager should wait for no turn in its
+        lock.  A persona that has no expert for this mind speaks with the base alone."""
+        if not name:
+            return None
+        known = self._cold_expert(name.upper()) is not None
+        return None if not known and name.upper() in VOICES else name.upper()
 
     def ready(self, timeout: float | None = None) -> bool:
         """Wait until loading has ended, well or not; True if there is a mind."""
-        self._done.wait(timeout)
-        return self._engine is not None
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            done = self._done
+            left = None if until is None else max(0.0, until - time.monotonic())
+            if not done.wait(left) or done is self._done:
+                return self._engine is not None
 
     @property
     def state(self) -> str:
@@ -147,7 +217,15 @@ class Mind:
     ) -> TransformersEngine:
         """The engine, once it is loaded.  Raises `NoMind`, `Deadline`, `Cancelled`."""
         self.start_loading()
-        while not self._done.wait(0.02 if cancel else 0.2):
+        while True:
+            with self._changing:
+                done, engine, failure = self._done, self._engine, self._failure
+            if engine is not None:
+                return engine
+            if failure is not None:
+                raise errors.NoMind(str(failure), hint=failure.hint)
+            if done.wait(0.02 if cancel else 0.2):
+                continue
             if cancel is not None and cancel.is_set():
                 raise errors.Cancelled("cancelled while the mind was still loading")
             if deadline is not None and time.monotonic() >= deadline:
@@ -156,9 +234,6 @@ class Mind:
                 )
             if self._stopping.is_set():
                 raise errors.Cancelled("the image is going to sleep")
-        if self._failure is not None:
-            raise errors.NoMind(str(self._failure), hint=self._failure.hint)
-        return self._engine
 
     def stop(self) -> None:
         """Let waiters go and end the generation there is; loading is left to itself."""
@@ -173,15 +248,25 @@ class Mind:
         grammar: str | None | Sequence[str | None] = None,
         limits: Limits = Limits(),
         cancel: threading.Event | None = None,
+        tell: Tell | None = None,
     ) -> list[Draft]:
         """`Engine.generate`, in the caller's thread, after the load and after whoever came before.
 
+        A mind that was not trained on the dialect is told before each prompt in it how to answer.
+
         Raises besides `NoMind`, and `Deadline` or `Cancelled` when these come before it is loaded.
         """
-        engine = self._awaited(limits.deadline, cancel)
-        self._look_up([expert] if expert is None or isinstance(expert, str) else expert)
-        started = time.perf_counter()
-        drafts = engine.generate(prompts, expert, grammar, limits, Either(cancel, self._stopping))
+        while True:
+            engine = self._awaited(limits.deadline, cancel)
+            voices = [self._voice(name) for name in each("expert", expert, len(prompts))]
+            started = time.perf_counter()
+            try:
+                stop = Either(cancel, self._stopping)
+                prefix = self._prefix(engine, prompts, expert)
+                drafts = engine.generate(prompts, voices, grammar, limits, stop, tell, prefix)
+                break
+            except Closed:
+                continue  # the image went to another mind between these lines
         self._metrics(
             "generation_ms",
             (time.perf_counter() - started) * 1e3,
@@ -190,25 +275,73 @@ class Mind:
         )
         return drafts
 
+    def _prefix(self, engine: TransformersEngine, prompts: Sequence[str], expert: Any) -> str:
+        """What a mind that never saw batos is told first: one text for the whole batch, the first persona's."""
+        if engine.semantic or not prompts or not all(map(wants_primer, prompts)):
+            return ""
+        named = [name for name in each("expert", expert, len(prompts)) if name]
+        text = primer(named[0].upper() if named else None)
+        return text if 2 * engine.count(text) < engine.window else ""
+
+    @property
+    def converses(self) -> bool:
+        """Whether this mind can talk: a chat model that was incarnated, and is loaded."""
+        engine = self._engine
+        return engine is not None and bool(getattr(engine.tokenizer, "chat_template", None))
+
+    def converse(
+        self,
+        messages: list[dict[str, str]],
+        persona: str | None = None,
+        seconds: float = 60.0,
+        tell: Callable[[str], None] | None = None,
+    ) -> str:
+        """The next thing said in a conversation of `{"role", "content"}`, in the model's own chat form.
+
+        A persona's codex goes first.  What does not fit the window is left out of the middle.  Raises `NoMind`
+        where the mind cannot talk.
+        """
+        deadline = time.monotonic() + seconds
+        engine = self._awaited(deadline)
+        if not self.converses:
+            raise errors.NoMind(
+                f"{incarnation.model_id(self._image)} writes methods and cannot talk",
+                hint="a mind that can: python -m batos incarnate DIR_OR_HUB_ID",
+            )
+        said = [dict(each) for each in messages]
+        if persona is not None and persona.upper() in CODEX:
+            said.insert(0, {"role": "system", "content": CODEX[persona.upper()]})
+        prompt = engine.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        limits = Limits(max_tokens=ANSWER, temperature=0.7, top_p=0.9, deadline=deadline, over="middle")
+        heard = None if tell is None else lambda _, text: tell(text)
+        (draft,) = self.generate([prompt], persona, None, limits, tell=heard)
+        return draft.text.strip()
+
     def activate(self, name: str, deadline: float | None = None) -> bool:
         """Make the expert hot; False if there is none of that name."""
         memory = self._awaited(deadline).memory
-        self._look_up([name])
-        return memory.activate(name)
+        return self._voice(name) is not None and memory.activate(name)
+
+    def pin(self, name: str) -> bool:
+        """Make the expert hot and keep it there until `unpin`; False if there is none of that name."""
+        memory = self._awaited().memory
+        return self._voice(name) is not None and memory.pin(name)
+
+    def unpin(self, name: str) -> bool:
+        """Let the expert be evicted again; False if it was not pinned so."""
+        return self._engine is not None and self._engine.memory.unpin(name)
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Tell which experts a plan will need; nothing happens before the mind is loaded."""
         if self._engine is not None:
-            names = list(names)
-            self._look_up(names)
-            self._engine.memory.prefetch(names)
+            self._engine.memory.prefetch([voice for name in names if (voice := self._voice(name))])
 
     def refresh(self, names: Iterable[str]) -> None:
-        """These experts were staged or removed: what is kept of them is dropped."""
+        """These experts were staged, renamed or removed: what is kept of them is dropped."""
         for name in names:
+            self._cold.pop(name.upper(), None)
             if self._engine is not None:
                 self._engine.memory.forget(name)
-            self._cold.pop(name.upper(), None)
 
     # looking at it
 

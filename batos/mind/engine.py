@@ -12,32 +12,27 @@ Experts and what fits in memory are `memory_manager`'s; prompts and grammars are
 
 from __future__ import annotations
 
-import json
+import logging
 import math
-import os
 import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os.path import commonprefix
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batos import errors
-from batos.mind.memory_manager import (
-    ColdExpert,
-    Ledger,
-    MemoryManager,
-    adapter_scale,
-    kv_bytes_per_token,
-    weight_bytes,
-)
+from batos.mind import dialect
+from batos.mind.memory_manager import MemoryManager, kv_bytes_per_token, workspace_bytes
+from batos.mind.prefixes import Prefixes, Shelf, key_of
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +45,8 @@ class Limits:
                  With its own seed a row comes out the same whatever else is in the batch, as far
                  as the sums of a larger batch round alike
     deadline     absolute, by `time.monotonic()`
+    over         what becomes of a prompt that leaves no room in the window: "refuse", or tokens are left out
+                 of its "middle" or at its "front" (but never of a prefix), and the draft says how many
     """
 
     max_tokens: int = 256
@@ -57,6 +54,7 @@ class Limits:
     top_p: float = 1.0
     seed: int | Sequence[int] | None = None
     deadline: float | None = None
+    over: str = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +66,21 @@ class Draft:
              model at temperature 1 with all that the grammar forbids left out
     finish   "stop", "length" (the limit, the window, or a grammar at its own limits), "deadline",
              "cancelled"
+    cut      tokens of the prompt that were left out, because it was over the window
     """
 
     text: str
     tokens: tuple[int, ...]
     logprob: float
     finish: str
+    cut: int = 0
 
 
 class Stop(Protocol):
     def is_set(self) -> bool: ...
+
+
+Tell = Callable[[int, str], None]  # tell(which prompt, the text that came to its draft since)
 
 
 class Engine(Protocol):
@@ -88,6 +91,7 @@ class Engine(Protocol):
         grammar: str | None | Sequence[str | None] = None,
         limits: Limits = Limits(),
         cancel: Stop | None = None,
+        tell: Tell | None = None,
     ) -> list[Draft]:
         """One draft per prompt, in the order of the prompts.
 
@@ -95,6 +99,8 @@ class Engine(Protocol):
         grammar  Lark source for llguidance, None for free text, or one of these per prompt
         cancel   a `threading.Event`, or what looks like one: once set, the generation ends after the
                  token it is at
+        tell     called with each draft's new text as it comes, in the thread of the generation; all it
+                 was told of a draft is the draft's text
 
         Raises `NoSuchObject` (no such expert), `TooLarge` (a prompt over the window, or over the
         budget), `BadRequest` (a grammar that is none), `NoMind`.
@@ -109,12 +115,14 @@ class _Row:
     index: int
     prompt: tuple[int, ...]
     expert: str | None
+    cut: int
     matcher: Any
     temperature: float
     draw: random.Random
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
     finish: str | None = None
+    told: int = 0  # characters of its text
 
 
 PREFILL_CHUNK = 512  # columns of a prompt between two looks at the clock
@@ -122,10 +130,14 @@ SHARED_WORTH = 16  # tokens a shared beginning must save to be worth a forward o
 GRAMMARS_KEPT = 256  # compiled grammars, a few hundred KB each at most
 
 
+class Closed(errors.Busy):
+    """This engine was let go: the image has another mind by now."""
+
+
 class TransformersEngine:
     """A causal LM of transformers, its tokenizer, and the experts beside it."""
 
-    def __init__(self, model: Any, tokenizer: Any, memory: MemoryManager):
+    def __init__(self, model: Any, tokenizer: Any, memory: MemoryManager, shelf: Shelf | None = None):
         import llguidance.hf
 
         self.model = model
@@ -133,6 +145,7 @@ class TransformersEngine:
         self.memory = memory
         self.vocabulary = model.config.vocab_size
         self.window = getattr(model.config, "max_position_embeddings", None) or 2**31
+        self.kv_bytes_per_token = kv_bytes_per_token(model.config, model.dtype.itemsize)
         self.ends = _end_tokens(model, tokenizer)
         tokenizer.backend_tokenizer.no_truncation()  # a prompt is refused, never cut silently
         tokenizer.backend_tokenizer.no_padding()
@@ -140,6 +153,9 @@ class TransformersEngine:
             tokenizer, n_vocab=self.vocabulary, eos_token=sorted(self.ends)
         )
         self._grammars: OrderedDict[str, Any] = OrderedDict()
+        self.prefixes = Prefixes(memory.books, shelf)
+        memory.relievers.append(self.prefixes.drop_one)
+        self.semantic = dialect.BRIEF in tokenizer.get_vocab()  # it was trained on the dialect
         self._turn = threading.Lock()  # one generation at a time: one model, one route
 
     def generate(
@@ -149,26 +165,78 @@ class TransformersEngine:
         grammar: str | None | Sequence[str | None] = None,
         limits: Limits = Limits(),
         cancel: Stop | None = None,
+        tell: Tell | None = None,
+        prefix: str = "",
     ) -> list[Draft]:
-        """See `Engine.generate`.  Prompts are complete: no token is added to them."""
-        rows = self._rows(prompts, expert, grammar, limits)
+        """See `Engine.generate`.  Prompts are complete: no token is added to them but those of `prefix`, which
+        stands before each of them and whose keys and values are kept for the next time.
+
+        Out of memory all the same: what can be given up is, and it is tried once more; then `TooLarge`.
+        """
+        for last in (False, True):
+            try:
+                return self._generate(prompts, expert, grammar, limits, cancel, tell, prefix)
+            except Exception as exc:
+                if not out_of_memory(exc):
+                    raise
+                log.warning("the mind ran out of memory: %s", exc)
+                if last:
+                    raise errors.TooLarge(
+                        f"memory ran out in the middle of a generation, twice: {exc}",
+                        hint="a shorter prompt, fewer drafts or hot_slots, or a smaller mind",
+                    ) from exc
+            self.memory.relieve()
+        raise AssertionError("unreachable")
+
+    def _generate(
+        self,
+        prompts: Sequence[str],
+        expert: Any,
+        grammar: Any,
+        limits: Limits,
+        cancel: Stop | None,
+        tell: Tell | None,
+        prefix: str,
+    ) -> list[Draft]:
+        head = tuple(self._encode(prefix)) if prefix else ()
+        rows = self._rows(prompts, expert, grammar, limits, head)
         # Rows of one expert stand together, so that a layer treats them in one product.
         batch = sorted(rows, key=lambda row: (row.expert or "", row.prompt))
         names = list(dict.fromkeys(row.expert for row in batch))
         longest = max((len(row.prompt) for row in batch), default=0)
-        budget = len(batch) * (longest + limits.max_tokens) * self.kv_bytes_per_token
+        columns = min(longest + limits.max_tokens, self.window)
         with self._alone(limits, cancel) as stopped:
             if stopped is None and batch:
-                with self.memory.reserve("kv", budget), self.memory.pinned(*names) as slots:
-                    self._decode(batch, dict(zip(names, slots, strict=True)), limits, cancel)
+                with (
+                    self.memory.reserve("kv", len(batch) * columns * self.kv_bytes_per_token),
+                    self.memory.reserve("workspace", self.workspace(len(batch), columns)),
+                    self.memory.pinned(*names) as slots,
+                ):
+                    known = dict(zip(names, slots, strict=True))
+                    self._decode(batch, known, limits, cancel, tell, len(head))
         return [self._draft(row, stopped) for row in rows]
 
-    @property
-    def kv_bytes_per_token(self) -> int:
-        return kv_bytes_per_token(self.model.config, self.model.dtype.itemsize)
+    def close(self, hurry: Stop | None = None) -> None:
+        """Let the model go, after the generation that runs; who comes later gets `Closed`."""
+        while not self._turn.acquire(timeout=0.05):
+            if hurry is not None and hurry.is_set():
+                return
+        try:
+            self.prefixes.clear()
+            self.memory.close()
+            self.model = None
+            self._grammars.clear()
+        finally:
+            self._turn.release()
+
+    def workspace(self, rows: int, columns: int) -> int:
+        """Bytes a step holds for a moment beside weights, keys and values; see `workspace_bytes`."""
+        return workspace_bytes(self.model.config, rows, columns, PREFILL_CHUNK, self.model.dtype.itemsize)
 
     def describe(self) -> dict[str, Any]:
         """What the mind is, as plain data."""
+        if self.model is None:
+            return {}
         return {
             "parameters": sum(weight.numel() for weight in self.model.parameters()),
             "architecture": type(self.model).__name__,
@@ -176,6 +244,7 @@ class TransformersEngine:
             "window": self.window,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "device": str(self.model.device),
+            "prefixes": dict(self.prefixes.counters),
         }
 
     def count(self, text: str) -> int:
@@ -188,37 +257,52 @@ class TransformersEngine:
         # The tokenizer's own call resets its padding each time, and two threads then disturb each other.
         return self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
 
-    def _rows(self, prompts: Sequence[str], expert: Any, grammar: Any, limits: Limits) -> list[_Row]:
+    def _rows(
+        self, prompts: Sequence[str], expert: Any, grammar: Any, limits: Limits, head: tuple[int, ...]
+    ) -> list[_Row]:
         count = len(prompts)
-        experts = _each("expert", expert, count)
-        grammars = _each("grammar", grammar, count)
-        temperatures = _each("temperature", limits.temperature, count)
+        experts = each("expert", expert, count)
+        grammars = each("grammar", grammar, count)
+        temperatures = each("temperature", limits.temperature, count)
         seeds = limits.seed
         if seeds is None:
             seeds = [None] * count
         elif isinstance(seeds, int):
             seeds = [seeds + place for place in range(count)]
-        seeds = _each("seed", seeds, count)
-        encoded = {text: tuple(self._encode(text)) for text in dict.fromkeys(prompts)}
-        for tokens in encoded.values():
-            if not tokens:
-                raise errors.BadRequest("an empty prompt has no next token")
-            if len(tokens) >= self.window:
-                raise errors.TooLarge(
-                    f"the prompt has {len(tokens)} tokens, the window of this mind is {self.window}",
-                    hint="ask about a smaller object, or incarnate a mind with a larger window",
-                )
+        seeds = each("seed", seeds, count)
+        encoded = {text: self._fitted(head, text, limits) for text in dict.fromkeys(prompts)}
         return [
             _Row(
                 place,
-                encoded[text],
+                encoded[text][0],
                 experts[place] and experts[place].upper(),
+                encoded[text][1],
                 self._matcher(grammars[place]),
                 float(temperatures[place]),
                 random.Random(seeds[place]),
             )
             for place, text in enumerate(prompts)
         ]
+
+    def _fitted(self, head: tuple[int, ...], text: str, limits: Limits) -> tuple[tuple[int, ...], int]:
+        """(tokens of a prompt behind its prefix, how many were left out by the policy)."""
+        if limits.over not in ("refuse", "front", "middle"):
+            raise errors.BadRequest(f"over is refuse, front or middle, not {limits.over!r}")
+        tokens = tuple(self._encode(text))
+        if not tokens:
+            raise errors.BadRequest("an empty prompt has no next token")
+        if len(head) + len(tokens) < self.window - (0 if limits.over == "refuse" else limits.max_tokens):
+            return head + tokens, 0
+        # The answer gets the room it asked for, up to half of the window.
+        room = self.window - len(head) - min(limits.max_tokens, self.window // 2) - 1
+        if limits.over == "refuse" or room < 1:
+            raise errors.TooLarge(
+                f"the prompt has {len(head) + len(tokens)} tokens, the window of this mind is {self.window}",
+                hint="ask about a smaller object, or incarnate a mind with a larger window",
+            )
+        cut = max(0, len(tokens) - room)
+        kept = room // 2 if limits.over == "middle" else 0
+        return head + tokens[:kept] + tokens[kept + cut :], cut
 
     def _matcher(self, grammar: str | None) -> Any:
         """A fresh matcher for the grammar, which is compiled once."""
@@ -241,10 +325,12 @@ class TransformersEngine:
     @contextmanager
     def _alone(self, limits: Limits, cancel: Stop | None) -> Iterator[str | None]:
         """Wait for the generation before this one; yields why it must not start, or None."""
-        stopped = _stopped(limits, cancel)
+        stopped = stopped_by(limits, cancel)
         while stopped is None and not self._turn.acquire(timeout=0.02):
-            stopped = _stopped(limits, cancel)
+            stopped = stopped_by(limits, cancel)
         try:
+            if self.model is None:
+                raise Closed("the image has another mind now", hint="send it again")
             yield stopped
         finally:
             if stopped is None:
@@ -253,20 +339,30 @@ class TransformersEngine:
     # the loop
 
     def _decode(
-        self, rows: list[_Row], slots: dict[str | None, int | None], limits: Limits, cancel: Stop | None
+        self,
+        rows: list[_Row],
+        slots: dict[str | None, int | None],
+        limits: Limits,
+        cancel: Stop | None,
+        tell: Tell | None,
+        head: int,
     ) -> None:
         import torch
+
+        every = rows
 
         # Without the guard rows past the window would read positions that were never trained.
         last = min(limits.max_tokens, self.window - max(len(row.prompt) for row in rows))
         with torch.inference_mode():
             with self.memory.routed([]) as route:
-                logits, cache, valid, stopped = self._prefill(rows, slots, route, limits, cancel)
+                logits, cache, valid, stopped = self._prefill(rows, slots, route, limits, cancel, head)
                 for step in range(last):
-                    stopped = stopped or _stopped(limits, cancel)
+                    stopped = stopped or stopped_by(limits, cancel)
                     if stopped:
                         break
                     self._choose(rows, logits, self._allowed(rows), limits.top_p)
+                    if tell is not None:
+                        self._tell(rows, tell)
                     alive = [place for place, row in enumerate(rows) if row.finish is None]
                     if not alive or step + 1 == last:
                         break
@@ -277,8 +373,20 @@ class TransformersEngine:
                         valid = valid if valid is None else valid[kept]
                     route.segments = self.memory.segments(_segments(rows, slots))
                     logits, valid = self._step(rows, cache, valid)
-        for row in rows:
+        for row in every:
             row.finish = row.finish or stopped or "length"
+        if tell is not None:
+            self._tell(every, tell, whole=True)
+
+    def _tell(self, rows: list[_Row], tell: Tell, whole: bool = False) -> None:
+        """Tell what each row says more than it was told to say; half a character waits for its other half."""
+        for row in rows:
+            text = self._text(row)
+            if not whole and text.endswith("\ufffd"):
+                continue
+            if len(text) > row.told:
+                tell(row.index, text[row.told :])
+                row.told = len(text)
 
     def _prefill(
         self,
@@ -287,8 +395,11 @@ class TransformersEngine:
         route: Any,
         limits: Limits,
         cancel: Stop | None,
+        prefix: int,
     ) -> tuple[torch.Tensor | None, Any, torch.Tensor | None, str | None]:
         """The prompts' keys and values: logits (rows, V), cache, valid columns (rows, T) or None.
+
+        The first `prefix` tokens are the same in all of them, and kept.
 
         Rows of the same prompt and expert are computed once, and so is, for each expert, the
         beginning that all prompts share.  Behind it shorter prompts are padded; `valid` says which
@@ -311,7 +422,7 @@ class TransformersEngine:
         shortest = min(len(row.prompt) for row in distinct)
         shared = min(len(commonprefix([row.prompt for row in distinct])), shortest - 1)
         if shared * (len(distinct) - len(heads)) < SHARED_WORTH:
-            shared = 0
+            shared = prefix
         device = self.model.device
         width = max(len(row.prompt) for row in distinct)
         padded = [
@@ -324,9 +435,14 @@ class TransformersEngine:
         valid = (columns < shared) | (columns >= shared + missing) if bool(missing.any()) else None
         cache = DynamicCache(config=self.model.config)
         stopped = None
-        if shared:
+        if prefix:
+            stopped = self._recall(
+                [distinct[head] for head in heads], prefix, slots, route, cache, limits, cancel
+            )
+        if shared and not stopped:
             route.segments = self.memory.segments(_segments([distinct[head] for head in heads], slots))
-            _, stopped = self._read(tokens[heads, :shared], positions[heads], None, 0, cache, limits, cancel)
+            beginnings = tokens[heads, :shared], positions[heads]
+            _, stopped = self._read(*beginnings, None, prefix, cache, limits, cancel)
             parent = [sum(head <= place for head in heads) - 1 for place in range(len(distinct))]
             if not stopped:
                 cache.batch_select_indices(torch.tensor(parent, device=device))
@@ -340,6 +456,42 @@ class TransformersEngine:
             logits = logits[repeat]
             valid = valid if valid is None else valid[repeat]
         return logits, cache, valid, stopped
+
+    def _recall(
+        self,
+        heads: list[_Row],
+        prefix: int,
+        slots: dict[str | None, int | None],
+        route: Any,
+        cache: Any,
+        limits: Limits,
+        cancel: Stop | None,
+    ) -> str | None:
+        """Put the first `prefix` tokens of each head into the cache: kept ones as they are, the others are
+        computed, each by itself so that it comes out the same whoever else is in the batch, and kept."""
+        import torch
+        from transformers import DynamicCache
+
+        found = []
+        for head in heads:
+            expert = self.memory.digest_of(head.expert)
+            key = key_of(head.prompt[:prefix], expert, str(self.model.dtype))
+            tensors = self.prefixes.find(key)
+            if tensors is None:
+                alone = DynamicCache(config=self.model.config)
+                tokens = torch.tensor([head.prompt[:prefix]], device=self.model.device)
+                positions = torch.arange(prefix, device=self.model.device)[None]
+                route.segments = self.memory.segments(_segments([head], slots))
+                _, stopped = self._read(tokens, positions, None, 0, alone, limits, cancel)
+                if stopped:
+                    return stopped
+                tensors = [(layer.keys, layer.values) for layer in alone.layers]
+                self.prefixes.add(key, prefix, head.expert, tensors)
+            found.append(tensors)
+        for layer, parts in enumerate(zip(*found, strict=True)):
+            keys, values = (torch.cat([part[which] for part in parts]) for which in (0, 1))
+            cache.update(keys, values, layer)
+        return None
 
     def _read(
         self,
@@ -358,7 +510,7 @@ class TransformersEngine:
         columns = torch.arange(width, device=tokens.device)[None]
         logits = None
         for start in range(begin, width, PREFILL_CHUNK):
-            stopped = _stopped(limits, cancel)
+            stopped = stopped_by(limits, cancel)
             if stopped:
                 return None, stopped
             end = min(start + PREFILL_CHUNK, width)
@@ -463,12 +615,23 @@ class TransformersEngine:
         place = torch.searchsorted(mass, inside[:, None]).clamp(max=mass.shape[-1] - 1)
         return order.gather(1, place)[:, 0]
 
+    def _text(self, row: _Row) -> str:
+        return self.tokenizer.decode(row.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
     def _draft(self, row: _Row, stopped: str | None) -> Draft:
-        text = self.tokenizer.decode(row.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return Draft(text, tuple(row.tokens), row.logprob, row.finish or stopped or "length")
+        finish = row.finish or stopped or "length"
+        return Draft(self._text(row), tuple(row.tokens), row.logprob, finish, row.cut)
 
 
-def _each(what: str, value: Any, count: int) -> list[Any]:
+def out_of_memory(exc: BaseException) -> bool:
+    """Whether an allocator has nothing left: CUDA's own error, or what the CPU's says in words."""
+    import torch
+
+    told = isinstance(exc, RuntimeError) and "allocate memory" in str(exc)
+    return told or isinstance(exc, MemoryError | torch.OutOfMemoryError)
+
+
+def each(what: str, value: Any, count: int) -> list[Any]:
     """One value per prompt."""
     if value is None or isinstance(value, str | int | float):
         return [value] * count
@@ -489,7 +652,7 @@ def _segments(rows: list[_Row], slots: dict[str | None, int | None]) -> list[tup
     return runs
 
 
-def _stopped(limits: Limits, cancel: Stop | None) -> str | None:
+def stopped_by(limits: Limits, cancel: Stop | None) -> str | None:
     if cancel is not None and cancel.is_set():
         return "cancelled"
     if limits.deadline is not None and time.monotonic() >= limits.deadline:
@@ -503,80 +666,3 @@ def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
         if ends is not None:
             return set(ends) if isinstance(ends, list | tuple) else {ends}
     raise errors.NoMind("the model names no end of sequence (eos_token_id), so no answer would end")
-
-
-# loading
-
-
-SMALL = 50_000_000  # parameters up to which more threads cost more than they bring
-
-
-def load_model(
-    folder: str | Path,
-    *,
-    dtype: str | None = None,
-    device: str = "cpu",
-    threads: int | None = None,
-    ledger: Ledger | None = None,
-) -> tuple[Any, Any]:
-    """(model, tokenizer) from a folder of safetensors, config and tokenizer files, never from a hub.
-
-    dtype    None: float32 for a small model on a CPU, where a token of a batch of 5 takes 3.8 ms
-             against 4.3 in bfloat16 (5 M parameters); else the file's own, which is mapped, not copied
-    threads  of torch, for the whole process; None: for a small model half the cores and at most 4,
-             so that turns and sockets keep theirs, else torch's own choice
-    ledger   asked for the weights' bytes before they are read; `TooLarge` if they do not fit
-    """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # a loading bar belongs to no terminal of ours
-    folder = Path(folder)
-    small = device == "cpu" and weight_bytes(folder, 1) < SMALL
-    if dtype is None and small:
-        dtype = "float32"
-    if ledger:
-        ledger.admit("weights", weight_bytes(folder, getattr(torch, dtype).itemsize if dtype else None))
-    if threads is None and small:
-        threads = max(1, min(4, len(os.sched_getaffinity(0)) // 2))
-    if threads:
-        torch.set_num_threads(threads)
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=getattr(torch, dtype) if dtype else "auto",
-        local_files_only=True,
-        use_safetensors=True,
-    )
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return model.to(device).eval().requires_grad_(False), tokenizer
-
-
-def open_engine(
-    base: str | Path,
-    experts: str | Path | None = None,
-    *,
-    dtype: str | None = None,
-    device: str = "cpu",
-    threads: int | None = None,
-    **memory: Any,
-) -> TransformersEngine:
-    """An engine straight from folders, for whoever trains and evaluates minds.
-
-    experts is a folder of adapter folders; their names, upper-cased, are the names of the experts.
-    """
-    found = {}
-    for config in sorted(Path(experts).glob("*/adapter_config.json")) if experts else ():
-        expert = folder_expert(config.parent)
-        found[expert.name] = expert
-    model, tokenizer = load_model(base, dtype=dtype, device=device, threads=threads)
-    rank = max((expert.rank for expert in found.values()), default=1)
-    manager = MemoryManager(model, found.get, **{"rank": rank, **memory})
-    return TransformersEngine(model, tokenizer, manager)
-
-
-def folder_expert(folder: Path) -> ColdExpert:
-    """The expert that lies in an adapter's folder."""
-    config = json.loads((folder / "adapter_config.json").read_text())
-    file = folder / "adapter_model.safetensors"
-    return ColdExpert(folder.name.upper(), file, config["r"], adapter_scale(config), file.stat().st_size)

@@ -21,6 +21,7 @@ How adapters get into the image is `incarnation`'s business, how tokens are made
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import math
 import struct
@@ -96,14 +97,17 @@ class Ledger:
             return {**self._held, "budget": self.budget, "free": self.free}
 
 
-def weight_bytes(folder: Path, itemsize: int | None = None) -> int:
+def weight_bytes(folder: Path, itemsize: int | None = None, named: Iterable[str] = ("",)) -> int:
     """Bytes the weights in `folder` will take, from the shapes in the safetensors headers alone.
 
-    itemsize is the width they are converted to; None keeps the width of the file.
+    itemsize is the width they are converted to; None keeps the width of the file.  named: only those with one
+    of these words in their names.
     """
     total = 0
     for file in sorted(Path(folder).glob("*.safetensors")):
         for name, entry in read_header(file)[0].items():
+            if not any(word in name for word in named):
+                continue
             begin, end = entry["data_offsets"]
             numbers = 1
             for side in entry["shape"]:
@@ -111,6 +115,34 @@ def weight_bytes(folder: Path, itemsize: int | None = None) -> int:
             floating = entry["dtype"] in ("F64", "F32", "F16", "BF16")
             total += numbers * itemsize if itemsize and floating else end - begin
     return total
+
+
+EMBEDDINGS = ("embed", "wte", "wpe", "lm_head")  # what the tables of words are called, whoever made the model
+
+
+def embedding_bytes(folder: Path, itemsize: int | None = None) -> int:
+    """The part of `weight_bytes` that are embeddings and the head: 2.1 of the 5.7 GB of an 8B in four bits."""
+    return weight_bytes(folder, itemsize, EMBEDDINGS)
+
+
+def workspace_bytes(config: Any, rows: int, columns: int, chunk: int, itemsize: int) -> int:
+    """What one step holds for a moment at its worst, from the model's own shapes.
+
+    A chunk of the prompt passes one layer at a time: its stream (in and out), the products of attention and
+    of the larger of the two feed-forward sides, a mask of (rows, chunk, columns); then scores over the
+    vocabulary in float32, sorted and summed where they are drawn from.  In four bits the largest matrix
+    is unpacked to 16 bits.
+
+    Llama-3.1-8B, one row of 4,096 columns in chunks of 512: 114 MB.
+    """
+    tokens = rows * min(chunk, columns)
+    hidden = config.hidden_size
+    wide = getattr(config, "intermediate_size", None) or 4 * hidden
+    stream = tokens * (6 * hidden + 2 * wide) * itemsize
+    mask = tokens * columns * itemsize
+    scores = rows * config.vocab_size * 4 * 4
+    packed = getattr(config, "quantization_config", None) is not None
+    return stream + mask + scores + (hidden * wide * 2 if packed else 0)
 
 
 def read_header(file: Path) -> tuple[dict[str, Any], dict[str, str], int]:
@@ -248,6 +280,7 @@ class Layout:
         return True
 
 
+GONE = "\0"  # begins the name of a slot whose expert was renamed or removed while it was at work
 _STAGE_AGAIN = "stage the adapter again: python -m batos experts --stage lora_staging/NAME"
 
 
@@ -269,21 +302,32 @@ class SlottedLinear:
 
     It takes the place of the layer's own `forward` rather than wrapping the module: the names of the
     weights stay, a 4-bit layer keeps its own arithmetic, and no second module call is paid.
+
+    A row comes out the same bit for bit whichever rows share its expert: each is a product of its own in one
+    batched call (`bmm`), because a plain product of one row and of five round differently in float32.  In
+    bfloat16 on a CPU they do not (measured), and the batched call is twice as slow: `flat_rows`.
     """
 
-    __slots__ = ("a", "b", "plain", "route")
+    __slots__ = ("a", "b", "flat_rows", "plain", "route")
 
     def __init__(self, plain: Callable, a: torch.Tensor, b: torch.Tensor, route: Route):
         self.plain, self.route = plain, route
+        self.flat_rows = a.dtype.itemsize == 2 and a.device.type == "cpu"
         self.a = [matrix.T for matrix in a]  # (in, R) each: a view, taken once rather than at every token
         self.b = [matrix.T for matrix in b]  # (R, out) each
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:  # (rows, tokens, in) -> (rows, tokens, out)
         y = self.plain(x)
         for first, end, slot, scale in self.route.segments:
-            into, out = (x, y) if end - first == len(x) else (x[first:end], y[first:end])
-            part = into.reshape(-1, into.shape[-1]).mm(self.a[slot])  # (rows * tokens, R)
-            out.view(-1, out.shape[-1]).addmm_(part, self.b[slot], alpha=scale)
+            rows = end - first
+            into, out = (x, y) if rows == len(x) else (x[first:end], y[first:end])
+            a, b = self.a[slot], self.b[slot]
+            if self.flat_rows:
+                part = into.reshape(-1, into.shape[-1]).mm(a)  # (rows * tokens, R)
+                out.view(-1, out.shape[-1]).addmm_(part, b, alpha=scale)
+            else:
+                part = into.bmm(a.expand(rows, *a.shape))  # (rows, tokens, R)
+                out.baddbmm_(part, b.expand(rows, *b.shape), alpha=scale)
         return y
 
 
@@ -311,7 +355,9 @@ class MemoryManager:
         metrics: Metrics | None = None,
     ):
         self.model = model
-        self._ledger = ledger or Ledger(2**63 - 1, "RAM")
+        self.books = ledger or Ledger(2**63 - 1, "RAM")
+        # Who else can give room back, asked before the warm tier is: each answers whether it had any.
+        self.relievers: list[Callable[[], bool]] = []
         self._lookup = lookup
         self._metrics = metrics or (lambda event, value, **labels: None)
         self._lock = threading.RLock()  # bookkeeping and copies; a generation holds pins, not this
@@ -319,7 +365,8 @@ class MemoryManager:
         self.route = Route()
         self._hot: OrderedDict[str, int] = OrderedDict()  # name -> slot, least recently used first
         self._scale = [0.0] * slots
-        self._pins: Counter[str] = Counter()
+        self._pins: Counter[int] = Counter()  # by slot: an expert may be renamed while it is at work
+        self._kept: dict[str, int] = {}  # pinned by a person, until they unpin: name -> slot
         self._warm: OrderedDict[str, tuple[torch.Tensor, float]] = OrderedDict()  # name -> row, scale
         self._warm_bytes = int(warm_bytes)
         self.counters: Counter[str] = Counter()
@@ -330,18 +377,31 @@ class MemoryManager:
         import torch
 
         size = self.slots * layout.numbers * self.model.dtype.itemsize
-        self._ledger.admit("slots", size)
+        self.books.admit("slots", size)
         self.layout = layout
         self.flat = torch.zeros(self.slots, layout.numbers, dtype=self.model.dtype, device=self.model.device)
         for path, layer in layout.layers.items():
             plain = getattr(layer.forward, "plain", layer.forward)
             layer.forward = SlottedLinear(plain, *layout.views(self.flat, path), self.route)
 
+    def close(self) -> None:
+        """Take the slots from the layers and drop everything: the model is let go."""
+        with self._lock:
+            for layer in self.layout.layers.values():
+                layer.__dict__.pop("forward", None)
+            self._hot.clear()
+            self._warm.clear()
+            self.layout.layers.clear()
+            self.model = self.flat = None
+
     def _widen(self, rank: int) -> None:
         """Slots of a higher rank; everybody is cold again.  `Busy` while somebody is pinned."""
+        kept = list(self._kept)
+        for name in kept:
+            self.unpin(name)
         if +self._pins:
             raise errors.Busy(
-                f"an expert of rank {rank} needs wider slots, and {', '.join(self._pins)} is at work",
+                f"an expert of rank {rank} needs wider slots, and {', '.join(self._pinned_names())} is at work",
                 hint="try again when its generation has ended",
             )
         before = self.flat.nbytes
@@ -349,7 +409,9 @@ class MemoryManager:
             self._drop(name)
         self._lay_out(Layout(self.model, rank))  # the old slots are there until the new ones are
         self._hot.clear()
-        self._ledger.release("slots", before)
+        self.books.release("slots", before)
+        for name in kept:
+            self.pin(name)
 
     # activation
 
@@ -371,7 +433,6 @@ class MemoryManager:
 
     @contextmanager
     def _held(self, names: Sequence[str | None]) -> Iterator[list[int | None]]:
-        pinned: list[str] = []
         slots: list[int | None] = []
         try:
             with self._lock:
@@ -385,15 +446,21 @@ class MemoryManager:
                                 f"there is no expert {name.upper()}",
                                 hint="see which there are: python -m batos experts",
                             )
-                        self._pins[name.upper()] += 1
-                        pinned.append(name.upper())
+                        self._pins[slot] += 1
                     slots.append(slot)
             yield slots
         finally:
             with self._lock:
-                for name in pinned:
-                    self._pins[name] -= 1
-                self._pins += Counter()  # drops the zeros
+                for slot in slots:
+                    if slot is not None:
+                        self._unpin(slot)
+
+    def _unpin(self, slot: int) -> None:
+        self._pins[slot] -= 1
+        self._pins += Counter()  # drops the zeros
+        for name in [each for each in self._hot if each.startswith(GONE)]:
+            if not self._pins[self._hot[name]]:
+                del self._hot[name]
 
     def pinned(self, *names: str | None) -> Pinned:
         """`with memory.pinned("BRICK", None) as (slot, no_slot):` hot, and not evicted inside.
@@ -401,6 +468,36 @@ class MemoryManager:
         None stands for the base alone.  Also `async with`, where the swap happens in a thread.
         """
         return Pinned(self._held(names))
+
+    def pin(self, name: str) -> bool:
+        """Make the expert hot and keep it there, whoever else comes, until `unpin`; False if there is none.
+
+        One slot stays for the others: `Busy` where this would take the last.
+        """
+        with self._lock:
+            name = name.upper()
+            if name in self._kept:
+                return True
+            if self.tier(name) is None:
+                return False
+            if len(self._kept) >= self.slots - 1:
+                raise errors.Busy(
+                    f"{len(self._kept)} of {self.slots} slots are pinned, and one stays for the others",
+                    hint="unpin_expert_ one, or raise hot_slots in batos.toml",
+                )
+            self._fit([name])
+            slot = self._kept[name] = self._slot_of(name)
+            self._pins[slot] += 1
+            return True
+
+    def unpin(self, name: str) -> bool:
+        """Let the expert be evicted again; False if it was not pinned so."""
+        with self._lock:
+            slot = self._kept.pop(name.upper(), None)
+            if slot is None:
+                return False
+            self._unpin(slot)
+            return True
 
     @contextmanager
     def routed(self, segments: list[tuple[int, int, int | None]]) -> Iterator[Route]:
@@ -435,17 +532,16 @@ class MemoryManager:
         return thread
 
     def forget(self, name: str) -> None:
-        """Drop what is kept of an expert above the cold tier: its file was replaced or removed.
+        """Drop what is kept of an expert above the cold tier: its file was replaced, renamed or removed.
 
-        Raises `Busy` while it is pinned.
+        Who is at work with it ends its work with it; who comes later asks the repository.
         """
         with self._lock:
             name = name.upper()
-            if self._pins[name]:
-                raise errors.Busy(f"expert {name} is at work; try again when its generation has ended")
+            self.unpin(name)
             slot = self._hot.pop(name, None)
-            if slot is not None:
-                self.flat[slot].zero_()
+            if slot is not None and self._pins[slot]:
+                self._hot[f"{GONE}{slot}"] = slot
             self._drop(name)
 
     def _slot_of(self, name: str) -> int | None:
@@ -483,12 +579,12 @@ class MemoryManager:
         if len(self._hot) < self.slots:
             return min(set(range(self.slots)) - set(self._hot.values()))
         for name, slot in self._hot.items():
-            if not self._pins[name]:
+            if not self._pins[slot]:
                 del self._hot[name]
                 self.counters["evicted_hot"] += 1
                 return slot
         raise errors.Busy(
-            f"all {self.slots} expert slots are at work ({', '.join(self._hot)})",
+            f"all {self.slots} expert slots are at work ({', '.join(self._pinned_names())})",
             hint="try again, or raise hot_slots in batos.toml",
         )
 
@@ -503,7 +599,7 @@ class MemoryManager:
                 if self.warm_in_use + row.nbytes > self._warm_bytes:
                     raise errors.TooLarge("the warm tier is full")
                 if not self._cuda:
-                    self._ledger.admit("warm", row.nbytes)
+                    self.books.admit("warm", row.nbytes)
             except errors.TooLarge:
                 if not self._warm:
                     break  # it goes to its slot and is not kept
@@ -517,7 +613,7 @@ class MemoryManager:
     def _drop(self, name: str) -> None:
         row, _ = self._warm.pop(name, (None, 0.0))
         if row is not None and not self._cuda:
-            self._ledger.release("warm", row.nbytes)
+            self.books.release("warm", row.nbytes)
 
     def _hit(self, tier: str, name: str) -> None:
         self.counters[f"hit_{tier}"] += 1
@@ -545,17 +641,23 @@ class MemoryManager:
     def residents(self) -> dict[str, list[str]]:
         """Names in the hot and the warm tier, least recently used first."""
         with self._lock:
-            return {"hot": list(self._hot), "warm": list(self._warm), "pinned": sorted(self._pins)}
+            hot = [name for name in self._hot if not name.startswith(GONE)]
+            return {"hot": hot, "warm": list(self._warm), "pinned": self._pinned_names()}
+
+    def _pinned_names(self) -> list[str]:
+        return sorted(name.removeprefix(GONE) for name, slot in self._hot.items() if self._pins[slot])
 
     @contextmanager
     def reserve(self, entry: str, size: int) -> Iterator[None]:
-        """Hold `size` bytes of the budget; warm experts make room for it, then `TooLarge`."""
+        """Hold `size` bytes of the budget; prefixes and warm experts make room for it, then `TooLarge`."""
         with self._lock:
             while True:
                 try:
-                    self._ledger.admit(entry, size)
+                    self.books.admit(entry, size)
                     break
                 except errors.TooLarge:
+                    if any(relieved() for relieved in self.relievers):
+                        continue
                     if self._cuda or not self._warm:
                         raise
                     self._drop(next(iter(self._warm)))
@@ -563,15 +665,37 @@ class MemoryManager:
         try:
             yield
         finally:
-            self._ledger.release(entry, size)
+            self.books.release(entry, size)
+
+    def relieve(self) -> None:
+        """Give up what can be had again: prefixes, the warm tier, what torch's allocator keeps for later."""
+        import torch
+
+        with self._lock:
+            for relieved in self.relievers:
+                while relieved():
+                    pass
+            for name in list(self._warm):
+                self._drop(name)
+            self.counters["relieved"] += 1
+        gc.collect()
+        if self._cuda:
+            torch.cuda.empty_cache()
+
+    def digest_of(self, name: str | None) -> str | None:
+        """What tells one file of an expert from another; None for the base alone."""
+        expert = self._lookup(name) if name else None
+        return (expert.xxh3 or str(expert.path)) if expert is not None else None
 
     def ledger(self) -> dict[str, Any]:
         """Bytes by entry, the budget, what is free, and what one token of context costs."""
+        each = kv_bytes_per_token(self.model.config, self.model.dtype.itemsize)
         return {
-            "device": self._ledger.device,
-            **self._ledger.table(),
+            "context": max(0, self.books.free) // each,  # tokens that fit into what is free now
+            "device": self.books.device,
+            **self.books.table(),
             "slot": self.layout.numbers * self.flat.itemsize,
-            "kv_per_token": kv_bytes_per_token(self.model.config, self.model.dtype.itemsize),
+            "kv_per_token": each,
             "warm_in_use": self.warm_in_use,
             "warm_budget": self._warm_bytes,
         }

@@ -1,0 +1,111 @@
+"""Conception: a folder or a hub's model becomes the mind of an image, one stage after the other.
+
+    look       size, licence, room and budget, before the first byte is fetched or copied
+    fetch      a hub's files come to a folder beside the image, resumed after a kill, each verified
+    examine    the model is really built, so that what will not load never gets in
+    quantise   where the profile wants four bits: once, and before any forward
+    ingest     a verified blob for each file, and one transaction that makes them the mind
+
+A kill before the last transaction leaves the image as it was, and what was fetched; a kill after it, the new
+mind.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from batos import errors
+from batos.config import Settings
+from batos.heavy import importing
+from batos.message import OWNER
+from batos.mind import hub, incarnation, loading, profiles
+
+FETCHED = "incarnating"  # the folder in the image's own where a hub's files wait until they are blobs
+
+
+def look(image: Any, source: str, settings: Settings) -> dict[str, Any]:
+    """What `source`, a folder or a hub id, is and takes: `loading.survey`, `disk`, `disk_free`, `revision`.
+
+    Raises `NoSuchFile`, `BadRequest`, `Refused`, `TooLarge` or `ReadOnly`, each with its reason.
+    """
+    profile = profiles.choose(settings)
+    if Path(source).is_dir():
+        told = loading.survey(source, profile) | {"revision": ""}
+        # Quantising writes the new files to the disk before they become blobs.
+        wanted = told["bytes"] if not told["quantise"] else 2 * told["memory"]
+    else:
+        found = _on_the_hub(source)
+        told = {
+            "name": found.hub_id,
+            "origin": found.hub_id,
+            "revision": found.revision,
+            "licence": found.licence or "not told",
+            "architecture": "",
+            "parameters": found.parameters or found.bytes // 2,
+            "files": len(found.files),
+            "bytes": found.bytes,
+            "quantise": profile.quantise,
+        }
+        numbers = told["parameters"]
+        told |= loading.fitted(int(numbers * loading.NF4_BYTES) if profile.quantise else found.bytes, profile)
+        wanted = found.bytes + (2 * told["memory"] if profile.quantise else found.bytes)
+    image.check_space(wanted)
+    return told | {"disk": int(wanted), "disk_free": shutil.disk_usage(image.directory).free}
+
+
+def _on_the_hub(source: str) -> hub.Found:
+    if not hub.is_hub_id(source) or Path(source).exists():
+        raise errors.NoSuchFile(
+            f"{source} is no folder of a model, and no hub id (OWNER/NAME)",
+            hint="python -m batos incarnate DIR_OR_HUB_ID",
+        )
+    return hub.look(source)
+
+
+def conceive(
+    image: Any,
+    source: str,
+    settings: Settings,
+    who: str = OWNER,
+    tell: hub.Tell = lambda words: None,
+) -> dict[str, Any]:
+    """Make `source`, a folder or a hub id, the mind of the image; what `ingest_model` answers.
+
+    tell is told what is going on, in sentences.  Raises what `look`, `fetch`, `examine` and `ingest_model`
+    raise; the image is as it was then.
+    """
+    told = look(image, source, settings)
+    fetched = None
+    if Path(source).is_dir():
+        folder = Path(source)
+    else:
+        found = _on_the_hub(source)
+        tell(f"{found.bytes / 1e6:.0f} MB of {found.hub_id} are fetched")
+        folder = fetched = hub.fetch(found, image.directory / FETCHED, tell)
+        told |= {
+            key: loading.survey(folder, profiles.choose(settings))[key] for key in ("quantise", "memory")
+        }
+    tell("the model is built once, to see that it is whole")
+    with importing:
+        shapes = loading.examine(folder)["shapes"]
+    with tempfile.TemporaryDirectory(prefix="batos-nf4-", dir=image.directory) as made:
+        if told["quantise"]:
+            tell("it is quantised to 4 bits, once and for all")
+            with importing:
+                folder = loading.quantised(folder, Path(made) / "nf4")
+        tell("its files become blobs of the image")
+        report = incarnation.ingest_model(
+            image, folder, told["name"], told["origin"], _licence(told, folder), who,
+            revision=told["revision"], shapes=shapes,
+        )  # fmt: skip
+    if fetched is not None:
+        shutil.rmtree(fetched, ignore_errors=True)
+    return report | {"licence": _licence(told, folder), "revision": told["revision"]}
+
+
+def _licence(told: dict[str, Any], folder: Path) -> str:
+    known = told["licence"]
+    return known if known != "not told" else incarnation.licence_of(folder)
