@@ -16,9 +16,10 @@ from batos import knowledge
 from batos.config import Settings
 from batos.errors import BadRequest, NoSuchObject
 from batos.image import LivingImage
-from batos.knowledge import Memory, catalog
+from batos.knowledge import Memory, catalog, search
 from batos.knowledge.chunking import join, split
 from batos.knowledge.embedding import LexicalEmbedder
+from batos.knowledge.postings import Block
 from batos.knowledge.reading import text_of_html
 from batos.knowledge.words import STOP_WORDS, stem
 from batos.objects.genesis import genesis
@@ -122,7 +123,7 @@ def test_what_is_forgotten_leaves_neither_passages_nor_words_nor_vectors(memory,
     assert memory.forget(tmp_path / "docs") == {"documents": 1, "chunks": 1}
     left = shelf_of(
         lambda shelf: (
-            [len(each) for each in (shelf.chunks, shelf.vectors, shelf.documents, shelf.kinds, shelf.times)]
+            [len(each) for each in (shelf.chunks, shelf.postings.blocks, shelf.documents, shelf.kinds, shelf.times)]
             + [
                 shelf.text.documentCount(),
                 shelf.text.index.wordCount(),
@@ -281,35 +282,23 @@ def test_a_question_is_a_choice_of_words_and_not_all_of_them_need_be_there(memor
 
 def test_a_copy_of_a_passage_is_no_second_answer(memory, tmp_path):
     for n in range(5):
-        file(tmp_path, f"docs/{n}.md", HARBOUR)
+        file(tmp_path, f"docs/{n}.md", HARBOUR.replace(" ", " " * (n + 1)))
     memory.remember([tmp_path / "docs"])
-    assert len(memory.recall("harbour master", top=5)) == 1
+    assert len(memory.recall("harbour master resigned storm", top=5)) == 1
 
 
 def test_an_empty_memory_answers_nothing(memory):
     assert memory.recall("anything") == []
 
 
-class Slow(LexicalEmbedder):
-    """A semantic embedder that is not loaded before somebody waits for it."""
-
-    name, semantic, loaded = "slow", True, False
-
-    def wait(self, seconds=None):
-        self.loaded = self.loaded or seconds is None or seconds > 0
-        return self.loaded
-
-
-def test_a_sure_answer_by_words_does_not_wait_for_the_embedder_and_an_unsure_one_does(image, tmp_path):
-    first = Memory(image, Slow())
-    first.remember([file(tmp_path, "a.md", HARBOUR), file(tmp_path, "b.md", BREAD)])
-    embedder = Slow()
-    memory = Memory(image, embedder)
-    assert (
-        "resigned" in memory.recall("harbour master resigned storm pier")[0]["text"] and not embedder.loaded
-    )
-    memory.recall("something about sailors")
-    assert embedder.loaded
+def test_what_was_known_then_is_asked_of_a_transaction(memory, image, tmp_path):
+    path = file(tmp_path, "a.md", HARBOUR)
+    memory.remember([path])
+    then = image.submit("mark", lambda root: setattr(root["lobby"], "mark", 1)).result().tid
+    file(tmp_path, "a.md", BREAD)
+    memory.remember([path])
+    assert "resigned" in memory.recall("why did the harbour master resign", at=then)[0]["text"]
+    assert memory.recall("why did the harbour master resign") == []
 
 
 # -- the catalog itself --------------------------------------------------------------------------------
@@ -325,7 +314,7 @@ def test_passages_are_live_objects_that_know_their_document_and_their_neighbours
     def story(root):
         put(root, "/a.md", text, kind="markdown", digest="1")
         obj = root["knowledge_catalog_obj"]
-        score, chunk = catalog.find(root, "text of part 1", None, 1)[0]
+        chunk = search.find(root, "text of part 1", None, 1)[0].chunk
         assert chunk._prototype is obj.memory_chunk and chunk.document._prototype is obj.memory_document
         assert (chunk.position, chunk.section, chunk.document.origin) == (1, "Part 1", "/a.md")
         assert chunk.previous.next is chunk and chunk.next.previous is chunk
@@ -363,7 +352,7 @@ def test_words_and_meaning_add_up_and_either_is_enough(image):
         put(root, "/both", "The zebra was thirsty.", numpy.array([unit(1, 0.2)]), space="s")
         put(root, "/neither", "Bread is baked.", numpy.array([unit(0, 0, 1)]), space="s")
         put(root, "/unseen", "Another zebra, remembered before there were vectors.")
-        found = catalog.search(root, "zebra", unit(1, 0), 10)
+        found = search.search(root, "zebra", unit(1, 0), 10)
         assert [each["source"] for each in found][:2] == ["/both", "/meaning"]
         assert {each["source"] for each in found} == {"/both", "/meaning", "/words", "/unseen"}
         assert all(0 < each["score"] <= 1 for each in found)
@@ -374,10 +363,10 @@ def test_words_and_meaning_add_up_and_either_is_enough(image):
 def test_vectors_kept_small_are_still_the_vectors():
     vectors = numpy.random.default_rng(1).normal(size=(200, 384)).astype(numpy.float32)
     vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True)
-    block = catalog.VectorBlock(vectors)
+    block = Block([[]] * 200, vectors)
     kept = pickle.loads(pickle.dumps(block.__getstate__()))
-    assert len(kept["rows"]) + len(kept["scales"]) == 200 * 388
-    assert numpy.abs((block.vectors() * vectors).sum(axis=1) - 1).max() < 0.003
+    assert len(kept["vectors"]) + len(kept["scales"]) == 200 * 388
+    assert numpy.abs((block.told_vectors() * vectors).sum(axis=1) - 1).max() < 0.003
 
 
 def test_another_reader_sees_new_vectors_and_an_aborted_turn_leaves_none(image):
@@ -385,7 +374,7 @@ def test_another_reader_sees_new_vectors_and_an_aborted_turn_leaves_none(image):
         put(root, name, f"Text of {name}.", numpy.array([vector]), space="s")
 
     def nearest(root):
-        return [each["source"] for each in catalog.search(root, "", unit(1, 0), 5)]
+        return [each["source"] for each in search.search(root, "", unit(1, 0), 5)]
 
     image.run("first", lambda root: put_one(root, "/one", unit(1, 0)))
     assert image.run("ask", nearest) == ["/one"]
@@ -413,8 +402,10 @@ def test_scores_by_words_are_okapi_bm25(image):
         for source, text in texts.items():
             put(root, source, text)
         shelf = root["knowledge_catalog_obj"]._shelf
-        found, weight = shelf.text.index.scores(shelf.text.lexicon.termToWordIds("storm pier"))
-        return {shelf.chunks[n].document.origin: score for n, score in found.items()}, weight
+        searcher = shelf.searcher
+        found, weight = searcher.okapi(shelf.text.lexicon.termToWordIds("storm pier"))
+        told = {shelf.chunks[int(searcher.numbers[row])].document.origin: found[row] for row in found.nonzero()[0]}
+        return told, weight
 
     found, weight = image.run("story", story)
     words = {source: Counter(text.split()) for source, text in texts.items()}

@@ -22,7 +22,7 @@ from batos.knowledge.chunking import (
 )
 from batos.knowledge.embedding import LexicalEmbedder
 
-KINDS = ("markdown", "text", "python", "code")
+KINDS = ("markdown", "text", "chat", "python", "code")
 
 
 def fixed_split(text: str, size: int) -> list[tuple[int, int]]:
@@ -123,7 +123,11 @@ def test_headings_lists_tables_and_fences_are_found_with_their_section():
 def test_no_piece_reaches_across_a_heading_and_none_is_a_heading_alone():
     _, pieces = pieces_of(DOCUMENT)
     texts = [DOCUMENT[piece.start : piece.end] for piece in pieces]
-    assert [text.split("\n")[0] for text in texts] == ["# House", "## Rooms", "Cellar"]
+    headings = ["# House", "## Rooms", "Cellar\n------"]
+    starts = [text for text in texts if any(heading in text for heading in headings)]
+    assert len(starts) == 3  # each in a piece of its own
+    for text, heading in zip(starts, headings, strict=True):
+        assert text.startswith(heading) and text != heading
 
 
 @pytest.mark.parametrize(

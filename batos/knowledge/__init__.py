@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from batos.errors import BadRequest, NoSuchObject
-from batos.knowledge import catalog
-from batos.knowledge.chunking import Piece, join, piece_vectors, split
+from batos.knowledge import catalog, itself, search
+from batos.knowledge.chunking import Piece, Unit, join, piece_vectors, split
 from batos.knowledge.embedding import Embedder, LexicalEmbedder, embedder
 from batos.knowledge.reading import Document, Unreadable, files, read
 
@@ -25,7 +25,8 @@ __all__ = ["Embedder", "LexicalEmbedder", "Memory", "Unreadable", "embedder"]
 BYTES_A_TURN = 128 * 2**10  # some 400 passages: the image thread is free again after a tenth of a second
 READ_AHEAD = 4 * 2**20  # bytes of files held at once while asking which of them are new
 TEXTS_A_STEP = 512  # embedded between two reports of progress
-SURE = 0.75  # a score by words alone that is not worth waiting for the embedder
+WINDOWS_A_STEP = 128
+WINDOW = 220  # tokens read together; with their headings they fit into what the embedder reads at once
 MOST = 1000  # answers to one question
 
 Progress = Callable[[dict[str, Any]], None]
@@ -96,6 +97,31 @@ class Memory:
             return {"chunks": 0, "replaced": 0, "current": True}
         return self._keep([document], self._cut([document]), metadata)[0]
 
+    def learn(self, fact: str, about: str) -> dict[str, Any]:
+        """Put a fact, a sentence or two, in place of what was known before about the same.
+
+        Both are kept and dated; the newer one wins, and the older one holds again where the newer one is
+        forgotten.
+        """
+        source = f"fact:{about}/{time.time_ns() // 1000}"
+        return {"source": source, **self.remember_text(source, fact, "text", about=about)}
+
+    def remember_object(self, path: str) -> dict[str, Any]:
+        """Put an object of the image, as it is now, under ``image:PATH``: its slots and its methods."""
+        name = path.removeprefix(itself.SCHEME)
+        text = self._image.run(
+            f"look at {name}", lambda root: itself.text_of_object(root.resolve(name), name)
+        )
+        return {"source": itself.SCHEME + name, **self.remember_text(itself.SCHEME + name, text)}
+
+    def remember_missions(self, records: Iterable[dict[str, Any]]) -> dict[str, Any]:
+        """Put the missions of each day and each week under ``image:missions/``; answers how many were new."""
+        told = [(source, self.remember_text(source, text)) for source, text in itself.texts_of_missions(records)]
+        return {
+            "documents": sum(not came["current"] for _, came in told),
+            "chunks": sum(came["chunks"] for _, came in told if not came["current"]),
+        }
+
     def forget(self, source: str | Path) -> dict[str, int]:
         """Take a document out of the image, or every document under a folder.
 
@@ -107,12 +133,13 @@ class Memory:
             for name in named:
                 if name in catalog.sources(root, name):
                     return [name]
-            return catalog.sources(root, named[1].rstrip(os.sep) + os.sep)
+            folder = named[0] if named[0].startswith(itself.SCHEME) else named[1]
+            return catalog.sources(root, folder.rstrip(os.sep) + os.sep)
 
         going = self._image.run(f"look for {source}", which)
         if not going:
             raise NoSuchObject(
-                f"nothing is remembered from {named[1]}",
+                f"nothing is remembered from {named[0] if named[0].startswith(itself.SCHEME) else named[1]}",
                 hint="see what is: send knowledge_catalog_obj sources",
             )
         chunks = 0
@@ -124,32 +151,50 @@ class Memory:
 
     # -- taking out --------------------------------------------------------------------------------
 
-    def recall(self, query: str, top: int = 5, wait: float | None = 60.0) -> list[dict[str, Any]]:
+    def recall(
+        self,
+        query: str,
+        top: int = 5,
+        *,
+        source: str = "",
+        kind: str | None = None,
+        persona: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        at: str | None = None,
+        why: bool = False,
+    ) -> list[dict[str, Any]]:
         """The passages that answer a question best: ``{"text", "source", "start", "end", "score"}``.
 
-        Until the embedder is loaded a question is answered by its words, if that answer is sure;
-        otherwise the embedder is waited for up to `wait` seconds (None: as long as it takes).  Nothing
-        that answers gives an empty list.
+        Of sources that start with `source`, of a kind or a persona, remembered `since` or `until` (seconds
+        since the epoch); `at` a transaction: what was known then; `why` adds what made each an answer.
+        Nothing that answers gives an empty list.
         """
         if not isinstance(query, str) or isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise BadRequest(
                 "recall wants a question and a number of answers above 0", hint="recall QUESTION --top 5"
             )
         top = min(top, MOST)
+        where = search.Where(source, kind, persona, since, until)
+        vector = self._vector(query)
+        return self._look(lambda root: search.search(root, query, vector, top, where, why), at)
 
-        def look(vector: Any = None) -> list[dict[str, Any]]:
-            return self._image.run("recall", lambda root: catalog.search(root, query, vector, top))
+    def context(
+        self, query: str, tokens: int = 1000, *, source: str = "", at: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The best text for so many tokens, for whoever writes an answer: see `search.context`."""
+        vector = self._vector(query)
+        return self._look(
+            lambda root: search.context(root, query, vector, tokens, search.Where(source)), at
+        )
 
-        if not self.embedder.semantic or not query.strip():
-            return look()
-        if not self.embedder.loaded:
-            if not self._image.run("recall", lambda root: bool(catalog.sources(root))):
-                return []
-            self.embedder.wait(0)
-            found = look()
-            if (found and found[0]["score"] >= SURE) or not self.embedder.wait(wait):
-                return found
-        return look(self.embedder.encode([query])[0])
+    def _vector(self, query: str) -> Any:
+        return self.embedder.encode([query])[0] if self.embedder.semantic and query.strip() else None
+
+    def _look(self, function: Callable[[Any], Any], at: str | None) -> Any:
+        if at is None:
+            return self._image.run("recall", function)
+        return self._image.run_past(at, "recall", function, "owner", time.monotonic() + 60.0)
 
     # -- steps ---------------------------------------------------------------------------------------
 
@@ -193,41 +238,46 @@ class Memory:
     ) -> list[tuple[list[Piece], Any]]:
         """The pieces of each document and their vectors; `step` is told how many bytes are done.
 
-        The vector of a passage is the mean of two: its sentences' and its own.  The first knows each
-        fact in it, the second what it is about; together they find more than either.
+        The text is read twice.  First in windows as long as the embedder can read, which gives each
+        sentence a vector that knows its surroundings: they show where the subject turns, and what is meant
+        by "he" and "there".  Then piece by piece under its headings, which says what a piece is about on
+        its own.  The vector of a piece is the mean of both; together they find more than either.
         """
         import numpy
 
         size = sum(each.size for each in documents)
         units = [split(each.text, each.kind, self.embedder.count) for each in documents]
-        texts = [
-            doc.text[u.start : u.end] for doc, found in zip(documents, units, strict=True) for u in found
+        windows = [
+            each for doc, found in zip(documents, units, strict=True) for each in _windows(doc.text, found)
         ]
         parts = []
-        for at in range(0, len(texts), TEXTS_A_STEP):
-            parts.append(self.embedder.encode(texts[at : at + TEXTS_A_STEP]))
-            step(size // 2 * min(at + TEXTS_A_STEP, len(texts)) // len(texts))
+        for at in range(0, len(windows), WINDOWS_A_STEP):
+            parts.append(self.embedder.encode_parts(windows[at : at + WINDOWS_A_STEP]))
+            step(size // 2 * min(at + WINDOWS_A_STEP, len(windows)) // len(windows))
         ends = numpy.cumsum([len(found) for found in units])
         vectors = numpy.split(numpy.concatenate(parts), ends[:-1]) if parts else [None] * len(documents)
         pieces = [join(found, their) for found, their in zip(units, vectors, strict=True)]
         if not self.embedder.semantic:
             return [(each, None) for each in pieces]
-        kept = [
-            piece_vectors(each, found, their) if each else None
-            for each, found, their in zip(pieces, units, vectors, strict=True)
+        texts = [
+            " > ".join(p.section) + "\n" + doc.text[p.start : p.end] if p.section else doc.text[p.start : p.end]
+            for doc, each in zip(documents, pieces, strict=True)
+            for p in each
         ]
-        # A passage of one unit has its own vector already.
-        wide = [(n, k) for n, each in enumerate(pieces) for k, p in enumerate(each) if p.last - p.first > 1]
-        for at in range(0, len(wide), TEXTS_A_STEP):
-            some = wide[at : at + TEXTS_A_STEP]
-            own = self.embedder.encode(
-                [documents[n].text[pieces[n][k].start : pieces[n][k].end] for n, k in some]
-            )
-            for (n, k), vector in zip(some, own, strict=True):
-                both = kept[n][k] + vector
-                kept[n][k] = both / max(float(numpy.linalg.norm(both)), 1e-9)
-            step(size // 2 + size // 2 * min(at + TEXTS_A_STEP, len(wide)) // len(wide))
-        return list(zip(pieces, kept, strict=True))
+        own = []
+        for at in range(0, len(texts), TEXTS_A_STEP):
+            own.append(self.embedder.encode(texts[at : at + TEXTS_A_STEP]))
+            step(size // 2 + size // 2 * min(at + TEXTS_A_STEP, len(texts)) // len(texts))
+        ends = numpy.cumsum([len(each) for each in pieces])
+        kept = numpy.split(numpy.concatenate(own), ends[:-1]) if own else [None] * len(documents)
+        told = []
+        for each, found, surrounded, alone in zip(pieces, units, vectors, kept, strict=True):
+            if not each:
+                told.append((each, None))
+                continue
+            both = alone + piece_vectors(each, found, surrounded)
+            told.append((each, both / numpy.maximum(numpy.linalg.norm(both, axis=1, keepdims=True), 1e-9)))
+        return told
 
     def _keep(
         self,
@@ -261,6 +311,22 @@ class Memory:
         return self._image.run(
             f"remember {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""), put
         )
+
+
+def _windows(text: str, units: Sequence[Unit]) -> Iterator[tuple[str, list[str]]]:
+    """Units that are read together: (their heading, their texts); units under one heading, as many as fit."""
+    heading, parts, tokens = "", [], 0
+    section: tuple[str, ...] | None = None
+    for unit in units:
+        if parts and (unit.section != section or tokens + unit.tokens > WINDOW):
+            yield heading, parts
+            parts, tokens = [], 0
+        if not parts:
+            section, heading = unit.section, " > ".join(unit.section)
+        parts.append(text[unit.start : unit.end])
+        tokens += unit.tokens
+    if parts:
+        yield heading, parts
 
 
 def _groups(documents: Sequence[Document]) -> Iterator[list[Document]]:

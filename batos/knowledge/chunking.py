@@ -33,8 +33,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-TARGET = 80  # word pieces a passage aims at; see above
+TARGET = 35  # word pieces a passage aims at; see above
 LIMIT = 200  # word pieces a passage may have; the embedder cuts silently at 254
+CLASS_CHARS = 320  # a class of more is cut at its methods
 MAX_CHARS = 2000  # a passage is something one reads at a glance; the contract promises it
 
 Counter = Callable[[Sequence[str]], list[int]]
@@ -45,7 +46,7 @@ Span = tuple[int, int]
 class Unit:
     """The smallest part, which is never cut again.
 
-    kind     "sentence", "list", "table", "code" or "heading"
+    kind     "sentence", "list", "table", "code", "turn" or "heading"
     seam     how good structure alone finds a cut in front of it: SAME inside a paragraph, PARAGRAPH
              between paragraphs, BLOCK around lists, tables, code and definitions, WALL for a cut that
              must be made
@@ -272,7 +273,7 @@ def _blocks_of_python(text: str) -> list[_Block] | None:
                 continue
             take(done, start, section)
             inner = (*section, node.name)
-            if isinstance(node, ast.ClassDef) and spans[end - 1][1] - spans[start][0] > 4 * TARGET:
+            if isinstance(node, ast.ClassDef) and spans[end - 1][1] - spans[start][0] > CLASS_CHARS:
                 walk(node.body, start, end, inner)
             else:
                 take(start, end, inner)
@@ -281,6 +282,30 @@ def _blocks_of_python(text: str) -> list[_Block] | None:
 
     walk(tree.body, 0, len(spans), ())
     return blocks
+
+
+_SPEAKER = re.compile(r"(?:\[[^\]\n]{1,40}\] ?)?[^\s:][^:\n]{0,38}: ")
+
+
+def _blocks_of_chat(text: str) -> Iterator[_Block]:
+    """A conversation: a turn is a piece of its own, under the heading of its day; lines without a speaker
+    go on with the turn before them."""
+    section: tuple[str, ...] = ()
+    spans = _lines(text)
+    first: int | None = None
+    for at, (start, end) in enumerate([*spans, (len(text), len(text))]):
+        line = text[start : min(end, start + 100)]
+        heading = _HEADING.match(line)
+        over = start == end == len(text)
+        if first is not None and (over or heading or _SPEAKER.match(line)):
+            begin, finish = spans[first][0], spans[at - 1][1]
+            if text[begin:finish].strip():
+                yield _Block(begin, finish, "turn", section, WALL, tuple(spans[first:at]))
+            first = None
+        if heading:
+            section = (text[start + heading.end() : end].strip()[:200],)
+        elif first is None and not over:
+            first = at
 
 
 # ------------------------------------------------------------------------------------ sentences
@@ -418,13 +443,15 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 def split(text: str, kind: str = "markdown", count: Counter = approximate_tokens) -> list[Unit]:
     """The units of a text in order, none above `LIMIT` tokens or `MAX_CHARS` characters.
 
-    kind is "markdown", "text", "python" or "code"; `count` counts the tokens of each text of a list.
+    kind is "markdown", "text", "chat", "python" or "code"; `count` counts the tokens of each text of a list.
     """
     if kind == "python":
         found = _blocks_of_python(text)
         blocks = list(_blocks_of_code(text)) if found is None else found
     elif kind == "code":
         blocks = list(_blocks_of_code(text))
+    elif kind == "chat":
+        blocks = list(_blocks_of_chat(text))
     else:
         blocks = list(_blocks_of_markdown(text, headings_too=kind == "markdown"))
     # A candidate is (span, kind, seam, section, parts); those that are too large become their parts,

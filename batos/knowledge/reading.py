@@ -1,7 +1,8 @@
 """Files into text: which files a path means, what kind each is, and why one cannot be read.
 
 Owned here: walking folders, decoding, and the text of an HTML page.  A text is the file's own, decoded
-and otherwise untouched, so that an offset into it is an offset into the file; only HTML is extracted.
+and otherwise untouched, so that an offset into it is an offset into the file; what has to be extracted from
+a page, a PDF, a mailbox or an exported conversation (`extracting`) is kept in the image for its citations.
 Nothing here knows the image.
 """
 
@@ -15,6 +16,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+
+from batos.knowledge.extracting import (
+    Unreadable,
+    parsed_json,
+    text_of_chat,
+    text_of_email,
+    text_of_mailbox,
+    text_of_pdf,
+)
 
 LARGEST = 128 * 2**20  # bytes of a file read at once; a larger one is data, not something one reads
 
@@ -31,16 +41,12 @@ _KINDS = {
 }  # fmt: skip
 
 
-class Unreadable(Exception):
-    """A file that is not taken in; its text is the reason, for people."""
-
-
 @dataclass(frozen=True, slots=True)
 class Document:
     """A file as text.
 
     source     its absolute path
-    kind       how `chunking.split` shall take it: "markdown", "text", "python" or "code"
+    kind       how `chunking.split` shall take it: "markdown", "text", "chat", "python" or "code"
     digest     sha256 of the file's bytes
     extracted  True where `text` is not the file's own
     """
@@ -91,16 +97,32 @@ def read(path: str) -> Document:
         data = Path(path).read_bytes()
     except OSError as exc:
         raise Unreadable(exc.strerror or str(exc)) from exc
-    if data.startswith(b"%PDF-"):
-        raise Unreadable("PDF is not read in this edition: convert it to text (pdftotext) and remember that")
-    kind = _KINDS.get(os.path.splitext(path)[1].lower(), "text")
-    text = _decoded(data, kind)
-    extracted = kind == "html"
-    if extracted:
-        text, kind = text_of_html(text), "markdown"
+    try:
+        text, kind, extracted = _text_of(data, os.path.splitext(path)[1].lower())
+    except RecursionError:
+        raise Unreadable("it is nested more deeply than anybody can read") from None
     if not text.strip("\ufeff \t\r\n\f\v"):
         raise Unreadable("there is no text in it")
     return Document(path, text, kind, hashlib.sha256(data).hexdigest(), len(data), facts.st_mtime, extracted)
+
+
+def _text_of(data: bytes, ending: str) -> tuple[str, str, bool]:
+    """(text, kind, whether it was extracted) of a file's bytes."""
+    if data.startswith(b"%PDF-"):
+        return text_of_pdf(data), "markdown", True
+    if ending == ".eml":
+        return text_of_email(data, text_of_html), "markdown", True
+    if ending in (".mbox", ".mbx"):
+        return text_of_mailbox(data, text_of_html), "markdown", True
+    kind = _KINDS.get(ending, "text")
+    text = _decoded(data, kind)
+    if kind == "html":
+        return text_of_html(text), "markdown", True
+    if ending in (".json", ".jsonl"):
+        talk = text_of_chat(parsed_json(text.lstrip("\ufeff"), ending == ".jsonl"))
+        if talk is not None:
+            return talk, "chat", True
+    return text, kind, False
 
 
 _CHARSET = re.compile(

@@ -11,24 +11,33 @@ from collections.abc import Callable
 from typing import Any
 
 from BTrees.LOBTree import LOBTree
-from BTrees.OOBTree import OOBTree, OOTreeSet
+from BTrees.OOBTree import OOBTree
 
 from batos.image.worldtext import Structure, told_as
-from batos.knowledge.catalog import KeptText, Shelf, VectorBlock
+from batos.knowledge.catalog import put_on_shelf
+from batos.knowledge.postings import ROWS
+from batos.knowledge.shelf import KeptText, Shelf
 from batos.objects import UvmObject
 
 DOCUMENTS_A_COMMIT = 100
 
 
 def _tell_shelf(shelf: Shelf) -> dict[str, Any]:
+    vectors = LOBTree()
+    for first, block in shelf.postings.blocks.items():
+        if block.scales:
+            vectors[first] = block.vectors + block.scales  # int8 rows, and a float32 for each
+        block._p_deactivate()
     return {
-        "next": shelf.next, "documents": shelf.documents, "chunks": shelf.chunks, "vectors": shelf.vectors,
+        "next": shelf.next, "documents": shelf.documents, "chunks": shelf.chunks, "copies": shelf.copies,
+        "vectors": vectors,
     }  # fmt: skip
 
 
 def _fill_shelf(shelf: Shelf, told: dict[str, Any]) -> None:
     shelf.__init__()
-    for name, kind in (("next", int), ("documents", OOBTree), ("chunks", LOBTree), ("vectors", LOBTree)):
+    kinds = (("next", int), ("documents", OOBTree), ("chunks", LOBTree), ("copies", OOBTree), ("vectors", LOBTree))
+    for name, kind in kinds:
         if type(told[name]) is not kind:
             raise ValueError(f"{name} is a {kind.__name__}, not a {type(told[name]).__name__}")
         setattr(shelf, name, told[name])
@@ -37,7 +46,8 @@ def _fill_shelf(shelf: Shelf, told: dict[str, Any]) -> None:
 def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
     """Index what the shelf holds; `ValueError` where its parts do not fit together."""
     known = 0
-    for at, (source, document) in enumerate(list(shelf.documents.items()), 1):
+    documents, vectors = list(shelf.documents.items()), shelf.__dict__.pop("vectors")
+    for at, (source, document) in enumerate(documents, 1):
         first, count = _slot(document, "_first", int), _slot(document, "chunks", int)
         if _slot(document, "origin", str) != source:
             raise ValueError(f"the document of {source!r} says that it is of {document.origin!r}")
@@ -45,24 +55,39 @@ def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
             chunk = shelf.chunks.get(number)
             if chunk is None:
                 raise ValueError(f"the passage {number} of {source!r} is missing")
-            section = chunk._slots.get("section", "")
-            shelf.text.index_doc(number, f"{section.replace(' > ', ' ')}\n{_slot(chunk, 'text', str)}")
+            _slot(chunk, "text", str)
             known += 1
-        kind, remembered = _slot(document, "kind", str), _slot(document, "remembered", float)
-        if kind not in shelf.kinds:
-            shelf.kinds[kind] = OOTreeSet()
-        shelf.kinds[kind].insert(source)
-        shelf.times[(remembered, source)] = source
+        _slot(document, "kind", str), _slot(document, "remembered", float)
+        put_on_shelf(shelf, source, document, _vectors(vectors, first, count))
         if first + count > shelf.next:
             raise ValueError(f"the passages of {source!r} have numbers that are not given out yet")
         if at % DOCUMENTS_A_COMMIT == 0:
             commit()
     if known != len(shelf.chunks):
         raise ValueError(f"{len(shelf.chunks) - known} passages belong to no document")
-    for first, block in shelf.vectors.items():
-        if not isinstance(block, VectorBlock) or first not in shelf.chunks:
-            raise ValueError(f"the vectors at {first} are no vectors, or of no passage")
-        block.vectors()
+    for copy, original in shelf.copies.items():
+        if original not in shelf.documents:
+            raise ValueError(f"{copy!r} is a copy of {original!r}, which is not there")
+        shelf.originals.insert((original, copy))
+    shelf._p_changed = True
+
+
+def _vectors(told: LOBTree, first: int, count: int) -> Any:
+    """The vectors of a document's passages, None where it has none."""
+    import numpy
+
+    parts = []
+    for at, rows in told.items(first, first + count, excludemax=True):
+        some = min(ROWS, first + count - at)
+        if type(rows) is not bytes or len(rows) % some or len(rows) <= 4 * some:
+            raise ValueError(f"the vectors at {at} are no vectors, or of no passage")
+        scales = numpy.frombuffer(rows, dtype=numpy.float32, offset=len(rows) - 4 * some)
+        parts.append(
+            numpy.frombuffer(rows, dtype=numpy.int8, count=len(rows) - 4 * some).reshape(some, -1) * scales[:, None]
+        )
+    if sum(map(len, parts)) not in (0, count):
+        raise ValueError(f"the vectors at {first} are fewer than the passages")
+    return numpy.vstack(parts) if parts else None
 
 
 def _slot(obj: Any, name: str, kind: type) -> Any:
@@ -77,17 +102,6 @@ def _slot(obj: Any, name: str, kind: type) -> Any:
     return value
 
 
-def _tell_vectors(block: VectorBlock) -> dict[str, Any]:
-    return {"rows": block.rows, "scales": block.scales}
-
-
-def _fill_vectors(block: VectorBlock, told: dict[str, Any]) -> None:
-    rows, scales = told["rows"], told["scales"]
-    if type(rows) is not bytes or type(scales) is not bytes or not scales or len(rows) % (len(scales) // 4):
-        raise ValueError("rows and scales are bytes, and there is a scale for every row")
-    block.rows, block.scales = rows, scales
-
-
 def _tell_text(kept: KeptText) -> dict[str, Any]:
     return {"text": str(kept).encode("utf-8", "surrogatepass")}
 
@@ -97,5 +111,4 @@ def _fill_text(kept: KeptText, told: dict[str, Any]) -> None:
 
 
 told_as(Structure("shelf", Shelf, _tell_shelf, _fill_shelf, _finish_shelf), _shelf=Shelf, _first=int)
-told_as(Structure("vectors", VectorBlock, _tell_vectors, _fill_vectors))
 told_as(Structure("extracted", KeptText, _tell_text, _fill_text), _extracted=KeptText)

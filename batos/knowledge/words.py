@@ -29,10 +29,31 @@ _LONGEST = 64  # a longer run of letters is data, not a word; its start is enoug
 
 
 class Words(Lexicon):
-    """A lexicon that finds words in any script and can forget those nobody uses any more."""
+    """A lexicon that finds words in any script and can forget those nobody uses any more.
+
+    Its numbers count up, so that the words of one document stand together in its trees.
+    """
 
     def __init__(self):
         super().__init__(WordFinder())
+
+    def numbers(self, texts: Sequence[str]) -> list[list[int]]:
+        """The numbers of the words of each text, in their order; a word that is new here gets one."""
+        known: dict[str, int] = {}
+        found = []
+        for text in texts:
+            here = []
+            for word in _words(text):
+                wid = known.get(word)
+                if wid is None:
+                    wid = known[word] = self._getWordIdCreate(word)
+                here.append(wid)
+            found.append(here)
+        return found
+
+    def parse(self, text: str) -> list[str]:
+        """The words of a text as they are indexed, in their order."""
+        return list(_words(text))
 
     def forget(self, wid: int) -> None:
         """Remove a word, so that a forgotten text leaves none of its words behind."""
@@ -45,28 +66,44 @@ class WordFinder:
     """The one element of the lexicon's pipeline: texts in, stems out."""
 
     def process(self, texts: Sequence[str]) -> list[str]:
-        return [stem(word) for text in texts for word in _found(text) if word not in STOP_WORDS]
+        return [word for text in texts for word in _words(text)]
+
+    def processGlob(self, texts: Sequence[str]) -> list[str]:  # noqa: N802 - zope's name
+        """A pattern with * or ? is looked up as it is written, in small letters."""
+        return [text.lower() for text in texts]
 
 
-def _found(text: str) -> Iterator[str]:
-    """The words of a text, folded: an identifier also by its parts, unspaced scripts in pairs of letters."""
+def _words(text: str) -> Iterator[str]:
     for match in _WORD.findall(text):
-        word = match[:_LONGEST]
-        if word.isascii():
-            folded = word.lower()
-            yield folded
-            if folded != word[:1].lower() + word[1:] or "_" in word:
-                parts = [part.lower() for part in _PART.findall(word)]
-                if len(parts) > 1:
-                    yield from parts
+        yield from _stems(match) if len(match) <= _LONGEST else _stemmed(match)
+
+
+def _stemmed(match: str) -> tuple[str, ...]:
+    return tuple(stem(word) for word in _found(match) if word not in STOP_WORDS)
+
+
+_stems = functools.lru_cache(maxsize=100_000)(_stemmed)
+
+
+def _found(match: str) -> Iterator[str]:
+    """The words of a run of letters, folded: an identifier also by its parts, unspaced scripts in pairs of
+    letters."""
+    word = match[:_LONGEST]
+    if word.isascii():
+        folded = word.lower()
+        yield folded
+        if folded != word[:1].lower() + word[1:] or "_" in word:
+            parts = [part.lower() for part in _PART.findall(word)]
+            if len(parts) > 1:
+                yield from parts
+    else:
+        folded = _ACCENT.sub("", unicodedata.normalize("NFKD", match.casefold()))[:_LONGEST]
+        if _UNSPACED.search(folded):
+            for run in _UNSPACED.findall(match):
+                yield from (run[i : i + 2] for i in range(max(1, len(run) - 1)))
+            yield from _UNSPACED.sub(" ", folded).split()
         else:
-            folded = _ACCENT.sub("", unicodedata.normalize("NFKD", match.casefold()))[:_LONGEST]
-            if _UNSPACED.search(folded):
-                for run in _UNSPACED.findall(match):
-                    yield from (run[i : i + 2] for i in range(max(1, len(run) - 1)))
-                yield from _UNSPACED.sub(" ", folded).split()
-            else:
-                yield folded
+            yield folded
 
 
 _ENDINGS = (
