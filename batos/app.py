@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -28,26 +29,34 @@ from batos.config import Settings
 from batos.errors import Ambiguous, BatosError, NobodyAwake
 from batos.guardian import judge, summaries_of
 from batos.guardian.policy import compile_method
+from batos.guardian.probation import Probation
 from batos.guardian.rehearsal import Rehearsal
 from batos.image import AWAKE, LivingImage, Root, backup, changes
 from batos.image.export import export
 from batos.image.lease import Lease
 from batos.image.places import exists, open_place
 from batos.image.rebuild import import_
-from batos.image.retention import tend
+from batos.image.retention import ByDay, tend
 from batos.kernel import Kernel
-from batos.knowledge import Memory, catalog, embedder, telling  # noqa: F401 - says how the shelf is told in an export
+from batos.keys import Keys
+from batos.knowledge import Memory, catalog, embedder, itself, telling  # noqa: F401 - says how the shelf is told in an export
 from batos.message import SERIES
-from batos.mind import Mind, incarnation, personas
+from batos.mind import conception, experts, incarnation, mind_of, personas, tiers
 from batos.objects import Method, UvmObject, use_compiler
-from batos.objects.genesis import add_primitives, child, genesis, offers, take
+from batos.objects.caps import caps, use_world
+from batos.objects.genesis import add_primitives, genesis, offers, take
 from batos.objects.lookup import elsewhere, lookup
 from batos.objects.method import primitive
 from batos.objects.mirrors import mirrors
+from batos.objects.permission import permissions
 from batos.objects.plain import plain
 from batos.objects.traits import method_of
-from batos.psm import orchestrator
+from batos.psm import asking, budget, orchestrator
+from batos.psm.asking import Asking
+from batos.psm.budget import Budget
 from batos.psm.journal import Journal, about
+from batos.psm.kin import Likeness
+from batos.psm.teaching import held_to_examples
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +88,17 @@ def birth(root: Root) -> None:
         (
             incarnation.birth,
             personas.birth,
+            tiers.birth,
             orchestrator.birth,
+            asking.birth,
+            budget.birth,
             catalog.catalog,
             metrics.system_metrics,
             audits.alfred_part,
             kernel.birth,
             mirrors,
+            permissions,
+            caps,
             primitives_birth,
         ),
     )
@@ -99,10 +113,12 @@ class Image(LivingImage):
     """
 
     @classmethod
-    def open(cls, directory: Path | str = "image", settings: Settings | None = None) -> Self:  # type: ignore[override]
+    def open(  # type: ignore[override]
+        cls, directory: Path | str = "image", settings: Settings | None = None, judge: Callable = judge_in
+    ) -> Self:
         """Open the image in `directory`, giving birth to it where there is none."""
         use_compiler(compile_method)
-        return super().open(directory, settings or Settings(image=Path(directory)), judge_in, birth)
+        return super().open(directory, settings or Settings(image=Path(directory)), judge, birth)
 
 
 # -- primitives that need the running system -----------------------------------------------------------
@@ -114,18 +130,6 @@ def _running() -> System:
     if _system is None:
         raise NobodyAwake("this needs the awake image: the mind and the memory live outside its objects")
     return _system
-
-
-@primitive
-def activate_expert_(self, name):
-    """Bring an expert into the hot tier; true, or false if there is none of that name."""
-    elsewhere(lambda: _running().mind.activate(str(name)))
-
-
-@primitive
-def tiers(self):
-    """Which expert is in which tier, and what a swap has cost."""
-    elsewhere(lambda: _running().mind.describe())
 
 
 @primitive
@@ -142,8 +146,6 @@ def self_audit(self):
 
 def primitives_birth(root: Root) -> None:
     """Give the named objects of the design what Python must do for them."""
-    memory_manager = child(root, "memory_manager_obj")
-    add_primitives(memory_manager, "activate_expert_", "tiers")
     add_primitives(root["knowledge_catalog_obj"], "index_document_")
     add_primitives(root["alfred_prototype_obj"], "self_audit")
 
@@ -160,35 +162,54 @@ class System:
     def __init__(self, settings: Settings, mind: Any = None):
         global _system
         self.settings = settings
-        self.rehearsal = Rehearsal.start(unwalled=settings.unwalled)
+        use_world()
+        self.rehearsal = Rehearsal.start(settings.unwalled, settings.portable_rehearsal)
         try:
-            self.image = Image.open(settings.image, settings)
+            self.image = Image.open(settings.image, settings, self._judged_with_examples)
         except BaseException:
             self.rehearsal.stop()
             raise
         self.metrics = Metrics()
         self._tallied: dict[str, int] = {}
+        self._expert_hits: Counter[str] = Counter()
         self.journal = Journal(settings.image)
-        self.mind = mind or Mind(self.image, settings, metrics=self._mind_metrics)
+        self.mind = mind or mind_of(self.image, settings, metrics=self._mind_metrics)
+        tiers.use(self.image, self.mind)
         self.memory = Memory(self.image, embedder())
+        self.budget = Budget(self.image)
         missions = orchestrator.Orchestrator(
             self.image, self.journal, settings,
             generate=self.mind.generate, rehearse=self.rehearsal.run, judge=self._judged, model=self._model,
-            note=self.metrics.note,
+            note=self.metrics.note, likeness=Likeness(self.memory), budget=self.budget,
         )  # fmt: skip
-        self.kernel = Kernel(self.image, missions, settings)
+        self.probation = Probation(
+            self.image, settings.probation_calls, settings.probation_error_rate, self._probation_ended
+        )
+        self.kernel = Kernel(self.image, missions, settings, self.probation.take)
+        self.keys = Keys(self.image, settings.image)
+        self.kernel.admit = self.keys.admit
         self.kernel.services |= {
             "history": self._history,
             "remember": self._remember,
             "recall": self.memory.recall,
+            "budget": self.budget.told,
+            "ask": Asking(self.image, self.memory, self.mind).ask,
             "audit": self._audit,
             "experts": self.experts,
             "stage": self.stage,
+            "export_expert": partial(experts.export_expert, self.image),
+            "rename_expert": self._rename_expert,
+            "remove_expert": self._remove_expert,
+            "expert_versions": partial(experts.expert_versions, self.image),
+            "revert_expert": self._revert_expert,
+            "incarnate": self._incarnate,
+            "minds": self._minds,
             "doctor": partial(doctor.examine, self),
             "pack": self._pack,
             "backup": self._backup,
             "export": self._export,
             **{name: partial(self._query, name) for name in QUERIES},
+            "keys": self.keys.serve,
             "offers": self._offers,
             "take": self._take,
         }
@@ -205,6 +226,7 @@ class System:
             parts.callback(self.image.close)
             if measured:
                 parts.callback(self._keep_metrics)
+                parts.callback(self.probation.keep)
             parts.callback(self.kernel.stop, STOP_SECONDS)
             parts.callback(self.mind.stop)
         _system = None
@@ -220,7 +242,7 @@ class System:
         if incarnation.model_id(self.image) is None:
             return  # a checkout whose mind is not trained yet
         if self.settings.staging.is_dir() and any(each.is_dir() for each in self.settings.staging.iterdir()):
-            for staged in incarnation.stage_experts(self.image, [self.settings.staging]):
+            for staged in experts.stage_experts(self.image, [self.settings.staging]):
                 if staged.outcome == "refused":
                     print(f"batos: {staged.path} was not taken in: {staged.reason}", file=sys.stderr)
 
@@ -262,13 +284,24 @@ class System:
         return told
 
     def _remember(self, paths: list[str] | None = None, forget: list[str] | None = None) -> dict[str, Any]:
-        told = self.memory.remember(paths) if paths else {}
+        files = [each for each in paths or [] if not each.startswith(itself.SCHEME)]
+        told = self.memory.remember(files) if files else {}
+        for each in paths or []:
+            if each.rstrip("/") == itself.MISSIONS.rstrip("/"):
+                told.setdefault("image", []).append(self._remember_missions())
+            elif each.startswith(itself.SCHEME):
+                told.setdefault("image", []).append(self.memory.remember_object(each))
         if forget:
             told |= {"forgotten": [self.memory.forget(source) for source in forget]}
-            self.journal.redact(
-                about(*(os.path.abspath(each) for each in forget))
-            )  # what is forgotten is not to be read in the journal either
+            # What is forgotten is not to be read in the journal either.
+            named = [each if each.startswith(itself.SCHEME) else os.path.abspath(each) for each in forget]
+            self.journal.redact(about(*named))
         return told
+
+    def _remember_missions(self) -> dict[str, Any]:
+        """What the missions of each day and week came to, so that it can be recalled."""
+        records = self.image.run("the missions' records", lambda root: plain(orchestrator.recorded(root)))
+        return self.memory.remember_missions(records)
 
     def audit(self) -> dict[str, Any]:
         """ALFRED's self-audit, now; answers the report it keeps."""
@@ -278,6 +311,8 @@ class System:
     def night(self) -> dict[str, Any]:
         """What the heartbeat does: the audit, then what is over the limits of the settings is let go."""
         report = self.audit()
+        with contextlib.suppress(BatosError):
+            self._remember_missions()
         tend(self.image, self.settings, self.journal)
         return report
 
@@ -289,17 +324,23 @@ class System:
         ):
             self.metrics.tally(kind, count - self._tallied.get(kind, 0))
             self._tallied[kind] = count
+        hits, self._expert_hits = self._expert_hits, Counter()
+        for tier, count in hits.items():
+            self.metrics.note("expert_hits", tier=tier, count=count)
+        ledger = self.mind.describe().get("ledger")
+        if ledger:
+            self.metrics.note("vram", used=ledger["budget"] - ledger["free"], budget=ledger["budget"])
 
     def _audit(self, last: bool = False) -> dict[str, Any] | None:
         return self.image.run("the last audit", audits.last) if last else self.audit()
 
     def experts(self) -> list[dict[str, Any]]:
         """The experts of the image, with the tier each is in."""
-        return incarnation.experts(self.image, self.mind)
+        return experts.experts(self.image, self.mind)
 
     def stage(self, paths: list[str] | None = None) -> dict[str, Any]:
         """Take adapters in, by default those of the staging folder."""
-        staged = incarnation.stage_experts(
+        staged = experts.stage_experts(
             self.image, [Path(each) for each in paths or [self.settings.staging]]
         )
         self.mind.refresh([each.name for each in staged if each.outcome in ("ingested", "replaced")])
@@ -311,6 +352,38 @@ class System:
                 if each.outcome == "refused"
             ],
         }
+
+    def _rename_expert(self, old: str, new: str) -> dict[str, str]:
+        experts.rename_expert(self.image, old, new)
+        self.mind.refresh([old, new])
+        return {"name": new.upper(), "was": old.upper()}
+
+    def _remove_expert(self, name: str) -> dict[str, str]:
+        experts.remove_expert(self.image, name)
+        self.mind.refresh([name])
+        return {"removed": name.upper()}
+
+    def _revert_expert(self, name: str, version: int | None = None) -> int:
+        """Put an earlier version of an expert in its place again; the number of it."""
+        number = experts.revert_expert(self.image, name, version)
+        self.mind.refresh([name])
+        return number
+
+    def _incarnate(self, source: str, look: bool = False) -> dict[str, Any]:
+        """Make a folder's or a hub's model the mind; `look`: only say what that takes."""
+        if look:
+            return conception.look(self.image, source, self.settings)
+        report = conception.conceive(self.image, source, self.settings)
+        self.mind.change()
+        return report
+
+    def _minds(self, use: str | None = None, forget: str | None = None) -> list[dict[str, Any]]:
+        """The minds of the image, after going to one or forgetting one."""
+        if use is not None and incarnation.use(self.image, use):
+            self.mind.change()
+        if forget is not None:
+            incarnation.forget(self.image, forget)
+        return incarnation.minds(self.image)
 
     def _pack(self) -> dict[str, Any]:
         """Give back the space of what is not reached any more; the past stays as far as the settings say."""
@@ -343,13 +416,24 @@ class System:
         self.metrics.note("guardian_verdicts", verdict=verdict.outcome, rule=rule, selector=selector)
         return verdict
 
+    def _probation_ended(self, outcome: str, **facts: Any) -> None:
+        self.metrics.note("probations", outcome=outcome, **facts)
+        self.journal.note(None, "PROBATION_ENDED", outcome=outcome, **facts)
+
+    def _judged_with_examples(self, source: str, selector: str | None, holder: UvmObject) -> Any:
+        return held_to_examples(judge_in(source, selector, holder), holder, self.rehearsal.run)
+
     def _model(self) -> dict[str, Any]:
+        if self.settings.mind_url:
+            return {"model_id": self.mind.describe()["model_id"], "digest": None}
         model_id, weights = incarnation.identity(self.image)
         return {"model_id": model_id, "digest": weights}
 
     def _mind_metrics(self, event: str, value: float, **labels: Any) -> None:
         if event == "swap_ms":
             self.metrics.note("lora_swap_latencies", ms=value, **labels)
+        elif event == "expert_hit":
+            self._expert_hits[labels["tier"]] += 1
 
 
 def restore(settings: Settings, source: str, moment: str | None = None) -> dict[str, Any]:
@@ -403,22 +487,26 @@ def awaken(settings: Settings, talk: Callable[..., Any] | None = None, json_line
     told = settings.image / AWAKE
     try:
         system.incarnate()
-        server = Server(system.kernel, settings)
+        server = Server(system.kernel, settings, system.keys if system.keys.ready() else None)
         server.start()
         stop = threading.Event()
         system.kernel.services["stop"] = lambda: (
             stop.set() or {"pid": os.getpid(), "image": str(settings.image)}
         )
         system.kernel.services["describe"] = partial(_describe, settings)
+        system.kernel.services["stats"] = lambda: {**system.kernel.stats(), "door": server.stats()}
         sys.setswitchinterval(SWITCH_SECONDS)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        _write_whole(told, {"endpoint": server.endpoint, "pid": os.getpid(), "since": _now()})
+        keys = {"server_key": server.server_key} if server.server_key else {}
+        here = server.endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+        _write_whole(told, {"endpoint": here, "pid": os.getpid(), "since": _now(), **keys})
         _say_awake(system, server.endpoint, json_line)
         threading.Thread(target=system.load, name="loading", daemon=True).start()
         if settings.heartbeat:
             lease = Lease(system.image) if system.image.place.shared else None
-            heartbeat = Heartbeat(Clock(), system.image, system.night, settings, lease)
+            by_day = ByDay(system.image, settings)
+            heartbeat = Heartbeat(Clock(), system.image, system.night, settings, lease, by_day)
             heartbeat.start()
         if talk is not None:
             talk(system.kernel, history=settings.image / "repl_history", stop=stop)
@@ -459,7 +547,7 @@ def _log_to_stderr(settings: Settings) -> None:
 
 
 def _say_awake(system: System, endpoint: str, json_line: bool) -> None:
-    mind = incarnation.model_id(system.image) or "none"
+    mind = system.settings.mind_url or incarnation.model_id(system.image) or "none"
     if json_line:
         line = {
             "event": "awake", "endpoint": endpoint, "image": str(system.settings.image), "mind": mind,

@@ -16,14 +16,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from batos import __version__, config
 from batos.config import Settings
-from batos.errors import AlreadyAwake, BadRequest, BatosError, NobodyAwake, NoSuchFile, Usage
+from batos.errors import (
+    AlreadyAwake,
+    BadRequest,
+    BatosError,
+    Conflict,
+    NobodyAwake,
+    NoSuchFile,
+    NoSuchObject,
+    Refused,
+    Usage,
+)
 from batos.message import PROTOCOL, SERIES, Message, Reply
+
+if TYPE_CHECKING:
+    from batos.client import Client
 
 PROGRAM = "python -m batos"
 REMARKABLE = 2.0  # seconds a verb works before it says on what
@@ -72,13 +85,14 @@ class Call:
 
     def command(self, words: str) -> str:
         """The next command to type, aimed at the same image as this one."""
-        aim = [f"--{name} {self.flags[name]}" for name in ("image", "endpoint") if name in self.flags]
+        aim = [f"--{name} {self.flags[name]}" for name in ("image", "endpoint", "key") if name in self.flags]
         return " ".join([PROGRAM, *aim, words])
 
 
 COMMON = (
     Flag("image", "DIR", "the folder of the image (image/)"),
     Flag("endpoint", "URL", "where it is awake (tcp://127.0.0.1:5555)"),
+    Flag("key", "FILE", "the key to speak with, where the image asks for one"),
     Flag("timeout", "SECONDS", "how long to wait for the answer (10; 60 where thinking is waited for)"),
     Flag("json", "", "answers, and errors, as JSON on stdout"),
     Flag("version", "", "print the version"),
@@ -162,16 +176,18 @@ def _parse(given: list[str], call: Call) -> None:
             value = next(rest, None)
         if value is None:
             raise _usage(f"--{name} wants {flag.value}", verb)
-        if flag.many:
-            flags.setdefault(name, []).append(value)
-        else:
-            flags[name] = value
+        flags.setdefault(name, []).append(value)
     if verb is None and words:  # `-- send ...`
         verb = _verb(words.pop(0))
     call.args = words
     if "help" in flags:
         flags["help"] = verb is not None
     call.verb = verb or VERBS["awaken"]
+    # A name may be a flag of two verbs, and only one of them takes it again and again.
+    many = {flag.name for flag in call.verb.flags if flag.many}
+    for name, values in flags.items():
+        if isinstance(values, list) and name not in many:
+            flags[name] = values[-1]
     if "help" in flags or "version" in flags:
         return
     own = {flag.name for flag in call.verb.flags + COMMON}
@@ -253,7 +269,7 @@ def _help(verb: Verb | None) -> str:
             "flags, before or after the verb; `--` ends them:",
             *_flag_lines(COMMON),
             "",
-            "What no flag says, BATOS_IMAGE, BATOS_ENDPOINT, BATOS_TIMEOUT say, then DIR/batos.toml.",
+            "What no flag says, BATOS_IMAGE, BATOS_ENDPOINT, BATOS_KEY, BATOS_TIMEOUT say, then DIR/batos.toml.",
             f"{PROGRAM} VERB --help says more about a verb.",
         ]
     )
@@ -314,15 +330,26 @@ def _told(reply: Reply) -> Reply:
 
 
 def _awake(endpoint: str, message: Message, call: Call) -> Reply:
-    from batos.client import Client
-
     try:
-        with Client(endpoint) as client:
+        with _client(endpoint, call) as client:
             return client.call(message)
     except NobodyAwake as error:
         if error.hint.startswith(PROGRAM):
             error.hint = call.command("awaken")  # with the flags that were given
         raise
+
+
+def _client(endpoint: str, call: Call) -> Client:
+    """A client that speaks with the key that was named, else with the owner's own where the image in DIR
+    asks for keys, else with none."""
+    from batos.client import Client
+
+    key = call.settings.key
+    if "key" not in call.flags:
+        record = awake_record(call.settings.image)
+        if record is not None and record["endpoint"] == endpoint and not (key and "server_key" in record):
+            key = str(call.settings.image / "keys" / "owner") if "server_key" in record else ""
+    return Client(endpoint, key=key)
 
 
 def _endpoint(call: Call) -> tuple[str | None, bool]:
@@ -499,15 +526,21 @@ def _define(call: Call) -> int:
         raise BadRequest(f"{file} is not UTF-8 text: {exc.reason} at byte {exc.start}") from exc
     except OSError as exc:
         raise _no_file(file, exc) from exc
-    return _print(call, _ask(call, _receiver(path), "define", source).result)
+    try:
+        return _print(call, _ask(call, _receiver(path), "define", source).result)
+    except Refused as error:
+        from batos.repl import pointed
+
+        for words in pointed(source, error):
+            _say(words)
+        raise
 
 
 def _repl(call: Call) -> int:
-    from batos.client import Client
     from batos.repl import run
 
     endpoint, _ = _endpoint(call)
-    with Client(endpoint) as client:
+    with _client(endpoint, call) as client:
         _told(client.call(Message("kernel", "ping", timeout=5.0)))
         record = awake_record(call.settings.image)
         here = record is not None and record["endpoint"] == endpoint
@@ -520,6 +553,30 @@ def _missions(call: Call) -> int:
 
 def _mission(call: Call) -> int:
     return _print(call, _ask(call, "kernel", "mission", call.args[0]).result)
+
+
+def _replay(call: Call) -> int:
+    told = _ask(call, "kernel", "replay", call.args[0]).result
+    _print(call, told)
+    if not told["same"]:
+        _say(f"mission {told['mission']} came to {told['was']} then and comes to {told['state']} now: {told['why']}")
+    return 0 if told["same"] else 1
+
+
+def _cancel(call: Call) -> int:
+    if not _ask(call, "kernel", "cancel", call.args[0]).result:
+        raise NoSuchObject(
+            f"nothing that runs or waits is called {call.args[0]!r}", hint=call.command("missions")
+        )
+    return 0
+
+
+def _ask_mind(call: Call) -> int:
+    from batos.repl import answered
+
+    session = {"kw": {"session": call.flags["session"]}} if "session" in call.flags else {}
+    reply = _ask(call, "kernel", "ask", " ".join(call.args), **session)
+    return _print(call, reply.result, answered)
 
 
 def _inspect(call: Call) -> int:
@@ -562,10 +619,10 @@ def _revert(call: Call) -> int:
 
 
 def _remember(call: Call) -> int:
-    forget = [os.path.abspath(source) for source in call.flags.get("forget", [])]
+    forget = [_source(source) for source in call.flags.get("forget", [])]
     if not call.args and not forget:
         raise _usage("remember wants a FILE, a folder, or --forget SOURCE", call.verb)
-    paths = [_existing(arg) for arg in call.args]
+    paths = [arg if arg.startswith("image:") else _existing(arg) for arg in call.args]
     if paths:
         what = paths[0] if len(paths) == 1 else f"{len(paths)} files and folders"
         _say(f"the image reads {what}; a large one takes a while")
@@ -578,13 +635,30 @@ def _remember(call: Call) -> int:
     return 1 if any(one["source"] in paths for one in skipped) else 0
 
 
+def _source(source: str) -> str:
+    """What a document is remembered under: an absolute path, or image:PATH for an object of the image."""
+    return source if source.startswith("image:") else os.path.abspath(source)
+
+
 def _recall(call: Call) -> int:
     from batos.repl import passages
 
     top = _value(call.flags.get("top", "5"))
     if type(top) is not int or top < 1:
         raise _usage(f"--top wants a whole number, 1 or more, not {call.flags['top']!r}", call.verb)
-    reply = _ask(call, "kernel", "recall", " ".join(call.args), top)
+    only: dict[str, Any] = {name: call.flags[name] for name in ("kind", "at") if name in call.flags}
+    if "source" in call.flags:
+        only["source"] = _source(call.flags["source"])
+    if "since" in call.flags:
+        from datetime import datetime
+
+        try:
+            only["since"] = datetime.fromisoformat(call.flags["since"]).timestamp()
+        except ValueError:
+            raise _usage(f"--since wants a date such as 2026-05-01, not {call.flags['since']!r}", call.verb) from None
+    if "why" in call.flags:
+        only["why"] = True
+    reply = _ask(call, "kernel", "recall", " ".join(call.args), top, **({"kw": only} if only else {}))
     return _print(call, reply.result, passages)
 
 
@@ -593,8 +667,40 @@ def _audit(call: Call) -> int:
     return _print(call, reply.result)
 
 
+def _incarnate(call: Call) -> int:
+    source = call.args[0]
+    if Path(source).is_dir():
+        source = os.path.abspath(source)
+    elif source.startswith(("/", ".", "~")) or "/" not in source:
+        raise _no_file(source, FileNotFoundError(2, "no such folder"))
+    told = _ask(call, "kernel", "incarnate", source, kw={"look": True}).result
+    quantised = f", {told['quantise']} when it is in" if told["quantise"] else ""
+    for line in (
+        f"{told['name']}: {told['parameters']:,} parameters{quantised}, "
+        f"licence {told['licence']}",
+        f"{told['files']} files of {told['bytes'] / 1e6:,.1f} MB; {told['disk'] / 1e6:,.1f} MB are written, "
+        f"{told['disk_free'] / 1e6:,.0f} MB are free",
+        f"its weights take {told['memory'] / 1e6:,.1f} MB of {told['budget'] / 1e6:,.0f} MB {told['device']} "
+        f"(profile {told['profile']})",
+    ):
+        _say(line)
+    with _patience(f"{told['name']} becomes part of the image"):
+        report = _ask(call, "kernel", "incarnate", source).result
+    return _print(call, report)
+
+
+def _minds(call: Call) -> int:
+    wanted = {name: call.flags[name] for name in ("use", "forget") if name in call.flags}
+    return _print(call, _ask(call, "kernel", "minds", **({"kw": wanted} if wanted else {})).result)
+
+
 def _experts(call: Call) -> int:
-    if "stage" not in call.flags:
+    asked = [name for name in ("stage", "export", "rename", "remove") if name in call.flags]
+    if len(asked) > 1:
+        raise _usage(f"experts does one thing at a time, not --{asked[0]} and --{asked[1]}", call.verb)
+    if asked and asked[0] != "stage":
+        return _one_expert(call, asked[0], call.flags[asked[0]])
+    if not asked:
         if call.args:
             raise _usage(f"experts takes a folder only after --stage, not {call.args[0]!r}", call.verb)
         return _print(call, _ask(call, "kernel", "experts").result)
@@ -604,6 +710,16 @@ def _experts(call: Call) -> int:
     for one in result["refused"]:
         _say(f"{one['path']} was refused: {one['reason']}")
     return 1 if result["refused"] else 0
+
+
+def _one_expert(call: Call, what: str, name: str) -> int:
+    """`--export NAME DIR`, `--rename OLD NEW`, `--remove NAME`: the second word is the verb's argument."""
+    second = {"export": "DIR", "rename": "NEW"}.get(what)
+    if len(call.args) != (1 if second else 0):
+        reads = f"--{what} {'OLD' if what == 'rename' else 'NAME'}{f' {second}' if second else ''}"
+        raise _usage(f"it reads: {PROGRAM} experts {reads}", call.verb)
+    args = [os.path.abspath(call.args[0])] if what == "export" else call.args
+    return _print(call, _ask(call, "kernel", f"{what}_expert", name, *args).result)
 
 
 def _doctor(call: Call) -> int:
@@ -633,6 +749,56 @@ def _scrubbed_asleep(call: Call) -> list[dict[str, Any]]:
     from batos.doctor import scrub_files
 
     return scrub_files(call.settings.image)
+
+
+def _keys(call: Call) -> int:
+    chosen = [name for name in ("add", "remove", "server") if name in call.flags]
+    if len(chosen) > 1:
+        raise _usage(f"keys does one thing at a time, not --{' and --'.join(chosen)}", call.verb)
+    for name in ("may", "public", "out"):
+        if name in call.flags and "add" not in chosen:
+            raise _usage(f"--{name} goes with --add", call.verb)
+    if "add" in chosen:
+        return _add_key(call, call.flags["add"], call.flags.get("public"))
+    if "remove" in chosen:
+        told = _ask(call, "kernel", "keys", kw={"remove": call.flags["remove"]}).result
+        _say(f"who speaks with the key {told['removed']!r} is refused from now on, in the middle of a session too")
+        return _print(call, told)
+    if "server" in chosen:
+        told = _ask(call, "kernel", "keys", kw={"server": True}).result
+        _say(f"a client's key file wants the line: server-key = \"{told['server_key']}\"")
+        return _print(call, told)
+    found = _ask(call, "kernel", "keys").result
+    if not found:
+        _say("there is no key: only the owner speaks to this image")
+        _say("next: " + call.command("keys --add NAME --may 'RECEIVER SELECTOR'"))
+    return _print(call, found)
+
+
+def _add_key(call: Call, name: str, public: str | None) -> int:
+    """Let somebody in: the image learns the public key, and the secret goes into a file and nowhere else."""
+    from batos.client import Key
+
+    file = Path(call.flags.get("out", f"{name}.key"))
+    if public is None and file.exists():
+        raise Conflict(f"{file} is there already", hint=call.command(f"keys --add {name} --out OTHER"))
+    pair = Key.made(name) if public is None else None
+    told = _ask(
+        call, "kernel", "keys",
+        kw={"add": name, "public": public or pair.public, "may": call.flags.get("may", [])},
+    ).result  # fmt: skip
+    if pair is not None:
+        try:
+            replace(pair, server=told["server_key"]).write(file)
+        except OSError:
+            _ask(call, "kernel", "keys", kw={"remove": name})
+            raise
+        told = {**told, "file": str(file.absolute())}
+        _say(f"whoever has {file} is {name}: hand it over safely, it is nowhere else")
+    if not told["may"]:
+        _say("it may send nothing yet")
+        _say("next: " + call.command(f"send keys_obj.{name} put may '[\"account *\"]'"))
+    return _print(call, told)
 
 
 def _pack(call: Call) -> int:
@@ -784,6 +950,28 @@ VERBS = {
         Verb("missions", "", "list the missions: what is being thought about, and what was", _missions),
         Verb("mission", "ID", "one mission: its plan, drafts, verdict and answer", _mission, 1, 1),
         Verb(
+            "replay",
+            "ID",
+            "run a mission again from the journal, without the mind; nothing of it is kept\n\n"
+            "Exit 0: it came to the same end with the same method.",
+            _replay,
+            1,
+            1,
+        ),
+        Verb("cancel", "ID", "end a mission, or a message that waits; nothing is changed by it", _cancel, 1, 1),
+        Verb(
+            "ask",
+            "TEXT",
+            "a question to the Composite Mind\n\n"
+            "Arithmetic, algebra, units, dates and simple logic are answered exactly, questions about objects\n"
+            "from the objects, others from what is remembered, with the place it stands. What is told and asks\n"
+            "nothing is remembered.",
+            _ask_mind,
+            1,
+            None,
+            flags=(Flag("session", "NAME", "go on with the conversation of that name"),),
+        ),
+        Verb(
             "inspect",
             "PATH",
             "an object: its slots, parents and methods, and who wrote them",
@@ -831,7 +1019,9 @@ VERBS = {
         Verb(
             "remember",
             "FILE ...",
-            "put documents or folders into the fractal memory",
+            "put documents or folders into the fractal memory\n\n"
+            "Text, Markdown, HTML, PDF, source code, mail (.eml, .mbox), exported conversations (.json); and of\n"
+            "the image itself: image:PATH for an object, image:missions for what its missions came to.",
             _remember,
             0,
             None,
@@ -844,7 +1034,14 @@ VERBS = {
             _recall,
             1,
             None,
-            flags=(Flag("top", "N", "how many passages (5)"),),
+            flags=(
+                Flag("top", "N", "how many passages (5)"),
+                Flag("source", "PATH", "only from this file, or from files under this folder"),
+                Flag("kind", "KIND", "only markdown, text, chat, python or code"),
+                Flag("since", "DATE", "only what was remembered since"),
+                Flag("at", "TID", "what was known right after this transaction"),
+                Flag("why", "", "also what made each an answer"),
+            ),
             asleep=True,
         ),
         Verb(
@@ -855,14 +1052,39 @@ VERBS = {
             flags=(Flag("last", "", "the last report instead"),),
         ),
         Verb(
+            "incarnate",
+            "DIR_OR_HUB_ID",
+            "make a model the mind: a folder of Hugging Face files, or OWNER/NAME of a hub\n\n"
+            "Size, licence, room and budget are told first. The mind before stays in the image:\n"
+            "minds --use NAME goes back to it.",
+            _incarnate,
+            1,
+            1,
+            asleep=True,
+        ),
+        Verb(
+            "minds",
+            "",
+            "list the minds of the image, go to another, or forget one",
+            _minds,
+            flags=(
+                Flag("use", "NAME", "go to that mind"),
+                Flag("forget", "NAME", "let that mind and its experts go"),
+            ),
+            asleep=True,
+        ),
+        Verb(
             "experts",
             "[--stage [PATH ...]]",
-            "list the experts, or take adapters in",
+            "list the experts, take adapters in, or give one out, another name or away",
             _experts,
             0,
             None,
             flags=(
                 Flag("stage", "", "take in the adapters at PATH (lora_staging/ of the current directory)"),
+                Flag("export", "NAME", "write it to DIR/NAME/ as peft and vLLM load it: --export NAME DIR"),
+                Flag("rename", "OLD", "give it another name: --rename OLD NEW"),
+                Flag("remove", "NAME", "take it out of the image"),
             ),
             asleep=True,
         ),
@@ -872,6 +1094,23 @@ VERBS = {
             "check the image and the machine under it; exit 1 if something fails",
             _doctor,
             flags=(Flag("scrub", "", "read every byte of the image and compare it with its digest"),),
+            asleep=True,
+        ),
+        Verb(
+            "keys",
+            "[--add NAME | --remove NAME | --server]",
+            "list who may speak with a key, let somebody in, or take a key back\n\n"
+            "The owner needs none on the machine itself. What a key may send to whom is a list in the image,\n"
+            "'RECEIVER SELECTOR', either of them '*'; it is changed with: send keys_obj.NAME put may '[...]'.",
+            _keys,
+            flags=(
+                Flag("add", "NAME", "make a key for somebody, its secret in a file of mode 0600"),
+                Flag("may", "'RECEIVER SELECTOR'", "what it may send to whom", many=True),
+                Flag("out", "FILE", "where the secret goes (NAME.key)"),
+                Flag("public", "KEY", "take in a key that somebody made, by its public half"),
+                Flag("remove", "NAME", "take a key back, at once"),
+                Flag("server", "", "the image's own public key, which every client has to know"),
+            ),
             asleep=True,
         ),
         Verb("pack", "", "give back the room that old states of objects take", _pack, asleep=True),

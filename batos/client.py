@@ -9,16 +9,23 @@ the connection lives; one that does gives the image two seconds more to say `dea
 nobody answers at all, `NobodyAwake` comes at once (refused) or within two seconds (silence).
 
 Below it is a DEALER per conversation, not a REQ: a REQ socket whose answer never came is stuck.
+
+Where the image asks for a key (CURVE: Bernstein's elliptic curve, as ZeroMQ's RFC 26 uses it), `key` or
+the environment's BATOS_KEY names the file that holds it.  A door that does not let us in says nothing
+at all; the socket's monitor tells, and `Refused` with the rule ``key`` says which side to set right.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import zmq
 
@@ -29,6 +36,8 @@ from batos.errors import (
     Deadline,
     Internal,
     NobodyAwake,
+    NoSuchFile,
+    Refused,
     TooLarge,
     from_wire,
 )
@@ -43,13 +52,93 @@ LARGE = 32 * 2**20  # bytes; an image drops what is far over its limit, and coul
 LOOK = 250  # ms between looks at whether the connection still lives
 
 _AWAKE = zmq.EVENT_HANDSHAKE_SUCCEEDED
-_REFUSED = (
-    zmq.EVENT_CONNECT_RETRIED
-    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+_UNMET = (  # somebody is there, but we do not get on
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
+_REFUSED = zmq.EVENT_CONNECT_RETRIED | _UNMET
+_OTHER_MECHANISM = 0x11000002  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH: only one side asks for keys
 _GONE = zmq.EVENT_DISCONNECTED
+_SILENT_ENDS = 3  # handshakes with a key, some 0.1 s each, broken off without a word until we believe it
+
+_KEY_LINE = re.compile(r'^\s*([a-z-]+)\s*=\s*"(.*)"\s*$', re.MULTILINE)
+_KEY_FILE = """\
+# A key to speak to a batos image with.  Whoever has this file is {name}: keep it to yourself.
+metadata
+    name = "{name}"
+    server-key = "{server}"
+curve
+    public-key = "{public}"
+    secret-key = "{secret}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A CURVE key pair, and the public key of the image it speaks to ("" where that is not known).
+
+    Its file is a certificate as ZeroMQ's tools write them, readable by its owner alone.
+    """
+
+    name: str
+    public: str
+    secret: str
+    server: str = ""
+
+    @classmethod
+    def made(cls, name: str, server: str = "") -> Self:
+        """A new key pair."""
+        public, secret = zmq.curve_keypair()
+        return cls(name, public.decode(), secret.decode(), server)
+
+    @classmethod
+    def read(cls, file: str | Path) -> Self:
+        """The key in a file.  Raises `NoSuchFile`, and `Refused` where others can read it too."""
+        path = Path(file).expanduser()
+        try:
+            text, mode = path.read_text(), path.stat().st_mode
+        except (OSError, UnicodeDecodeError) as exc:
+            why = exc.strerror.lower() if isinstance(exc, OSError) and exc.strerror else str(exc)
+            raise NoSuchFile(f"the key {file} cannot be read: {why}", hint=f"ls -l {file}") from exc
+        if os.name == "posix" and mode & 0o077:
+            raise Refused(
+                f"the key {file} can be read by others (mode {mode & 0o777:o}), so it proves nothing",
+                rule="key", hint=f"chmod 600 {file}; if somebody may have read it, have a new one made",
+            )  # fmt: skip
+        told = dict(_KEY_LINE.findall(text))
+        if len(told.get("public-key", "")) != 40 or len(told.get("secret-key", "")) != 40:
+            raise BadRequest(
+                f"{file} is no key file: it wants a public-key and a secret-key of 40 characters each",
+                hint="have one made by the image's owner: python -m batos keys --add NAME",
+            )
+        return cls(told.get("name", ""), told["public-key"], told["secret-key"], told.get("server-key", ""))
+
+    def write(self, file: str | Path) -> None:
+        """Write a new file of mode 0600; `FileExistsError` where there is one."""
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "w") as out:
+            out.write(
+                _KEY_FILE.format(name=self.name, server=self.server, public=self.public, secret=self.secret)
+            )
+
+    def __repr__(self) -> str:  # never the secret
+        return f"<key {self.name} {self.public}>"
+
+
+def _key(key: Key | str | Path | None) -> Key | None:
+    """The key to speak with, from what a client was given or the environment says."""
+    key = key or os.environ.get("BATOS_KEY")
+    if not key:
+        return None
+    found = key if isinstance(key, Key) else Key.read(key)
+    if not found.server:
+        raise BadRequest(
+            f"the key {found.name or key} does not say which image it is for",
+            hint='put the line `server-key = "..."` into it, as `python -m batos keys --server` tells it '
+            "where the image is",
+        )
+    return found
 
 
 class Ref:
@@ -157,12 +246,19 @@ class _Told:
 class Client(_Told):
     """Blocking, and safe to share between threads: each message under way has a socket of its own.
 
-    `patience` is how many seconds an endpoint may stay silent before `NobodyAwake`.
+    `patience` is how many seconds an endpoint may stay silent before `NobodyAwake`, `key` the file of the
+    key to speak with (default: BATOS_KEY of the environment, else none).
     """
 
-    def __init__(self, endpoint: str = "tcp://127.0.0.1:5555", patience: float = 1.5):
+    def __init__(
+        self,
+        endpoint: str = "tcp://127.0.0.1:5555",
+        patience: float = 1.5,
+        key: Key | str | Path | None = None,
+    ):
         self.endpoint = endpoint
         self._patience = patience
+        self._key = _key(key)
         # One context a process, never ended: a client of its own that nobody closed would, when it is collected,
         # wait for ever in the end of its context.
         self._context = zmq.Context.instance()
@@ -208,7 +304,7 @@ class Client(_Told):
                     raise BadRequest("this client is closed")
                 line = self._idle.pop() if self._idle else None
             if line is None:
-                return _Line(self._context, self.endpoint, self._patience)
+                return _Line(self._context, self.endpoint, self._patience, self._key)
             if line.lives():
                 return line
             line.close()
@@ -226,18 +322,14 @@ class Client(_Told):
 class _Line:
     """One connected DEALER and the monitor that says whether anybody is at the other end."""
 
-    def __init__(self, context: zmq.Context, endpoint: str, patience: float):
+    def __init__(self, context: zmq.Context, endpoint: str, patience: float, key: Key | None):
         self.endpoint = endpoint
         self._patience = -1  # ms a read of the socket waits, as it was set last
-        self.socket, self.monitor = _connect(context, endpoint)
-        deadline = time.monotonic() + patience
+        self.socket, self.monitor = _connect(context, endpoint, key)
+        deadline, meeting = time.monotonic() + patience, _Meeting(endpoint, key)
         try:
-            while True:
-                event = self._event(max(0, int((deadline - time.monotonic()) * 1000)))
-                if event == _AWAKE:
-                    return
-                if event is None or event & _REFUSED:
-                    raise _nobody(endpoint)
+            while not meeting.done(*self._event(max(0, int((deadline - time.monotonic()) * 1000)))):
+                pass
         except BaseException:
             self.close()
             raise
@@ -245,7 +337,7 @@ class _Line:
     def lives(self) -> bool:
         # Asked before every message: reading the flag costs 1 us, a poll 10.
         while self.monitor.get(zmq.EVENTS) & zmq.POLLIN:
-            if _event(self.monitor.recv_multipart()) & _GONE:
+            if _event(self.monitor.recv_multipart())[0] & _GONE:
                 return False
         return True
 
@@ -270,18 +362,23 @@ class _Line:
     def close(self) -> None:
         _disconnect(self.socket, self.monitor)
 
-    def _event(self, patience: int) -> int | None:
-        if self.monitor.poll(patience):
-            return _event(self.monitor.recv_multipart())
-        return None
+    def _event(self, patience: int) -> tuple[int, int]:
+        """The next event and its value; (0, 0) where none came."""
+        return _event(self.monitor.recv_multipart()) if self.monitor.poll(patience) else (0, 0)
 
 
 class AsyncClient(_Told):
     """The same, awaited: any number of messages at once over one socket, in one event loop."""
 
-    def __init__(self, endpoint: str = "tcp://127.0.0.1:5555", patience: float = 1.5):
+    def __init__(
+        self,
+        endpoint: str = "tcp://127.0.0.1:5555",
+        patience: float = 1.5,
+        key: Key | str | Path | None = None,
+    ):
         self.endpoint = endpoint
         self._patience = patience
+        self._key = _key(key)
         self._socket: Any = None  # None: not connected
         self._asked: dict[str, asyncio.Future[Reply]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -345,18 +442,26 @@ class AsyncClient(_Told):
 
         import zmq.asyncio
 
-        socket, monitor = _connect(zmq.asyncio.Context.shadow(zmq.Context.instance()), self.endpoint)
+        context = zmq.asyncio.Context.shadow(zmq.Context.instance())
+        socket, monitor = _connect(context, self.endpoint, self._key)
         try:
-            event = await asyncio.wait_for(_next_event(monitor), self._patience)
-            if event != _AWAKE:
-                raise _nobody(self.endpoint)
-        except BaseException as exc:
+            await self._meet(monitor)
+        except BaseException:
             _disconnect(socket, monitor)
-            if isinstance(exc, TimeoutError):
-                raise _nobody(self.endpoint) from None
             raise
         self._socket, self._monitor = socket, monitor
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
+
+    async def _meet(self, monitor: Any) -> None:
+        import asyncio
+
+        meeting = _Meeting(self.endpoint, self._key)
+        try:
+            async with asyncio.timeout(self._patience):
+                while not meeting.done(*await _next_event(monitor)):
+                    pass
+        except TimeoutError:
+            meeting.done(0, 0)
 
     async def _read(self) -> None:
         while True:
@@ -370,7 +475,7 @@ class AsyncClient(_Told):
                 answer.set_result(reply)
 
     async def _watch(self) -> None:
-        while not await _next_event(self._monitor) & _GONE:
+        while not (await _next_event(self._monitor))[0] & _GONE:
             pass
         self._hang_up(_left(self.endpoint))
 
@@ -394,15 +499,15 @@ class AsyncClient(_Told):
         return f"AsyncClient({self.endpoint!r})"
 
 
-async def _next_event(monitor: Any) -> int:
+async def _next_event(monitor: Any) -> tuple[int, int]:
     return _event(await monitor.recv_multipart())
 
 
-def _event(frames: list[bytes]) -> int:
-    return struct.unpack_from("=H", frames[0])[0]  # zmq.utils.monitor does this too, and imports asyncio
+def _event(frames: list[bytes]) -> tuple[int, int]:
+    return struct.unpack_from("=HI", frames[0])  # zmq.utils.monitor does this too, and imports asyncio
 
 
-def _connect(context: zmq.Context, endpoint: str) -> tuple[Any, Any]:
+def _connect(context: zmq.Context, endpoint: str, key: Key | None) -> tuple[Any, Any]:
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.RCVHWM, 0)  # answers we asked for are read as they come
@@ -410,6 +515,15 @@ def _connect(context: zmq.Context, endpoint: str) -> tuple[Any, Any]:
     # A stopped or wedged process keeps its connection; the heartbeat is answered by its io thread.
     socket.setsockopt(zmq.HEARTBEAT_IVL, 5_000)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15_000)
+    if key is not None:
+        try:
+            socket.curve_publickey, socket.curve_secretkey = key.public.encode(), key.secret.encode()
+            socket.curve_serverkey = key.server.encode()
+        except zmq.ZMQError as exc:
+            socket.close(0)
+            raise BadRequest(
+                f"the key {key.name!r} is not written as CURVE keys are: {exc.strerror}"
+            ) from exc
     monitor = socket.get_monitor_socket(_AWAKE | _REFUSED | _GONE)
     try:
         socket.connect(endpoint)
@@ -506,6 +620,66 @@ def _nobody(endpoint: str) -> NobodyAwake:
     return NobodyAwake(
         f"no image is awake at {endpoint}", hint=f"python -m batos --endpoint {endpoint} awaken"
     )
+
+
+class _Meeting:
+    """What comes of a connection, event by event.
+
+    A door that hangs up says nothing, and where both sides do so at once even what we see ourselves is lost;
+    so a silent end is looked at again, as the library connects anew, before it is told as one.
+    """
+
+    def __init__(self, endpoint: str, key: Key | None):
+        self._endpoint = endpoint
+        self._key = key
+        self._silent = 0  # handshakes that ended without a reason
+        self._last = (0, 0)
+
+    def done(self, event: int, value: int) -> bool:
+        """Are we in?  Raises why not, once that is settled; (0, 0) says that the patience is over."""
+        if event == _AWAKE:
+            return True
+        if event & _UNMET:
+            self._last = event, value
+            self._silent += 1
+            settled = event & zmq.EVENT_HANDSHAKE_FAILED_AUTH or value == _OTHER_MECHANISM
+            if settled or (self._key is not None and self._silent >= _SILENT_ENDS):
+                raise _unmet(self._endpoint, self._key, event, value)
+        elif not event or (event & _REFUSED and not self._silent):
+            raise _unmet(self._endpoint, self._key, *self._last)
+        return False
+
+
+def _unmet(endpoint: str, key: Key | None, event: int, value: int) -> BatosError:
+    """Why a connection came to nothing: nobody is there, or who is there and we do not get on."""
+    if event & zmq.EVENT_HANDSHAKE_FAILED_AUTH and key is not None:
+        return Refused(
+            f"the image at {endpoint} does not know the key {key.name or key.public!r}: it was never added, "
+            "or taken back",
+            rule="key", hint=f"its owner adds it with: keys --add NAME --public '{key.public}'",
+        )  # fmt: skip
+    if event & _UNMET and value == _OTHER_MECHANISM and key is None:
+        return Refused(
+            f"the image at {endpoint} speaks only with who has a key of it",
+            rule="key", hint=f"python -m batos --endpoint {endpoint} --key FILE send kernel ping",
+        )  # fmt: skip
+    if event & _UNMET and value == _OTHER_MECHANISM:
+        return Refused(
+            f"the image at {endpoint} asks for no key, and takes none",
+            rule="key", hint="leave --key and BATOS_KEY away, or look whether this is the endpoint you mean",
+        )  # fmt: skip
+    if event & _UNMET and key is not None:
+        return Refused(
+            f"who answers at {endpoint} has not the server key that your key {key.name!r} was made for: it is "
+            "another image, or its keys were made anew",
+            rule="key", hint="compare with what `keys --server` tells where the image is",
+        )  # fmt: skip
+    if event & _UNMET:
+        return NobodyAwake(
+            f"what answers at {endpoint} hangs up: it is no batos image, or one that asks for a key",
+            hint=f"python -m batos --endpoint {endpoint} --key FILE send kernel ping",
+        )
+    return _nobody(endpoint)
 
 
 def _left(endpoint: str, size: int = 0) -> BatosError:

@@ -19,6 +19,8 @@ from batos.errors import BadRequest
 class Settings:
     image: Path = Path("image")
     endpoint: str = "tcp://127.0.0.1:5555"  # loopback: a stranger on the network is never the owner
+    key: str = ""  # the file of the key to speak with; empty: none, or the owner's own beside the image
+    curve: bool = False  # True: ask for keys on the loopback interface too, as off it they always are
     timeout: float = 0.0  # seconds a command waits for its answer; 0: as long as its kind of message takes
     staging: Path = Path("lora_staging")  # adapters waiting to be ingested
     storage: str = ""  # where the image is kept, as a URI; empty: in files of its own folder
@@ -29,13 +31,24 @@ class Settings:
     group_size: int = 256  # messages that may share a commit; above it the fsync is noise
 
     turn_seconds: float = 10.0  # a method that runs longer is ended and its turn rolled back
+    probation_calls: int = 20  # of a method batos wrote are watched; 0: none.  As many trials again as it had
+    probation_error_rate: float = 0.1  # of them may fail: one is bad luck, two a coincidence, three a habit
     mission_seconds: float = 60.0  # a mission's own deadline, whoever still waits for it
+    missions: bool = True  # False: a miss is told and never thought about
+    review: bool = False  # True: a method batos wrote waits for a person's word before it is installed
+    pause_on_battery: bool = False  # True: no thought while the laptop is unplugged
     missions_waiting: int = 256  # misses queued before senders are told `busy`
 
-    vram_bytes: float = 8.0e9  # the consumer card batos is made for, the CUDA context included
-    ram_bytes: float = 32e9
-    warm_bytes: float = 20e9  # experts kept in RAM, least recently used out first
-    hot_slots: int = 4  # experts resident at once
+    profile: str = "auto"  # cpu, 6gb, 8gb or 24gb; auto: what a look at the machine says
+    quantise: str = "auto"  # auto: as the profile says; none, or nf4: what incarnate makes of a base in 16 bits
+    vram_bytes: float = 0.0  # a hard limit, the CUDA context included; these four at 0: as the profile says
+    ram_bytes: float = 0.0
+    warm_bytes: float = 0.0  # experts kept in RAM, least recently used out first
+    hot_slots: int = 0  # experts resident at once
+    mind_url: str = ""  # a server that speaks OpenAI's completions, as the mind instead of the image's own
+    mind_model: str = ""  # the model to ask it for; empty: the first it lists
+    mind_grammar: str = "auto"  # how it takes grammars: vllm, llama.cpp, none; auto: by what it says it is
+    mind_window: int = 4096  # tokens it can look at: a server does not say
 
     cache_objects: int = 50_000  # live objects kept in memory, about 1 KB each
     disk_reserve_bytes: float = 64e6  # free space below which nothing more is promised
@@ -60,6 +73,7 @@ class Settings:
     audit_abort_rate: float = 0.05
 
     unwalled: bool = False  # True: run generated code where the kernel cannot wall it in; a risk
+    portable_rehearsal: bool = False  # True: rehearse as macOS and Windows must, though this kernel has a wall
     log_level: str = "warning"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from batos import __version__
 from batos.errors import WrongArguments
 from batos.image import Root, digests, retention
 from batos.image.backup import last_backup
-from batos.mind import incarnation
+from batos.keys import kind_of, wants_keys
+from batos.mind import incarnation, profiles
 from batos.objects.genesis import SCHEMA, offers
 
 OBJECTS_READ = 20_000  # more are sampled, so that the check ends in seconds
@@ -237,10 +239,29 @@ def mind(system: Any) -> tuple[str, str]:
             damaged.append(f"{damage}; {damage.hint}")
     if damaged:
         return "fail", " ".join(damaged[:3])
+    told = f"{name}, {checked} files verified"
+    if system.settings.mind_url:
+        told = f"{system.settings.mind_url} thinks ({told}, rests)"
+        system.mind.ready()
     state = system.mind.state
     if state == "failed":
-        return "fail", f"{name}: {system.mind.failure}"
-    return "ok", f"{name} ({state}), {checked} files verified"
+        return "fail", f"{told}: {system.mind.failure}"
+    return "ok", f"{told} ({state})"
+
+
+@check
+def profile(system: Any) -> list[tuple[str, str]]:
+    """Profile: what the mind may take of this machine, and what stands in the way of more."""
+    machine, chosen = profiles.probe(), profiles.choose(system.settings)
+    budget, device = chosen.budget
+    how = "chosen by a look at the machine" if system.settings.profile == "auto" else "as the settings say"
+    card = f"{machine.card}, {machine.vram_bytes / 1e9:.1f} GB" if machine.card else "no card"
+    told = (
+        f"{chosen.name} ({how}): {budget / 1e9:.1f} GB {device} for the mind, {chosen.hot_slots} experts hot, "
+        f"{chosen.warm_bytes / 1e9:.1f} GB of them warm; {card}, {machine.ram_bytes / 1e9:.1f} GB RAM; a model that "
+        f"suits it: {chosen.mind}"
+    )
+    return [("ok", told)] + [("warn", words) for words in profiles.remarks(system.settings)]
 
 
 @check
@@ -262,28 +283,107 @@ def embedder(system: Any) -> tuple[str, str]:
 
 
 @check
-def wall(system: Any) -> tuple[str, str]:
-    """Wall: what this machine's kernel enforces around generated code."""
-    enforced = system.rehearsal.wall
-    told = ", ".join(
-        f"{name} {'yes' if value is True else value or 'no'}" for name, value in enforced.items()
+def wall(system: Any) -> list[tuple[str, str]]:
+    """Wall: what this machine enforces around generated code, found by trying."""
+    held = system.rehearsal.wall
+    allowed = system.settings.unwalled
+    told = []
+    if held["tier"] == "portable":
+        told.append(
+            ("warn" if allowed else "fail", "separate interpreters under limits, no wall: "
+             + ("the settings let generated code run all the same" if allowed else
+                "generated code is refused, unless batos.toml says `unwalled = true`"))
+        )  # fmt: skip
+        told.append(
+            ("warn", "not held by this tier: files, network, and signals to processes of the same user; the "
+             "restricted language and an audit hook stand before them, and no kernel behind"),
+        )  # fmt: skip
+    elif held["seccomp"]:
+        told.append(("ok", "seccomp: a trial computes and answers; every other system call is denied, as root too"))
+    else:
+        refused = "the settings let generated code run all the same" if allowed else "generated code is refused"
+        told.append(("warn" if allowed else "fail", f"no seccomp in this kernel: {refused}"))
+    if held["tier"] == "kernel":
+        told.append(
+            ("ok", f"Landlock, {held['landlock']}: no files, and as far as this kernel's goes no TCP and no signals")
+            if held["landlock"]
+            else ("warn", "no Landlock in this kernel: seccomp alone keeps files and network away")
+        )
+    told.append(
+        ("ok", "limits of CPU time, memory, processes and files hold")
+        if held["rlimits"]
+        else ("warn", "limits of memory are not held on this system: a trial is ended by its deadline alone")
     )
-    if not enforced.get("seccomp"):
-        if system.settings.unwalled:
-            return "warn", f"no seccomp, and the settings let generated code run all the same: {told}"
-        return "fail", f"no seccomp: generated code is refused ({told})"
-    return "ok", told
+    told.append(
+        ("warn", "batos runs as root and may not change users here: trials run as root; run it as another user")
+        if held["user"] == "root"
+        else ("ok", f"trials run as {held['user'] if held['user'] == 'nobody' else 'the user of batos'}")
+    )
+    return told
 
 
 @check
 def door(system: Any) -> tuple[str, str]:
     """Door: who may speak."""
     endpoint = system.settings.endpoint
-    if endpoint.startswith("tcp"):
-        return (
-            "ok",
-            f"{endpoint}: plain TCP on the loopback interface; no network reaches it, but every user and "
-            f"program of this machine may speak, and whoever speaks is the owner; on a machine with other "
-            f"users serve a file instead, which is yours alone: --endpoint ipc:///FOLDER/OF/YOURS/batos",
-        )
-    return "ok", f"{endpoint}: whoever can open that file is the owner"
+    kind = kind_of(endpoint)
+    if kind == "file":
+        return "ok", f"{endpoint}: whoever may enter its folder, which is its owner's alone, is the owner"
+    if wants_keys(system.settings):
+        if not system.keys.ready():
+            return "fail", f"{endpoint} asks for keys and there is no server key: python -m batos keys --server"
+        return "ok", f"{endpoint}: only who has a key, and the owner by the one in {system.keys.folder}"
+    others = strangers()
+    told = (
+        f"{endpoint}: plain TCP on the loopback interface; no network reaches it, but every user and program of "
+        f"this machine may speak, and whoever speaks is the owner"
+    )
+    advice = (
+        "serve a file instead, which is yours alone (--endpoint ipc:///FOLDER/OF/YOURS/batos), or ask for keys "
+        "(`curve = true` in batos.toml)"
+    )
+    if others:
+        return "warn", f"{told}; {len(others)} other users can log in here: {advice}"
+    return "ok", f"{told}; nobody else can log in here now; on a machine with other users {advice}"
+
+
+@check
+def folder(system: Any) -> list[tuple[str, str]]:
+    """Folder: who else may read the image's files and its secrets."""
+    told = []
+    directory = system.settings.image
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & 0o077 and strangers():
+        told.append(("warn", f"{directory} has mode {mode:o}, others may look in: chmod 700 {directory}"))
+    else:
+        told.append(("ok", f"{directory} has mode {mode:o}"))
+    secrets = system.keys.folder
+    for path in [secrets, *secrets.glob("*")] if secrets.is_dir() else []:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            told.append(("fail", f"{path} has mode {mode:o}, and whoever reads it is the owner: chmod go= {path}"))
+    return told
+
+
+@check
+def keys(system: Any) -> list[tuple[str, str]]:
+    """Keys: who has one, what it may, and when it spoke last."""
+    told = []
+    for key in system.keys.told():
+        seen = key["last_seen"]
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(seen)) if seen else "never"
+        may = ", ".join(map(str, key["may"])) or "nothing"
+        everything = any(entry.split()[:1] == ["*"] for entry in key["may"] if isinstance(entry, str))
+        told.append(("warn" if everything else "ok", f"{key['name']}: may {may}; spoke last {when}"))
+    return told or [("ok", "none: only the owner speaks")]
+
+
+def strangers() -> set[int]:
+    """The other users of this machine who can log in; nobody where that cannot be known."""
+    try:
+        import pwd
+    except ImportError:  # not a Unix
+        return set()
+    shells = ("nologin", "false", "sync", "halt", "shutdown")
+    found = (user for user in pwd.getpwall() if 1000 <= user.pw_uid < 65_000)
+    return {user.pw_uid for user in found if Path(user.pw_shell).name not in shells} - {os.geteuid()}

@@ -16,13 +16,12 @@ import keyword
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-
-from BTrees.OOBTree import OOBTree
 
 from batos.errors import (
     BadRequest,
@@ -40,14 +39,17 @@ from batos.errors import (
 )  # fmt: skip
 from batos.image import Done, LivingImage, NoGlance, Root
 from batos.image.retention import IDEM_SECONDS
+from batos.image.trees import ByKey
 from batos.message import WAIT_FOR_THOUGHT, WAIT_FOR_TURN, Message, Reply
-from batos.objects import Missed, UvmObject, send
-from batos.objects.lookup import Elsewhere, LeftTurn, one_slip
+from batos.objects import Missed, UvmObject, permission, send
+from batos.objects.lookup import Elsewhere, LeftTurn, activation, one_slip
 from batos.objects.method import digest
 from batos.objects.plain import NotPlain, encode, oid_text, plain
+from batos.objects.probation import Seen
 from batos.psm.machine import FAILED
 from batos.psm.mission import Miss, Mission
 from batos.psm.orchestrator import Orchestrator, recorded
+from batos.psm.teaching import REMEMBERED, Teaching
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +58,14 @@ ABOUT_A_SLOT = frozenset({"put", "forget", "revert"})  # whose first argument sa
 READS_KNOWN = 4096  # messages remembered as reading
 LOOK = 0.05  # seconds between two looks at the deadlines; what has begun is ended by its fuel, to the millisecond
 UNLIMITED = frozenset(
-    {"remember", "audit", "stage", "pack", "backup", "export", "doctor"}
+    {"remember", "audit", "incarnate", "stage", "export_expert", "pack", "backup", "export", "doctor"}
 )  # verbs that may take long
 
 
 def birth(root: Root) -> None:
     """What the kernel keeps in an image: the answers under idempotency keys."""
     if "idempotency" not in root:
-        root["idempotency"] = OOBTree()
+        root["idempotency"] = ByKey()
 
 
 class _Missed(LeftTurn):
@@ -104,10 +106,20 @@ class _Waiter:
 
 
 class Kernel:
-    """Answers messages for one awake image."""
+    """Answers messages for one awake image.
 
-    def __init__(self, image: LivingImage, orchestrator: Orchestrator, settings: Any):
+    count_calls  told what a message saw of methods on probation; answers a sentence if one is taken back
+    """
+
+    def __init__(
+        self,
+        image: LivingImage,
+        orchestrator: Orchestrator,
+        settings: Any,
+        count_calls: Callable[[Iterable[Seen]], str | None],
+    ):
         self._image = image
+        self._count_calls = count_calls
         self._orchestrator = orchestrator
         self._settings = settings
         self._lock = threading.Lock()
@@ -115,6 +127,7 @@ class Kernel:
         self._somebody_waits = threading.Event()
         self._reads: dict[tuple[str, str], bool] = {}  # (to, send) -> did it only read, the last time?
         self._running_keys: dict[str, list[_Waiter]] = {}
+        self._last: deque[tuple[Message, Reply]] = deque(maxlen=REMEMBERED)
         self._stopping = False
         self._count = 0
         self.since = time.time()
@@ -124,12 +137,16 @@ class Kernel:
             "missions": self._missions,
             "mission": self._mission,
             "cancel": self.cancel,
+            **{name: getattr(orchestrator, name) for name in ("replay", "accept", "pause", "resume")},
             "stats": self.stats,
             "log": self._log,
             "undo": self._undo,
+            **{name: getattr(Teaching(image, self.send, self._last), name) for name in ("wrong", "examples", "unteach")},
             "redo": self._image.redo,
         }
         self._quick = {"ping", "stats", "cancel", "describe", "stop"}
+        # What a message by a key may do; the app hands in who knows the keys.  Nothing, before it does.
+        self.admit: Callable[[Message, UvmObject | None, Root | None], None] = _admit_nobody
         threading.Thread(target=self._watch, name="deadlines", daemon=True).start()
 
     # -- the door ----------------------------------------------------------------------------------
@@ -146,7 +163,7 @@ class Kernel:
         if message.to == "kernel" and message.send in UNLIMITED:
             # Once begun they cannot be undone, and `deadline` must mean that nothing was done.
             limit = float("inf")
-        elif message.to == "kernel" and message.send == "recall" and message.timeout is None:
+        elif message.to == "kernel" and message.send in ("ask", "recall") and message.timeout is None:
             limit = WAIT_FOR_THOUGHT  # the embedder may still be loading
         waiter = _Waiter(message, Future(), now, now + limit)
         self._count += 1
@@ -216,7 +233,10 @@ class Kernel:
         ):  # fmt: skip
             return None
         try:
-            told = self._image.glance(partial(self._perform, message), message.who)
+            told, seen = self._image.glance(
+                lambda root: (self._perform(message, root), activation().seen), message.who
+            )
+            self._watched(seen)
         except NoGlance:
             if not self._image.waiting:
                 self._reads.pop((message.to, message.send), None)
@@ -224,7 +244,9 @@ class Kernel:
         except Exception:  # noqa: BLE001 - the ordinary road tells it
             return None
         self._count += 1
-        return Reply(message.id, told)
+        reply = Reply(message.id, told)
+        self._last.append((message, reply))
+        return reply
 
     def _notice(self, message: Message, done: Done) -> None:
         """Remember whether a message only read, the last time it ran."""
@@ -242,21 +264,41 @@ class Kernel:
             if waiter.answered:
                 return
             waiter.turn = self._image.submit(
-                why, partial(self._perform, message), message.who, deadline=waiter.deadline,
+                why, partial(self._perform_watched, message), message.who, deadline=waiter.deadline,
                 ident=message.id, dry=message.dry, keep=partial(_remember, message) if message.idem else None,
             )  # fmt: skip
         waiter.turn.add_done_callback(partial(self._turned, waiter))
 
+    def _perform_watched(self, message: Message, root: Root) -> Any:
+        """`_perform`; what it saw of methods on probation is counted, and told if one is taken back."""
+        try:
+            told = self._perform(message, root)
+        except LeftTurn:
+            raise
+        except BaseException as exc:
+            words = self._watched(activation().seen)
+            if words is not None:
+                exc.hint = words
+            raise
+        self._watched(activation().seen)
+        return told
+
+    def _watched(self, seen: dict[int, Any] | None) -> str | None:
+        return self._count_calls(seen.values()) if seen else None
+
     def _perform(self, message: Message, root: Root) -> Any:
         """One message inside its turn; answers its result as plain data.  Raises `_Replayed` where its
         idempotency key has an answer already."""
+        if message.key is not None:
+            self.admit(message, _receiver(message, root), root)  # before it learns even an old answer
         if message.idem is not None:
             _look_up(message, root)
-        receiver = (
-            root.by_oid(message.to["oid"]) if isinstance(message.to, dict) else root.resolve(message.to)
-        )
-        args = [_live(each, root) for each in message.args]
-        kw = {name: _live(value, root) for name, value in message.kw.items()}
+        receiver = _receiver(message, root)
+        try:
+            args = [_live(each, root) for each in message.args]
+            kw = {name: _live(value, root) for name, value in message.kw.items()}
+        except RecursionError:
+            raise BadRequest(f"the arguments of {message.send!r} are nested too deeply to be read") from None
         try:
             result = send(receiver, message.send, tuple(args), kw)
             told = plain(result, root.path_of)
@@ -289,6 +331,9 @@ class Kernel:
         """A miss as plain data; only a public, well-formed selector of an object that is kept may become a mission."""
         told = NotUnderstood(str(exc), near=exc.near or None, hint="see what it understands with `selectors`")
         if exc.receiver._p_oid is None or exc.receiver._p_serial == b"\0" * 8:
+            return told
+        if not permission.may_define(exc.receiver, permission.MISSIONS):
+            told.hint = "no mission may define on it; its owner does, or permits it: `permissions_obj permit`"
             return told
         refs = lambda obj: {"$oid": oid_text(obj)}  # noqa: E731
         try:
@@ -353,7 +398,8 @@ class Kernel:
 
     def _missed(self, waiter: _Waiter, missed: _Missed) -> None:
         message = waiter.message
-        if message.dry or message.miss == "error" or (message.miss is None and missed.slip):
+        slip = message.miss is None and missed.slip
+        if message.dry or message.miss == "error" or slip or not self._settings.missions:
             self._fail(waiter, missed.told)
             return
         if len(waiter.missions) >= MISSIONS_A_MESSAGE:
@@ -367,8 +413,9 @@ class Kernel:
                 partial(self._learned, waiter),
                 message.intent if not waiter.missions else None,
                 message.examples if not waiter.missions else None,
+                message.who,
             )
-        except BatosError as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             self._fail(waiter, exc)
             return
         waiter.missions.append(mission.id)
@@ -381,8 +428,11 @@ class Kernel:
         """A mission this message waited for has ended: send the message again, or tell why not."""
         if mission.error is not None:
             self._fail(waiter, mission.error)
-        else:
+            return
+        try:
             self._turn(waiter)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+            self._fail(waiter, exc)
 
     # -- replies and deadlines ---------------------------------------------------------------------
 
@@ -411,6 +461,9 @@ class Kernel:
                 mission.answer = reply.to_wire()
                 self._orchestrator.record(mission)
             return
+        message = waiter.message
+        if reply.error is None and message.to != "kernel" and message.at is None and not message.dry:
+            self._last.append((message, reply))
         self._reply(waiter, reply)
 
     def _reply(self, waiter: _Waiter, reply: Reply) -> None:
@@ -497,6 +550,8 @@ class Kernel:
 
     def _serve(self, waiter: _Waiter) -> None:
         message = waiter.message
+        if message.key is not None:
+            self.admit(message, None, None)
         service = self.services.get(message.send)
         if service is None:
             raise NotUnderstood(
@@ -567,6 +622,14 @@ def _plain_records(root: Root, mission_id: str | None = None) -> list[dict[str, 
     return plain(recorded(root, mission_id))
 
 
+def _admit_nobody(message: Message, receiver: UvmObject | None, root: Root | None) -> None:
+    raise Refused(f"nobody here knows what the key {message.key!r} may do", rule="key")
+
+
+def _receiver(message: Message, root: Root) -> UvmObject:
+    return root.by_oid(message.to["oid"]) if isinstance(message.to, dict) else root.resolve(message.to)
+
+
 def _live(value: Any, root: Root) -> Any:
     """An argument as a live value: `{"$ref": path}` and `{"$oid": text}` become objects."""
     if isinstance(value, list):
@@ -596,7 +659,9 @@ def _method_error(exc: BaseException, receiver: UvmObject, selector: str) -> Met
 
 
 def _body_digest(message: Message) -> str:
-    return digest(json.dumps([message.to, message.send, message.args, message.kw], sort_keys=True))
+    # Who has a key shares idempotency keys with nobody: the answer may be more than they may ask for.
+    by = [message.key] if message.key is not None else []
+    return digest(json.dumps([message.to, message.send, message.args, message.kw, *by], sort_keys=True))
 
 
 def _why(message: Message) -> str:
@@ -619,7 +684,7 @@ def _look_up(message: Message, root: Root) -> None:
     found = root.connection.root()["idempotency"].get(message.idem)
     if found is None or found["time"] < time.time() - IDEM_SECONDS:
         return
-    if found["digest"] != _body_digest(message):
+    if not _body_digest(message).startswith(found["digest"]):
         raise Conflict(f"the idempotency key {message.idem!r} was used for another message")
     raise _Replayed(json.loads(found["result"]))
 
@@ -627,7 +692,7 @@ def _look_up(message: Message, root: Root) -> None:
 def _remember(message: Message, root: Root, told: Any) -> None:
     """Keep the answer under the message's idempotency key, in the same transaction as its effect."""
     root.connection.root()["idempotency"][message.idem] = {
-        "digest": _body_digest(message),
+        "digest": _body_digest(message)[:32],  # 128 bits: a slip is found, and a record is small
         "result": json.dumps(told),
         "time": time.time(),
     }

@@ -13,6 +13,7 @@ from batos.errors import BatosError
 
 SERIES = "VIII"
 PROTOCOL = "batos message 1"
+OWNER = "owner"  # who speaks where nobody needs a key, or with the key that lies in the image's own folder
 
 # Section 3 of the contract: seconds a sender waits when it does not say.
 WAIT_FOR_TURN = 10.0
@@ -30,7 +31,9 @@ class Message:
     wait      False: answer ``{"mission": id}`` at once where a mission is needed
     miss      "mission", "error", or None for the default ("mission", unless a near selector
               makes a slip of the keyboard likelier)
-    who       the speaker, for the change record ("user", a persona, "heartbeat")
+    who       the speaker, for the change record: `OWNER`, the name of a key, a persona, "heartbeat"
+    key       the name of the key it came by, which may send only what it was granted; None: the owner's.
+              Neither is a field of the wire: the door says who speaks, never the message
     """
 
     to: str | dict[str, str]
@@ -47,7 +50,8 @@ class Message:
     idem: str | None = None
     at: str | None = None
     dry: bool = False
-    who: str = "user"
+    who: str = OWNER
+    key: str | None = None
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from batos.errors import BadRequest, BatosError, Cancelled, NoSuchObject, NotUnderstood
+from batos.errors import BadRequest, BatosError, Cancelled, NoSuchObject, NotUnderstood, Refused
 from batos.message import Message, Reply
 
 HELP = """\
@@ -329,14 +329,48 @@ def sentences(error: BatosError) -> list[str]:
     return lines
 
 
+def pointed(source: str, error: BatosError) -> list[str]:
+    """The line of a text that a refusal is about, with a caret line under it; nothing where it has none."""
+    lines = source.splitlines()
+    if error.line is None or not 0 < error.line <= len(lines):
+        return []
+    text = lines[error.line - 1].expandtabs(4).rstrip()
+    start = len(text) - len(text.lstrip())
+    margin = f"{error.line:4} | "
+    return [margin + text, " " * (len(margin) - 2) + "| " + " " * start + "^" * max(1, len(text) - start)]
+
+
 def passages(found: list[dict[str, Any]]) -> str:
     """Answers of `recall`, best first, each with its score and where it stands."""
     if not found:
         return "nothing is remembered about that"
     return "\n\n".join(
-        f"{one['score']:.3f}  {one['source']}:{one['start']}-{one['end']}\n{readable(one['text'], 4)}"
+        f"{one['score']:.3f}  {one['source']}:{one['start']}-{one['end']}{_why(one)}\n{readable(one['text'], 4)}"
         for one in found
     )
+
+
+def _why(one: dict[str, Any]) -> str:
+    if "words" not in one:
+        return ""
+    said = [f"words {one['words']:.2f}", *([f"meaning {one['meaning']:.2f}"] if one["meaning"] is not None else [])]
+    said += [f"under {one['section']}"] if one["section"] else []
+    said += [f"also in {', '.join(one['also'])}"] if one["also"] else []
+    said += [f"replaced by {one['superseded_by']}"] if one["superseded_by"] else []
+    return f"\n    {'; '.join(said)}"
+
+
+def answered(told: dict[str, Any]) -> str:
+    """An answer of `ask`, with the way it came by and what it rests on."""
+    lines = [told["answer"], "", f"by {told['road']}, confidence {told['confidence']:g}: {told['why']}"]
+    for one in told["sources"]:
+        if "object" in one:
+            lines.append(f"  {one['object']}" + (f".{one['slot']}" if one["slot"] else ""))
+        else:
+            lines.append(f"  {one['source']}:{one['start']}-{one['end']}")
+    if "degraded" in told:
+        lines.append(f"the mind did not answer this: {told['degraded']}")
+    return "\n".join([*lines, f"go on with: --session {told['session']}"])
 
 
 def logged(rows: list[dict[str, Any]]) -> str:
@@ -592,7 +626,13 @@ class Conversation:
         lines = []
         while line := self._more("... "):
             lines.append(line)
-        self._print(self._result(Message(path, "define", ["\n".join(lines) + "\n"])))
+        source = "\n".join(lines) + "\n"
+        try:
+            self._print(self._result(Message(path, "define", [source])))
+        except Refused as error:
+            for words in pointed(source, error):
+                self._say(words)
+            raise
         self._known.clear()
 
     def _result(self, message: Message) -> Any:

@@ -2,8 +2,12 @@
 
 It hands each `Message` to the kernel and each `Reply` back to whoever asked, and decides nothing
 about either.  A plain loop, not asyncio: it costs less than a bare asyncio echo, and asyncio stays
-with the mind.  Who may speak: everybody on the loopback interface or with access to an `ipc://`
-file is the owner, and nothing else is served.
+with the mind.
+
+Who speaks is settled here, before a message is read: whoever reaches an `ipc://` file in a folder of
+mode 0700, or the loopback interface, is the owner.  Off loopback, and where the settings say so on it,
+a CURVE key is asked for; its public half comes with every message as the library's own metadata, so
+that nobody can claim another's and a key that was taken back is refused within its session too.
 
 No client can disturb another: sends never block, what a client does not read waits in a queue of
 its own with an end, and a frame that is no message is answered and counted.
@@ -13,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import logging
 import os
 import socket
@@ -23,14 +26,15 @@ import time
 from collections import Counter, deque
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import zmq
 
 from batos import wire
 from batos.config import Settings
-from batos.errors import AlreadyAwake, BadRequest, BatosError, Busy, Cancelled, Internal, TooLarge
-from batos.message import Message, Reply
+from batos.errors import AlreadyAwake, BadRequest, BatosError, Busy, Cancelled, Internal, Refused, TooLarge
+from batos.keys import check_folder, kind_of, wants_keys
+from batos.message import OWNER, Message, Reply
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +45,29 @@ RETRY = 0.02  # seconds between tries for a client that does not read: ROUTER ca
 BATCH = 64  # messages read before replies are looked after again, fewer where they are large
 OVERFLOW = 10  # times the queue: what no longer runs is still told `busy` up to here, then dropped
 QUEUE_BYTES = 64 * 2**20  # kept for one client that does not read, however few replies that is
+HANDSHAKE_SECONDS = 5  # for a connection to say who it is; libzmq's 30 would let silent ones pile up
+DOMAIN = b"batos"  # of the authentication, so that no key is taken while nobody looks at keys (RFC 27)
+
+_FAILED = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
 
 
 class Kernel(Protocol):
     def submit(self, message: Message) -> Future[Reply]:
         """The answer to come; never blocks, never raises."""
+
+
+class Keys(Protocol):
+    """Who may speak by which key, as the image says now; asked from the server's thread and another."""
+
+    server_public: str
+    server_secret: str
+
+    def name_of(self, public: str) -> str | None:
+        """The name of a key, `OWNER` for that of the image's own folder, None for one that is not known."""
 
 
 class _Backlog:
@@ -59,10 +81,16 @@ class _Backlog:
 
 
 class Server:
-    """Serves `kernel` at `settings.endpoint` between `start` and `stop`; safe to call from any thread."""
+    """Serves `kernel` at `settings.endpoint` between `start` and `stop`; safe to call from any thread.
 
-    def __init__(self, kernel: Kernel, settings: Settings):
+    keys  who may speak where a key is asked for; None: nobody has one
+    """
+
+    def __init__(self, kernel: Kernel, settings: Settings, keys: Keys | None = None):
         self._kernel = kernel
+        self._image = settings.image
+        self._keys = keys if wants_keys(settings) else None
+        self._curve = wants_keys(settings)
         self._limit = settings.max_frame_bytes
         self._queue = settings.client_queue
         self._wanted = settings.endpoint
@@ -76,20 +104,35 @@ class Server:
         self._poked = False
         self._thread: threading.Thread | None = None
 
+    @property
+    def server_key(self) -> str | None:
+        """The public key a client has to know, None where no key is asked for."""
+        return self._keys.server_public if self._keys is not None else None
+
     def start(self) -> None:
-        """Bind and serve.  Raises `BadRequest` off loopback, `AlreadyAwake` where the endpoint is taken."""
-        _check_loopback(self._wanted)
+        """Bind and serve.  Raises `BadRequest` where keys are asked for and there are none, or the file's folder
+        is open to others, `AlreadyAwake` where the endpoint is taken."""
+        if self._curve and self._keys is None:
+            raise BadRequest(
+                f"cannot serve at {self._wanted!r}: off the loopback interface, and on it with `curve = true`, every "
+                "message needs a key, and this image has no server key yet",
+                hint=f"python -m batos --image {self._image} keys --server",
+            )
+        if kind_of(self._wanted) == "file":
+            check_folder(self._wanted)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # say who is gone or full instead of dropping
         self._socket.setsockopt(zmq.MAXMSGSIZE, self._limit * SILENCE)
         self._socket.setsockopt(zmq.SNDHWM, 64)  # what is over waits here, where it is counted
         self._socket.setsockopt(zmq.IPV6, int("[" in self._wanted))
+        self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_SECONDS * 1000)
+        self._failed = self._socket.get_monitor_socket(_FAILED)
+        self._door = self._lock_door() if self._keys is not None else None
         try:
             self._bind()
         except BaseException:
-            self._socket.close(0)
-            self._context.term()
+            self._close(0)
             raise
         self._bell, self._pull = socket.socketpair()
         for end in (self._bell, self._pull):
@@ -110,15 +153,55 @@ class Server:
         self._wake(None)
         self._thread.join()
         self._thread = None
-        self._socket.close(linger=1000)  # ms, for what the network has not taken yet
-        self._context.term()
+        self._close(linger=1000)  # ms, for what the network has not taken yet
         self._bell.close()
         self._pull.close()
 
     def stats(self) -> dict[str, int]:
         """Counters since `start`, and the messages now in flight."""
-        names = ("frames", "replies", "bad_request", "too_large", "busy", "dropped")
+        names = (
+            "frames",
+            "replies",
+            "bad_request",
+            "too_large",
+            "busy",
+            "dropped",
+            "refused",
+            "handshakes_failed",
+        )
         return {name: self._count[name] for name in names} | {"in_flight": len(self._waiting)}
+
+    def _lock_door(self) -> Any:
+        """Ask for a CURVE key from now on; whose it is, is looked up in the image at every handshake."""
+        from zmq.auth.thread import ThreadAuthenticator  # asyncio: only who asks for keys pays for it
+
+        keys = self._keys
+
+        class Provider:
+            def callback(self, domain: str, key: bytes) -> bool:
+                try:
+                    return keys.name_of(key.decode()) is not None
+                except Exception:  # one that got out would end the thread, and let nobody in any more
+                    log.exception("the keys cannot be read")
+                    return False
+
+        self._socket.set(zmq.ZAP_DOMAIN, DOMAIN)
+        self._socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        self._socket.set(zmq.CURVE_SERVER, 1)
+        self._socket.set(zmq.CURVE_PUBLICKEY, keys.server_public.encode())
+        self._socket.set(zmq.CURVE_SECRETKEY, keys.server_secret.encode())
+        door = ThreadAuthenticator(self._context, log=logging.getLogger(f"{__name__}.keys"))
+        door.start()
+        door.configure_curve_callback(DOMAIN.decode(), Provider())
+        return door
+
+    def _close(self, linger: int) -> None:
+        self._socket.disable_monitor()
+        self._failed.close(0)
+        self._socket.close(linger)
+        if self._door is not None:
+            self._door.stop()
+        self._context.term()
 
     def _bind(self) -> None:
         scheme, _, path = self._wanted.partition("://")
@@ -157,6 +240,7 @@ class Server:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._pull, zmq.POLLIN)
+        poller.register(self._failed, zmq.POLLIN)
         while True:
             try:
                 ready = dict(poller.poll(self._patience()))
@@ -167,6 +251,8 @@ class Server:
                     self._answer(self._done.popleft())
                 if self._backlogs:
                     self._send_backlogs()
+                if self._failed in ready:
+                    self._count_failed()
                 if self._socket in ready:
                     self._receive()
                 if self._deadline is not None and self._finished():
@@ -193,13 +279,17 @@ class Server:
     def _receive(self) -> None:
         # All that waits is read before the first of it is handed over: each call into zmq gives the
         # interpreter away, and between two messages that would be in the middle of the first one's turn.
-        batch: list[list[bytes]] = []
+        batch: list[tuple[list[bytes], str | None]] = []  # frames, and the public key they came by
         size = 0
         with contextlib.suppress(zmq.Again):
             while len(batch) < BATCH and size <= self._limit:
-                batch.append(self._socket.recv_multipart(zmq.NOBLOCK))
-                size += sum(map(len, batch[-1]))
-        for frames in batch:
+                if self._keys is None:
+                    batch.append((self._socket.recv_multipart(zmq.NOBLOCK), None))
+                else:
+                    parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                    batch.append(([part.bytes for part in parts], parts[-1].get("User-Id")))
+                size += sum(map(len, batch[-1][0]))
+        for frames, public in batch:
             self._count["frames"] += 1
             if len(frames) > wire.MAX_FRAMES:  # no reply without an envelope to trust
                 self._count["bad_request"] += 1
@@ -216,13 +306,41 @@ class Server:
                     f"{len(backlog.frames)} answers wait for you to read them; read on, then send again"
                 )
                 self._send(envelope, request, Reply(request.id, error=error))
+            elif isinstance(who := self._speaker(public), BatosError):
+                self._send(envelope, request, Reply(request.id, error=who))
             else:
-                future = self._submit(request.message)
+                message = request.message
+                if who != OWNER:
+                    message = replace(message, who=who, key=who)
+                future = self._submit(message)
                 self._waiting[future] = (envelope, request)
                 if future.done():
                     self._answer(future)
                 else:
                     future.add_done_callback(self._wake)
+
+    def _speaker(self, public: str | None) -> str | BatosError:
+        """Whose key a message came by, or what its sender is told instead of an answer."""
+        if self._keys is None:
+            return OWNER
+        try:
+            name = self._keys.name_of(public)
+        except Exception:
+            log.exception("the keys cannot be read")
+            return Busy(
+                "the image cannot look up whose key this is; nothing was done", hint="send it again later"
+            )
+        return name or Refused(
+            "this key was taken back while you were connected, and nothing it sends is done",
+            rule="key", hint=f"the image's owner adds it again with: keys --add NAME --public '{public}'",
+        )  # fmt: skip
+
+    def _count_failed(self) -> None:
+        """Count connections that did not get as far as a message; libzmq has closed them already."""
+        with contextlib.suppress(zmq.Again):
+            while True:
+                self._failed.recv_multipart(zmq.NOBLOCK)
+                self._count["handshakes_failed"] += 1
 
     def _submit(self, message: Message) -> Future[Reply]:
         try:
@@ -251,7 +369,7 @@ class Server:
     def _send(self, envelope: list[bytes], request: wire.Request, reply: Reply) -> None:
         if reply.id != request.id:
             reply = replace(reply, id=request.id)  # a number the client chose comes back as a number
-        if isinstance(reply.error, BadRequest | TooLarge | Busy):
+        if isinstance(reply.error, BadRequest | TooLarge | Busy | Refused):
             self._count[reply.error.code] += 1
         frames = [*envelope, wire.encode(reply, request.msgpack)]
         who = envelope[0]
@@ -288,23 +406,6 @@ class Server:
             return True
         self._count["replies"] += 1
         return True
-
-
-def _check_loopback(endpoint: str) -> None:
-    scheme, _, rest = endpoint.partition("://")
-    host, _, port = rest.rpartition(":")
-    if scheme == "ipc" and rest:
-        return
-    if scheme == "tcp" and (port == "*" or (port.isdecimal() and int(port) < 65_536)):
-        if host in ("localhost", "lo"):
-            return
-        with contextlib.suppress(ValueError):
-            if ipaddress.ip_address(host.strip("[]")).is_loopback:
-                return
-    raise BadRequest(
-        f"cannot serve at {endpoint!r}: only loopback, such as tcp://127.0.0.1:5555, and ipc:// are served",
-        hint="python -m batos --endpoint tcp://127.0.0.1:5555 awaken",
-    )
 
 
 def _somebody_answers(path: str) -> bool:

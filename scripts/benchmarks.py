@@ -815,6 +815,14 @@ def memory(_: argparse.Namespace) -> None:
         time_row("`recall`, whole process", recalled, "", "`send kernel ping`", sending, cpu)
 
 
+@long_part
+def knowledge(_: argparse.Namespace) -> None:
+    """what the fractal memory finds beside its peers, and what it costs"""
+    from scripts import bench_knowledge
+
+    bench_knowledge.measure(row, progress)
+
+
 # -- the guardian ----------------------------------------------------------------------------------------
 
 METHODS = {
@@ -843,7 +851,7 @@ def tidy_{i}(self, limit):
 
 @part
 def guardian(_: argparse.Namespace) -> None:
-    """define: analysis, repair, rehearsal behind the wall, install, commit"""
+    """define; rehearsals, verdicts and guarded loops; attempts to break out"""
     from RestrictedPython import compile_restricted
 
     with awake() as one, one.client() as client:
@@ -855,6 +863,87 @@ def guardian(_: argparse.Namespace) -> None:
             restricted = template.format(i=0).replace("+=", "=")  # it refuses augmented assignment
             plain = timed(partial(compile_restricted, restricted, "method", "exec"), 30)
             time_row(f"`define` of {what}", took, "", "only RestrictedPython's compile", plain)
+    _rehearsals()
+    _verdicts_and_loops()
+    _escapes()
+
+
+CALLS = 11  # the message itself and ten that were made up, as a mission tries its drafts on
+THINKING = 0.05  # seconds between two rehearsals: a mission's models take longer
+
+
+def _rehearsals() -> None:
+    """Whole rehearsals as a mission asks for them, beside what starting an empty child costs."""
+    from batos.guardian import judge
+    from batos.guardian.rehearsal import Rehearsal
+    from batos.objects import UvmObject, snapshot
+    from batos.objects.traits import make_traits
+
+    def child() -> None:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+    def interpreter() -> None:
+        subprocess.run([sys.executable, "-I", "-c", "pass"], check=True)
+
+    account = UvmObject(make_traits(), balance=100, entries=[1, 5, 9], count=3)
+    circle = snapshot.to_data(account, [])
+    sources = [judge(template.format(i=0)).source.replace("_0(", "(") for template in METHODS.values()]
+    names = [source.partition("(")[0].removeprefix("def ") for source in sources]
+    for tier, peer, run, goal in (
+        ("zygote", "an empty fork", child, "p50 5 ms, p95 25 ms"),
+        ("portable", "an empty interpreter", interpreter, ""),
+    ):
+        rehearsal = Rehearsal.start(tier == "portable", tier == "portable")
+        try:
+            rehearsal.wall  # noqa: B018 - waits until it is warm
+            for drafts, calls in ((1, 1), (1, CALLS), (5, CALLS)):
+                turn = itertools.cycle(range(len(sources)))
+
+                def trial(turn=turn, drafts=drafts, calls=calls, rehearsal=rehearsal) -> None:
+                    number = next(turn)
+                    call = {"slots": None, "args": [5], "kw": {}} if "self, " in sources[number] else {}
+                    given = {
+                        "circle": circle, "selector": names[number], "drafts": [sources[number]] * drafts,
+                        "calls": [call] * calls, "seconds": 1.0,
+                    }  # fmt: skip
+                    told = rehearsal.run(given, time.monotonic() + 30)
+                    assert all("unknown" not in outcome for row in told for outcome in row), told
+
+                took = []
+                for _ in range(60 if tier == "zygote" else 10):
+                    time.sleep(THINKING if tier == "zygote" else 0.5)
+                    took += timed(trial)
+                what = f"rehearsal of {drafts} draft{'s' * (drafts > 1)} on {calls} message{'s' * (calls > 1)}, {tier}"
+                time_row(what, took, goal, peer, timed(run, 20, warm_up=3))
+        finally:
+            rehearsal.stop()
+
+
+def _verdicts_and_loops() -> None:
+    from scripts.proving import clocks, corpus, loops
+
+    for found in (*clocks.measure(corpus.methods(corpus.classes(["calendar", "fractions", "decimal", "textwrap"]))), *loops.measure()):
+        row(found.what, found.measured, found.goal, found.note)
+
+
+def _escapes() -> None:
+    """Attempts of `scripts.escapes`, those that burn their whole deadline by a sample."""
+    from scripts.escapes import trying
+    from scripts.escapes.payloads import every
+
+    inside = trying.under_policy()
+    bombs = [each for each in every() if "bombs" in each.family][::6]
+    outside = trying.behind_wall([*bombs, *(each for each in every() if "bombs" not in each.family)])
+    for where, reports in (("in process under the policy", inside), ("behind the wall, the policy off", outside)):
+        through = [str(each.payload) for each in reports if each.found]
+        for name in through:
+            progress(f"got through {where}: {name}")
+        tried = sum(sum(each.attempted.values()) for each in reports)
+        note = f"{tried} events of files, processes and sockets attempted" if tried else ""
+        row(f"escapes {where}", f"{len(through)} of {len(reports)}", "0", note)
 
 
 # -- objects -----------------------------------------------------------------------------------------------

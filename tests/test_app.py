@@ -15,6 +15,7 @@ from batos.errors import AlreadyAwake, Ambiguous, NobodyAwake
 from batos.image import BLOBS
 from batos.message import Message
 from batos.objects import Method, UvmObject, send
+from batos.objects.method import Chapter, Version
 from batos.objects.containers import KINDS
 
 QUIET = """
@@ -97,9 +98,9 @@ def test_every_record_of_the_image_is_of_a_known_kind(image_dir):
         found = system.image.run("look at everything", classes)
     finally:
         system.close()
-    ours = {f"{kind.__module__}.{kind.__name__}" for kind in (UvmObject, Method, *KINDS)}
+    ours = {f"{kind.__module__}.{kind.__name__}" for kind in (UvmObject, Method, Version, Chapter, *KINDS)}
     for kind in found:
-        assert kind in ours or kind.startswith(("BTrees.", "ZODB.blob.", "persistent.", "zope.index.", "batos.image.changes.",
+        assert kind in ours or kind.startswith(("BTrees.", "ZODB.blob.", "persistent.", "zope.index.", "batos.image.changes.", "batos.image.trees.",
                                                 "batos.knowledge.", "batos.autotelic.")), kind  # fmt: skip
     assert max(found.values()) < 1 << 20, "no record above one MiB: assets are blobs"
 

@@ -101,7 +101,7 @@ def test_a_receiver_may_be_an_object_id(batos, image):
     ("typed", "said"),
     [
         ("snd account balance", "did you mean send?"),
-        ("keys", "there is no verb 'keys'"),
+        ("dream", "there is no verb 'dream'"),
         ("pakc", "did you mean pack?"),
         ("undo a b", "undo [MESSAGE_OR_MISSION]"),
         ("redo a", "redo was given 1 arguments"),
@@ -144,8 +144,8 @@ def test_help_lists_exactly_the_verbs_there_are_and_each_has_its_own(capfd):
     told = capfd.readouterr()
     listed = re.findall(r"^  (\w+) ", told.out.split("verbs:")[1].split("flags")[0], re.M)
     assert listed == list(VERBS) and told.err == ""
-    built = """awaken send define repl missions mission inspect history log revert undo redo remember recall
-        audit experts doctor pack backup restore export import stop"""
+    built = """awaken send define repl missions mission replay cancel ask inspect history log revert undo redo
+        remember recall audit incarnate minds experts doctor keys pack backup restore export import stop"""
     assert listed == built.split()
     for name, verb in VERBS.items():
         for typed in ([name, "--help"], ["--help", name], ["-h", name]):

@@ -54,7 +54,7 @@ def test_a_change_stands_in_the_log_and_is_taken_back_by_its_message(one, client
     reply = client.call(Message(account, "put", ["balance", 70], id="mine-1"))
     client.send(account, "put", "entries", [3])
     told = one.cli("log")
-    assert told.returncode == 0 and "user" in line(told.stdout, ["mine-1", f"put balance to {account}"])
+    assert told.returncode == 0 and "owner" in line(told.stdout, ["mine-1", f"put balance to {account}"])
     assert reply.tid in line(told.stdout, ["mine-1"])
     undone = one.cli("undo", "mine-1")
     assert undone.stdout == f"taken back: put balance to {account} (message mine-1)\n"
@@ -151,7 +151,7 @@ def test_history_says_who_changed_which_slot_when_and_why(one, client, account):
     assert re.search(r"fee version 1: user, .*accepted", told) and "+def fee(self):" in told
     blame = json.loads(one.cli("--json", "history", account).stdout)["changes"]
     assert [(each["slot"], each["before"], each["after"]) for each in blame][0] == ("balance", 100, 70)
-    assert all(each["who"] == "user" and each["tid"] and each["time"] for each in blame)
+    assert all(each["who"] == "owner" and each["tid"] and each["time"] for each in blame)
 
 
 def test_the_conversation_takes_back_and_looks_back_too(client, account, capsys):

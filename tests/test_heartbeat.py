@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import threading
@@ -109,6 +110,21 @@ def test_an_audit_that_fails_does_not_stop_the_heart(image):
 
     heart, _ = beats(image, FakeClock(NIGHT, at(3, 4, 0)), fails)
     assert (heart.failed, len(calls)) == (3, 3)
+
+
+def test_what_cannot_wait_for_the_night_is_done_every_minute_and_its_failure_stops_nothing(image):
+    clock, minutes = FakeClock(NIGHT, at(2, 4, 0)), []
+
+    def by_day():
+        minutes.append(clock.now())
+        raise RuntimeError("once more")
+
+    audits = []
+    heart = Heartbeat(clock, image, lambda: audits.append(clock.now()), SETTINGS, by_day=by_day)
+    heart._schedule = Schedule(SETTINGS.heartbeat_cron, SETTINGS.heartbeat_delay, UTC)
+    heart.beat()
+    assert audits == [NIGHT + 300, at(2, 3, 30)]
+    assert len(minutes) > 350 and max(b - a for a, b in itertools.pairwise(minutes)) == 60
 
 
 def test_never_two_at_once(image):

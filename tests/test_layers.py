@@ -26,7 +26,7 @@ RANK = {
     "message": 1, "config": 1,
     "objects": 2, "wire": 2,
     "image": 3, "client": 3,
-    "guardian": 4, "mind": 4, "knowledge": 4,
+    "guardian": 4, "mind": 4, "knowledge": 4, "keys": 4,
     "psm": 5, "autotelic": 5,
     "kernel": 6, "server": 6, "doctor": 6,
     "app": 7,
@@ -35,7 +35,7 @@ RANK = {
     "__main__": 10,
 }  # fmt: skip
 
-PERSISTENT = ("objects.", "image.", "mind.", "knowledge.", "psm.", "autotelic.", "kernel", "doctor")
+PERSISTENT = ("objects.", "image.", "mind.", "knowledge.", "psm.", "autotelic.", "kernel", "doctor", "keys")
 # Who alone may know a library; a place that ends in "." stands for everything in that package.  Storages and
 # transactions are the image's alone; blobs, oids and BTrees are values, and the longer name decides.
 ONLY = {
@@ -59,11 +59,13 @@ ONLY = {
     "sentence_transformers": ("knowledge.embedding",),
     "RestrictedPython": ("guardian.policy",),
     "prompt_toolkit": ("repl",),
+    "sympy": ("psm.reflexes.",),
+    "pint": ("psm.reflexes.",),
 }
 # Seconds to import: never at the top of a module.
 HEAVY = {
     "torch", "transformers", "peft", "accelerate", "bitsandbytes", "sentence_transformers",
-    "sklearn", "scipy",
+    "sklearn", "scipy", "sympy", "pint",
 }  # fmt: skip
 # The world of objects, the guardian and the table of states have no outside.
 INNER = ("objects.", "guardian.", "psm.machine")

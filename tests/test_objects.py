@@ -565,7 +565,7 @@ def test_a_version_is_found_by_its_number_when_older_ones_were_let_go(basis):
     for n in range(1, 6):
         method(account, f"def fee(self):\n    return {n}")
     fee = account._methods["fee"]
-    fee.versions = fee.versions[2:]
+    fee.keep_versions(fee.versions[2:])
     assert send(account, "revert", ("fee",)) == 4 and send(account, "fee") == 4
     assert send(account, "revert", ("fee", 3)) == 3
     with pytest.raises(NotUnderstood, match="no earlier version"):
@@ -574,6 +574,17 @@ def test_a_version_is_found_by_its_number_when_older_ones_were_let_go(basis):
         send(account, "revert", ("fee", 1))
     method(account, "def fee(self):\n    return 6")
     assert [each["version"] for each in fee.versions] == [3, 4, 5, 6]
+
+
+def test_a_method_as_an_older_edition_kept_it_is_read_with_all_its_versions():
+    fee = Method("fee")
+    records = [
+        {"version": n, "source": f"def fee(self):\n    return {n}", "digest": str(n)} for n in range(1, 60)
+    ]
+    fee.__setstate__({"selector": "fee", "versions": tuple(records), "current": 2})
+    assert fee.installed["version"] == 2 and [dict(each) for each in fee.versions] == records
+    fee.add_version("def fee(self):\n    return 60", "ada", "accepted")
+    assert [each["version"] for each in fee.versions] == [*range(1, 61)] and fee.record(1)["digest"] == "1"
 
 
 def test_revert_goes_back_and_forth_and_a_forgotten_method_keeps_its_versions(basis):

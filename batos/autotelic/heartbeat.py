@@ -18,6 +18,7 @@ from batos.errors import Busy
 
 log = logging.getLogger(__name__)
 
+BY_DAY = 60.0  # seconds
 LONGEST_SLEEP = 3600.0  # a machine that was suspended, or a clock that was set, is noticed within an hour
 
 
@@ -29,9 +30,19 @@ class Heartbeat:
     audit     () -> its report; raises `Busy` when this is no time for it
     settings  heartbeat_cron, heartbeat_delay
     lease     has ``held()``, ``release()`` and ``pause``, in seconds; None where nobody else has the image open
+    by_day    () -> None, called every `BY_DAY` seconds between the audits
     """
 
-    def __init__(self, clock: Clock, image: Any, audit: Callable[[], Any], settings: Any, lease: Any = None):
+    def __init__(
+        self,
+        clock: Clock,
+        image: Any,
+        audit: Callable[[], Any],
+        settings: Any,
+        lease: Any = None,
+        by_day: Callable[[], Any] | None = None,
+    ):
+        self._by_day = by_day
         self._clock = clock
         self._image = image
         self._audit = audit
@@ -85,6 +96,8 @@ class Heartbeat:
         awakened, longest = self._clock.now(), LONGEST_SLEEP
         if self._lease is not None:
             longest = min(longest, self._lease.pause)
+        if self._by_day is not None:
+            longest = min(longest, BY_DAY)
         while not self._stopped.is_set():
             if self._lease is not None and not self._lease.held():
                 self._due = None  # whoever beats meanwhile writes down what comes next
@@ -101,6 +114,11 @@ class Heartbeat:
             left = self._due - self._clock.now()
             if left > 0:
                 self._clock.wait(self._stopped, min(left, longest))
+                if self._by_day is not None and not self._stopped.is_set():
+                    try:
+                        self._by_day()
+                    except Exception:
+                        log.exception("what is done by day failed; it is tried again")
                 continue
             self._once()
 

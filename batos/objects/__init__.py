@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from batos.objects import probation  # noqa: F401 - tells dispatch how a method on probation is called
 from batos.objects.containers import Dict, List, Set, keep, kind_of
 from batos.objects.lookup import Activation, Missed, activated, activation, send
 from batos.objects.method import Method, use_compiler

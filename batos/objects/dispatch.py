@@ -30,15 +30,17 @@ class Known(dict):
     """What is remembered of one receiver: selector -> what to call with receiver and arguments.
 
     places  slot name -> the object that holds it
+    ruler   the object whose permission rules it, None where nobody's does, MISSING before somebody asked
     kept    is it remembered beyond this send?  Not of what is new or of the past: nobody would let go of it
     """
 
-    __slots__ = ("kept", "places", "receiver")
+    __slots__ = ("kept", "places", "receiver", "ruler")
 
     def __init__(self, receiver: UvmObject):
         jar = receiver._p_jar
         self.receiver = receiver
         self.places: dict[str, UvmObject] = {}
+        self.ruler: Any = MISSING
         self.kept = jar is not None and getattr(jar, "before", None) is None
 
     def __missing__(self, selector: str) -> Callable:
@@ -89,12 +91,19 @@ class _Dispatch(dict):
 dispatch = _Dispatch()  # `dispatch[receiver][selector](receiver, *args)` is a send
 _ancestors: set[UvmObject] = set()  # objects somebody's lookup went through
 _missed: Callable[[UvmObject, str, tuple, dict[str, Any]], BaseException]
+_watch: Callable[[UvmObject, Any, Callable], Callable]
 
 
 def on_miss(makes: Callable[[UvmObject, str, tuple, dict[str, Any]], BaseException]) -> None:
     """Hand in what makes the exception for a message nobody understands."""
     global _missed
     _missed = makes
+
+
+def watched_by(watch: Callable[[UvmObject, Any, Callable], Callable]) -> None:
+    """Hand in what a method on probation is called through, `(holder, method, function) -> function`."""
+    global _watch
+    _watch = watch
 
 
 def structure_changed() -> None:
@@ -105,6 +114,11 @@ def structure_changed() -> None:
     """
     _ancestors.clear()
     dispatch.clear()
+
+
+def depends_on(ancestor: UvmObject) -> None:
+    """What is remembered now was found through `ancestor`: a change of it drops that."""
+    _ancestors.add(ancestor)
 
 
 def changed(obj: UvmObject) -> None:
@@ -124,7 +138,8 @@ def call_of(holder: UvmObject | None, found: Any, selector: str) -> Callable:
 
         return miss
     if is_method(holder, selector):
-        return found.function(holder)
+        function = found.function(holder)
+        return _watch(holder, found, function) if found.on_probation else function
 
     def read(receiver: UvmObject, *args: Any, **kw: Any) -> Any:
         if args or kw:

@@ -25,7 +25,7 @@ from batos.objects.plain import NotPlain, encode
 from batos.objects.traits import EVERY_OBJECT, make_traits
 from batos.objects.uvm_object import UvmObject
 
-SCHEMA = 2  # of what is written here; `image.schema` brings an older image to it
+SCHEMA = 3  # of what is written here; `image.schema` brings an older image to it
 AUTHOR = "batos"  # of the methods that are shipped
 DIGITS = 16  # of a digest that only has to tell one text from another
 

@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import NotUnderstood, Refused, WrongArguments
+from batos.message import OWNER
 from batos.objects import fuel
 from batos.objects.dispatch import (
     MISSING,
@@ -65,12 +66,14 @@ class Activation:
 
     judge  `(source, selector, holder) -> verdict`: the guardian
     tools  what a mission's primitives work with, None outside a mission
+    seen   what was seen of methods on probation (`objects.probation`), None where none was called
     """
 
-    who: str = "user"
+    who: str = OWNER
     mission: str | None = None
     judge: Callable[[str, str | None, Any], Any] | None = None
     tools: Any = None
+    seen: dict[int, Any] | None = None
 
 
 class LeftTurn(Exception):

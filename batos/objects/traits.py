@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from batos.errors import BadRequest, Conflict, NotUnderstood, Refused, WrongArguments
+from batos.objects import permission
 from batos.objects.dispatch import MISSING, changed, delegates, lookup, own, search
 from batos.objects.lookup import activation, visible
 from batos.objects.method import PRIMITIVES, Method, primitive
+from batos.objects.probation import ON
 from batos.objects.uvm_object import PROTECTED, UvmObject
 
 # Of the names that start with "_" this one may be defined: how a state of the machine thinks.
@@ -157,22 +159,32 @@ def forget(self, name):
     return value
 
 
-def install(holder: UvmObject, verdict: Any, author: str, **provenance: Any) -> dict[str, Any]:
+def install(
+    holder: UvmObject, verdict: Any, author: str, kinds: list[str] | None = None, **provenance: Any
+) -> dict[str, Any]:
     """Put judged source in its slot as the newest version; answers the version's record.
 
     The only road by which source becomes behaviour: it cannot be called without a passing verdict
-    (`Refused` otherwise), and the verdict is kept with the version.
+    (`Refused` otherwise), and the verdict is kept with the version.  With `kinds`, those of the arguments
+    it was learned with (`probation.kinds_of`), it begins its probation.
     """
     if not verdict.passed:
         raise verdict.refusal()
+    permission.check_define(holder, author, provenance.get("mission"))
     selector = verdict.selector if verdict.selector in OPEN_WORDS else public(verdict.selector, "a method")
     method = holder._method(selector) or Method(selector)
     if method.primitive is not None:
         raise BadRequest(f"{selector!r} is a primitive of {holder!r} and stays as it is")
     method = method.private()
+    newest = method.recent[-1] if method.recent else {}
+    if newest.get("examples"):  # what was taught about a method holds for every later version
+        provenance.setdefault("examples", newest["examples"])
     record = method.add_version(
         verdict.source, author, verdict.outcome, repairs=list(verdict.repairs), **provenance
     )
+    if kinds is not None:
+        begun = {"state": ON, "calls": 0, "failed": 0, "why": None, "kinds": kinds}
+        method.probation = {**method.probation, record["version"]: begun}
     holder._install(method)
     return record
 
@@ -186,7 +198,9 @@ def define(self, source):
     if current.judge is None:
         raise Refused("methods are not defined in a rehearsal", rule="outside")
     verdict = current.judge(source, None, self)
-    record = install(self, verdict, current.who, mission=current.mission)
+    # A method that defines another is its author's doing, whoever sent the message that runs it.
+    by = permission.writer()
+    record = install(self, verdict, by.author, mission=by.mission)
     return {
         "selector": verdict.selector,
         "version": record["version"],
@@ -197,6 +211,7 @@ def define(self, source):
 
 def own_method(holder: UvmObject, selector: str) -> Method:
     """The holder's own method, ready to be changed: a copy of its own where others hold it too."""
+    permission.check_define(holder)
     method = holder._method(selector)
     if method.shared:
         method = method.private()
@@ -280,6 +295,8 @@ def become(self, other):
                 f"{obj!r} is one of the objects batos itself stands on, and stays who it is",
                 hint="change its slots, or let it adopt another parent",
             )
+    for obj in (self, other):
+        permission.check_identity(obj)
     for child, ancestor in ((self, other), (other, self)):
         if delegates(child, ancestor):
             raise BadRequest(

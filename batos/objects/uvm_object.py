@@ -17,7 +17,7 @@ from typing import Any
 from persistent import Persistent
 
 from batos.errors import BadRequest, NotUnderstood
-from batos.objects import dispatch, lookup
+from batos.objects import dispatch, lookup, permission
 from batos.objects.containers import PLAIN, keep, own_copy
 from batos.objects.method import Method
 from batos.objects.undo_log import note
@@ -74,7 +74,12 @@ class UvmObject(Persistent):
             if name[:3] == "_p_":
                 if name == "_p_changed" and value:
                     note(self)
+                    if permission.in_use:
+                        permission.hold(self)
             elif name[:3] != "_v_":
+                if name == permission.NAME:
+                    permission.only_owner(self)
+                    dispatch.changed(self)
                 note(self)
                 if name == "_methods":
                     dispatch.changed(self)
@@ -87,6 +92,8 @@ class UvmObject(Persistent):
             raise BadRequest(f"{name!r} is a parent slot and holds an object, not a {type(value).__name__}")
         self._p_activate()
         state = self.__dict__
+        if permission.in_use:  # before what is remembered is dropped: the check remembers too
+            permission.check_slot(self, name)
         if name not in state:
             methods = state.get("_methods")
             if methods and name in methods and methods[name].current is not None:
@@ -99,9 +106,15 @@ class UvmObject(Persistent):
             dispatch.changed(self)
         note(self)
         _set(self, name, value)
+        if permission.in_use and type(value) not in PLAIN:
+            permission.hold(self, *(() if name.endswith("*") else (name,)))
 
     def __delattr__(self, name: str) -> None:
         if not name.startswith("_p_"):
+            if name == permission.NAME:
+                permission.only_owner(self)
+            elif permission.in_use and name[0] != "_":
+                permission.check_slot(self, name)
             note(self)
             dispatch.changed(self)
         Persistent.__delattr__(self, name)
@@ -204,6 +217,10 @@ class UvmObject(Persistent):
             state["_methods"] = methods
         state["_born"] = time.time()
         state["_prototype"] = self
+        if permission.in_use:
+            if permission.NAME in self.__dict__:
+                state[permission.NAME] = self.__dict__[permission.NAME]
+            permission.hold(clone)
         for name, value in slots.items():
             setattr(clone, name, value)
         return clone

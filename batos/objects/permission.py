@@ -1,0 +1,366 @@
+"""Permissions: who may define on an object, and who may write which of its slots.
+
+An object without one is open to whoever may send to it.  A permission is `{"define": [who, ...],
+"write": {slot: [who, ...], "*": [who, ...]}}`; what is left out is open, ``*`` is every slot that is not
+named.  Who is
+
+    the name of a key     messages that came by it, and methods it has defined
+    "missions"            methods that batos wrote, whoever sent the message that runs them
+    "self"                methods the object itself has or inherits, whoever wrote them, with it as receiver
+
+and the owner always, who is therefore not named.  A change that a running method makes counts as the
+doing of whoever wrote that method, not of whoever sent the message: an object's own words are the way
+in that its owner made, and a stranger's method gains nothing by being called by the owner.
+
+Only the owner gives and lifts permissions, by a message of their own and out of no method.  The
+nearest permission along the parents rules (breadth first, its own before theirs); a clone takes a copy
+of its prototype's own; the parents of a ruled object, and who it is (`become`), are changed by the
+owner alone, because its permission may come from there.
+
+A container in a slot does not know where it is kept, so a ruled object marks its own, at the latest when
+the turn ends that put them there.  The price: where a permission is given to a parent, what the
+children hold already is marked with the first change or `_p_changed` of each child, and guarded from
+then on.  As long as no object of the process has a permission (`in_use`), nobody pays for any of this.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from persistent import Persistent
+
+from batos.errors import BadRequest, Refused, WrongArguments
+from batos.message import OWNER
+from batos.objects import dispatch
+from batos.objects.lookup import activation
+from batos.objects.method import primitive
+
+if TYPE_CHECKING:
+    from batos.objects.uvm_object import UvmObject
+
+MISSIONS, SELF = "missions", "self"
+# Who speaks or writes for the owner: the owner under the name of earlier editions, and batos itself.
+OWNERS = frozenset({OWNER, "user", "batos", "heartbeat"})
+# No key may be called so.
+RESERVED = OWNERS | {MISSIONS, SELF, "anyone", "rehearsal", "snapshot", "brick", "robin", "babs", "alfred"}
+SEALED = {"define": (), "write": {"*": ()}}  # the owner alone
+NAME = "_permission"  # of the hidden slot; no method can say such a name
+_METHOD = "<method "
+
+in_use = False  # has an object that this process has met a permission?
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who is about to change something.
+
+    who      `OWNER`, the name of a key, or `MISSIONS`
+    author   as a version of a method records it, with the mission it came from
+    method   is it a running method that does it?
+    actor    the receiver of that method, where the method is one that this object has or inherits
+    """
+
+    who: str
+    author: str
+    mission: str | None = None
+    method: bool = False
+    actor: UvmObject | None = None
+
+
+def writer() -> Writer:
+    """Whose doing it is, what is being done now: the innermost running method's author's, else the speaker's."""
+    frame = sys._getframe(1)
+    while frame is not None and not frame.f_code.co_filename.startswith(_METHOD):
+        frame = frame.f_back
+    if frame is None:
+        given = activation()
+        return Writer(_who(given.who, None), given.who, given.mission)
+    named = frame.f_code.co_filename
+    selector = named[len(_METHOD) : -1]
+    while frame is not None and not (
+        frame.f_code.co_filename == named and frame.f_code.co_name == selector and frame.f_code.co_argcount
+    ):
+        frame = frame.f_back  # a comprehension or lambda of it
+    found = _running(frame, selector) if frame is not None else None
+    if found is None:
+        return Writer("a method that nobody knows", "?", method=True)
+    actor, record = found
+    author, mission = record["author"], record.get("mission")
+    return Writer(_who(author, mission), author, mission, True, actor)
+
+
+def _who(author: str, mission: str | None) -> str:
+    return MISSIONS if mission else OWNER if author in OWNERS else author
+
+
+def _running(frame: Any, selector: str) -> tuple[UvmObject, dict[str, Any]] | None:
+    """(receiver, record of the version) of the method that runs in a frame.
+
+    Its first name may have been bound anew, to an object with a method of the same name: so the code
+    itself is compared, and with it the author of that very text is found.
+    """
+    actor = frame.f_locals.get(frame.f_code.co_varnames[0])
+    if not hasattr(actor, "_parents"):
+        return None
+    seen: set[int] = set()
+    waiting = [actor]
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        method = each._method(selector)
+        ours = method is not None and method.primitive is None and method.current is not None
+        if ours and method.function(each).__code__ == frame.f_code:
+            return actor, method.record()
+        waiting.extend(each._parents())
+    return None
+
+
+# -- which permission rules -------------------------------------------------------------------------------
+
+
+def ruling(obj: UvmObject) -> tuple[UvmObject, dict[str, Any]] | None:
+    """(holder, permission) that rules an object, None where it is open."""
+    if obj._p_jar is None:
+        holder = _search(obj)
+    else:
+        known = dispatch.dispatch[obj]
+        holder = known.ruler
+        if holder is dispatch.MISSING:
+            holder = _search(obj, dispatch.depends_on)
+            if known.kept:
+                known.ruler = holder
+    if holder is None:
+        return None
+    holder._p_activate()
+    return holder, holder.__dict__[NAME]
+
+
+def _search(obj: UvmObject, through: Any = None) -> UvmObject | None:
+    seen: set[int] = set()
+    waiting = [obj]
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if through is not None and each is not obj:
+            through(each)
+        parents = each._parents()  # loads it
+        if NAME in each.__dict__:
+            return each
+        waiting.extend(parents)
+    return None
+
+
+# -- what is allowed --------------------------------------------------------------------------------------
+
+
+def check_slot(obj: UvmObject, name: str, what: str = "is written") -> None:
+    """Raise `Refused` where whoever acts now may not write the slot `name` of `obj`."""
+    found = ruling(obj)
+    if found is None:
+        return
+    write = found[1].get("write")
+    if name.endswith("*"):
+        allowed: Iterable[str] | None = ()
+    else:
+        allowed = None if write is None else write.get(name, write.get("*"))
+    if allowed is not None:
+        _check(obj, f"the slot {name!r} of {obj!r} {what}", allowed, found[0])
+
+
+def check_container(container: Persistent) -> None:
+    """The same for a container that is about to change, by the slot it was put in."""
+    container._p_activate()
+    held = container.__dict__.get("_held")
+    if held is not None:
+        check_slot(*held, "and what it holds is written")
+
+
+def check_define(obj: UvmObject, author: str | None = None, mission: str | None = None) -> None:
+    """Raise `Refused` where the author of a method (default: whoever acts now) may not define on `obj`."""
+    found = ruling(obj) if in_use else None
+    if found is None or found[1].get("define") is None:
+        return
+    by = writer() if author is None else Writer(_who(author, mission), author, mission)
+    _check(obj, f"methods of {obj!r} are written", found[1]["define"], found[0], by)
+
+
+def may_define(obj: UvmObject, who: str) -> bool:
+    """May `who` define on an object?"""
+    found = ruling(obj) if in_use else None
+    return found is None or found[1].get("define") is None or who in found[1]["define"]
+
+
+def check_identity(obj: UvmObject) -> None:
+    """Raise `Refused` where whoever acts now may not change who a ruled object is."""
+    found = ruling(obj) if in_use else None
+    if found is not None:
+        _check(obj, f"who {obj!r} is, is changed", (), found[0])
+
+
+def _check(
+    obj: UvmObject, what: str, allowed: Iterable[str], holder: UvmObject, by: Writer | None = None
+) -> None:
+    acts = by or writer()
+    if acts.who == OWNER or acts.who in allowed or (SELF in allowed and acts.actor is obj):
+        return
+    names = ", ".join([OWNER, *allowed])
+    told = "a method that a mission wrote" if acts.who == MISSIONS else acts.who
+    if acts.method and acts.who != MISSIONS:
+        told = f"a method by {acts.author}"
+    raise Refused(
+        f"{what} only by {names}, and this would be done by {told}; nothing was changed",
+        rule="permission",
+        hint=f"its owner looks and changes it with: send permissions_obj permission_of '{_ref(holder)}', and permit",
+    )
+
+
+def only_owner(obj: UvmObject) -> None:
+    """Raise `Refused` unless a message of the owner's own gives or lifts a permission, as it is about to."""
+    global in_use
+    in_use = True
+    acts = writer()
+    if acts.method or acts.who != OWNER:
+        raise Refused(
+            f"the permission of {obj!r} is changed by a message of the owner's own, never by "
+            f"{'a method' if acts.method else acts.who}; nothing was changed",
+            rule="permission",
+            hint="the owner does it with: send permissions_obj permit '{\"$ref\": \"NAME\"}' -k define='[]'",
+        )
+
+
+def _ref(obj: UvmObject) -> str:
+    """An object as one types it; a new one, which has its permission from there, as its prototype."""
+    obj = obj if obj._p_oid else obj.__dict__.get("_prototype") or obj
+    return f'{{"$oid": "{obj._number()}"}}'
+
+
+# -- what a ruled object holds ----------------------------------------------------------------------------
+
+
+def settle(objects: Iterable[Persistent]) -> None:
+    """Mark what ruled objects, and containers that are marked, hold by now; called when a turn has run."""
+    for obj in list(objects):
+        if "data" in obj.__dict__:
+            held = obj.__dict__.get("_held")
+            if held is not None:
+                _mark(obj, held)
+        elif "selector" not in obj.__dict__:
+            hold(obj)
+
+
+def hold(obj: UvmObject, *names: str) -> None:
+    """Mark the containers in these slots of an object (default: in all) as its own, where it is ruled."""
+    slots = obj.__dict__
+    held = [
+        name
+        for name in names or slots
+        if name[0] != "_" and name[-1] != "*" and isinstance(slots.get(name), (Persistent, tuple, frozenset))
+    ]
+    if held and ruling(obj) is not None:
+        for name in held:
+            _mark(slots[name], (obj, name))
+
+
+def _mark(value: Any, held: tuple[UvmObject, str]) -> None:
+    from batos.objects.containers import containers_in
+    from batos.objects.undo_log import note
+
+    for each in containers_in(value):
+        if "_held" not in each.__dict__:
+            note(each)
+            each._p_changed = True
+            each.__dict__["_held"] = held
+
+
+# -- giving and lifting -----------------------------------------------------------------------------------
+
+
+def seal(obj: UvmObject) -> None:
+    """Give an object the permission that lets nobody but the owner change it."""
+    put(obj, SEALED)
+
+
+def put(obj: UvmObject, permission: dict[str, Any]) -> None:
+    """Give an object a permission in place of its own."""
+    setattr(obj, NAME, permission)  # refuses whoever is not the owner
+    hold(obj)
+    used = _permissions_of(obj)
+    if used is not None and not used.__dict__.get("in_use"):
+        used.in_use = True
+
+
+def _permissions_of(obj: UvmObject) -> UvmObject | None:
+    return obj._p_jar.root().get("permissions_obj") if obj._p_jar is not None else None
+
+
+def _names(value: Any, what: str) -> tuple[str, ...]:
+    value = getattr(value, "data", value)  # a list of ours
+    if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) and each for each in value):
+        raise WrongArguments(f"{what} takes a list of names: of keys, {MISSIONS!r} or {SELF!r}")
+    return tuple(value)
+
+
+def _an_object(obj: Any) -> UvmObject:
+    if not hasattr(obj, "_parents"):
+        raise WrongArguments(
+            'whose permission? Name the object so that it is no text: \'{"$ref": "account"}\''
+        )
+    return obj
+
+
+@primitive
+def permit(self, obj, define=None, write=None):
+    """Say who may define on `obj` (a list of names) and write which slot ({slot: names}, "*" for the others);
+    what is left out is open to all.  It replaces the permission `obj` had of its own."""
+    _an_object(obj)
+    told: dict[str, Any] = {}
+    if define is not None:
+        told["define"] = _names(define, "define")
+    if write is not None:
+        slots = getattr(write, "data", write)
+        if not isinstance(slots, dict):
+            raise WrongArguments('write takes {slot: names}, such as {"balance": ["self"], "*": []}')
+        told["write"] = {slot: _names(who, f"write of {slot}") for slot, who in slots.items()}
+    if not told:
+        raise BadRequest(
+            "this permits nothing and forbids nothing", hint="give define, write or both; or `lift`"
+        )
+    put(obj, told)
+    return permission_of(self, obj)
+
+
+@primitive
+def permission_of(self, obj):
+    """The permission that rules `obj`, and the object that holds it; null where `obj` is open."""
+    found = ruling(_an_object(obj))
+    if found is None:
+        return None
+    holder, told = found
+    return {"define": told.get("define"), "write": told.get("write"), "holder": holder}
+
+
+@primitive
+def lift(self, obj):
+    """Take away the permission that `obj` has of its own; answers the one that rules it from now on."""
+    if NAME in _an_object(obj).__dict__:
+        delattr(obj, NAME)
+    return permission_of(self, obj)
+
+
+def permissions(root: Any) -> None:
+    """The part of genesis that makes `permissions_obj`, or adds what it lacks."""
+    global in_use
+    from batos.objects.genesis import add_primitives, child
+
+    keeper = child(root, "permissions_obj")
+    add_primitives(keeper, "permit", "permission_of", "lift")
+    keeper._p_activate()
+    if keeper.__dict__.get("in_use"):
+        in_use = True
