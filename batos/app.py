@@ -150,6 +150,17 @@ def primitives_birth(root: Root) -> None:
     add_primitives(root["alfred_prototype_obj"], "self_audit")
 
 
+def _unanswer(root: Root, sources: set[str]) -> None:
+    """Take out of the conversations what was answered from sources that are forgotten."""
+    if "conversations_obj" not in root:
+        return
+    for session in root["conversations_obj"].sessions.values():
+        for turn in session.turns.values():
+            if any(each.get("source") in sources for each in turn["sources"]):
+                turn["answer"] = "(what this was answered from is forgotten)"
+                turn["sources"] = [each for each in turn["sources"] if each.get("source") not in sources]
+
+
 # -- the running system ---------------------------------------------------------------------------------
 
 
@@ -268,11 +279,8 @@ class System:
                 return plain(
                     [{"selector": selector, **each} for each in method_of(obj, selector).told_versions()]
                 )
-            methods = [
-                value
-                for _, value in obj._own_slots()
-                if isinstance(value, Method) and value.primitive is None
-            ]
+            obj._p_activate()  # forgotten methods have a past too
+            methods = [each for each in obj.__dict__.get("_methods", {}).values() if each.primitive is None]
             told = [{"selector": m.selector, **each} for m in methods for each in m.told_versions()]
             return plain(sorted(told, key=lambda each: each["time"]))
 
@@ -292,7 +300,10 @@ class System:
             elif each.startswith(itself.SCHEME):
                 told.setdefault("image", []).append(self.memory.remember_object(each))
         if forget:
-            told |= {"forgotten": [self.memory.forget(source) for source in forget]}
+            gone = [self.memory.forget(source) for source in forget]
+            told |= {"forgotten": gone}
+            sources = {source for each in gone for source in each["sources"]}
+            self.image.run("forget what was answered from it", lambda root: _unanswer(root, sources))
             # What is forgotten is not to be read in the journal either.
             named = [each if each.startswith(itself.SCHEME) else os.path.abspath(each) for each in forget]
             self.journal.redact(about(*named))
@@ -418,7 +429,7 @@ class System:
 
     def _probation_ended(self, outcome: str, **facts: Any) -> None:
         self.metrics.note("probations", outcome=outcome, **facts)
-        self.journal.note(None, "PROBATION_ENDED", outcome=outcome, **facts)
+        self.journal.note(facts.pop("mission"), "PROBATION_ENDED", outcome=outcome, **facts)
 
     def _judged_with_examples(self, source: str, selector: str | None, holder: UvmObject) -> Any:
         return held_to_examples(judge_in(source, selector, holder), holder, self.rehearsal.run)
@@ -515,7 +526,7 @@ def awaken(settings: Settings, talk: Callable[..., Any] | None = None, json_line
                 pass
         if system.image.gone:  # better no process than one that can answer nothing
             print(
-                "batos: the disk failed in the middle of a commit and the image closed itself; what was "
+                "batos: a commit or a pack broke off in the middle and the image closed itself; what was "
                 f"acknowledged is safe\nbatos: next: {PROGRAM} --image {settings.image} awaken",
                 file=sys.stderr,
             )

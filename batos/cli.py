@@ -752,12 +752,14 @@ def _scrubbed_asleep(call: Call) -> list[dict[str, Any]]:
 
 
 def _keys(call: Call) -> int:
-    chosen = [name for name in ("add", "remove", "server") if name in call.flags]
+    chosen = [name for name in ("add", "remove", "make", "server") if name in call.flags]
     if len(chosen) > 1:
         raise _usage(f"keys does one thing at a time, not --{' and --'.join(chosen)}", call.verb)
-    for name in ("may", "public", "out"):
-        if name in call.flags and "add" not in chosen:
-            raise _usage(f"--{name} goes with --add", call.verb)
+    for name, fits in (("may", ["add"]), ("public", ["add"]), ("out", ["add", "make"]), ("server-key", ["make"])):
+        if name in call.flags and not set(fits) & set(chosen):
+            raise _usage(f"--{name} goes with --{' or --'.join(fits)}", call.verb)
+    if "make" in chosen:
+        return _make_key(call, call.flags["make"])
     if "add" in chosen:
         return _add_key(call, call.flags["add"], call.flags.get("public"))
     if "remove" in chosen:
@@ -773,6 +775,21 @@ def _keys(call: Call) -> int:
         _say("there is no key: only the owner speaks to this image")
         _say("next: " + call.command("keys --add NAME --may 'RECEIVER SELECTOR'"))
     return _print(call, found)
+
+
+def _make_key(call: Call, name: str) -> int:
+    """A key pair of one's own, made where it will be used: only its public half ever leaves this machine."""
+    from batos.client import Key
+
+    pair, file = Key.made(name, call.flags.get("server-key", "")), Path(call.flags.get("out", f"{name}.key"))
+    try:
+        pair.write(file)
+    except FileExistsError:
+        raise Conflict(f"{file} is there already", hint=call.command(f"keys --make {name} --out OTHER")) from None
+    _say(f"the owner of the image lets you in with: keys --add {name} --public '{pair.public}'")
+    if not pair.server:
+        _say(f"put into {file} the line that `keys --server` tells there, or make it with --server-key")
+    return _print(call, {"name": name, "public": pair.public, "file": str(file.absolute())})
 
 
 def _add_key(call: Call, name: str, public: str | None) -> int:
@@ -1098,7 +1115,7 @@ VERBS = {
         ),
         Verb(
             "keys",
-            "[--add NAME | --remove NAME | --server]",
+            "[--add NAME | --remove NAME | --server | --make NAME]",
             "list who may speak with a key, let somebody in, or take a key back\n\n"
             "The owner needs none on the machine itself. What a key may send to whom is a list in the image,\n"
             "'RECEIVER SELECTOR', either of them '*'; it is changed with: send keys_obj.NAME put may '[...]'.",
@@ -1110,6 +1127,8 @@ VERBS = {
                 Flag("public", "KEY", "take in a key that somebody made, by its public half"),
                 Flag("remove", "NAME", "take a key back, at once"),
                 Flag("server", "", "the image's own public key, which every client has to know"),
+                Flag("make", "NAME", "make a key pair here, for an image elsewhere"),
+                Flag("server-key", "KEY", "the public key of that image"),
             ),
             asleep=True,
         ),

@@ -60,7 +60,6 @@ _UNMET = (  # somebody is there, but we do not get on
 _REFUSED = zmq.EVENT_CONNECT_RETRIED | _UNMET
 _OTHER_MECHANISM = 0x11000002  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH: only one side asks for keys
 _GONE = zmq.EVENT_DISCONNECTED
-_SILENT_ENDS = 3  # handshakes with a key, some 0.1 s each, broken off without a word until we believe it
 
 _KEY_LINE = re.compile(r'^\s*([a-z-]+)\s*=\s*"(.*)"\s*$', re.MULTILINE)
 _KEY_FILE = """\
@@ -309,7 +308,7 @@ class Client(_Told):
                 return line
             line.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -489,7 +488,7 @@ class AsyncClient(_Told):
         _disconnect(self._socket, self._monitor)
         self._socket = None
 
-    async def __aenter__(self) -> AsyncClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -626,27 +625,24 @@ class _Meeting:
     """What comes of a connection, event by event.
 
     A door that hangs up says nothing, and where both sides do so at once even what we see ourselves is lost;
-    so a silent end is looked at again, as the library connects anew, before it is told as one.
+    so after a silent end we look again, as the library connects anew, for as long as the patience lasts.
     """
 
     def __init__(self, endpoint: str, key: Key | None):
         self._endpoint = endpoint
         self._key = key
-        self._silent = 0  # handshakes that ended without a reason
-        self._last = (0, 0)
+        self._silent = (0, 0)  # of the last handshake that ended without a reason
 
     def done(self, event: int, value: int) -> bool:
         """Are we in?  Raises why not, once that is settled; (0, 0) says that the patience is over."""
         if event == _AWAKE:
             return True
         if event & _UNMET:
-            self._last = event, value
-            self._silent += 1
-            settled = event & zmq.EVENT_HANDSHAKE_FAILED_AUTH or value == _OTHER_MECHANISM
-            if settled or (self._key is not None and self._silent >= _SILENT_ENDS):
+            if event & zmq.EVENT_HANDSHAKE_FAILED_AUTH or value == _OTHER_MECHANISM:
                 raise _unmet(self._endpoint, self._key, event, value)
-        elif not event or (event & _REFUSED and not self._silent):
-            raise _unmet(self._endpoint, self._key, *self._last)
+            self._silent = event, value
+        elif not event or (event & _REFUSED and not self._silent[0]):
+            raise _unmet(self._endpoint, self._key, *self._silent)
         return False
 
 

@@ -299,13 +299,13 @@ def wall(system: Any) -> list[tuple[str, str]]:
              "restricted language and an audit hook stand before them, and no kernel behind"),
         )  # fmt: skip
     elif held["seccomp"]:
-        told.append(("ok", "seccomp: a trial computes and answers; every other system call is denied, as root too"))
+        told.append(("ok", "seccomp: a trial computes and answers; no other system call passes, as root too"))
     else:
-        refused = "the settings let generated code run all the same" if allowed else "generated code is refused"
-        told.append(("warn" if allowed else "fail", f"no seccomp in this kernel: {refused}"))
+        then = "the settings let generated code run all the same" if allowed else "generated code is refused"
+        told.append(("warn" if allowed else "fail", f"no seccomp in this kernel: {then}"))
     if held["tier"] == "kernel":
         told.append(
-            ("ok", f"Landlock, {held['landlock']}: no files, and as far as this kernel's goes no TCP and no signals")
+            ("ok", f"Landlock, {held['landlock']}: no files, and where this kernel's can, no TCP, no signals")
             if held["landlock"]
             else ("warn", "no Landlock in this kernel: seccomp alone keeps files and network away")
         )
@@ -315,7 +315,7 @@ def wall(system: Any) -> list[tuple[str, str]]:
         else ("warn", "limits of memory are not held on this system: a trial is ended by its deadline alone")
     )
     told.append(
-        ("warn", "batos runs as root and may not change users here: trials run as root; run it as another user")
+        ("warn", "batos is root and may not change users here, so trials are root; run it as another user")
         if held["user"] == "root"
         else ("ok", f"trials run as {held['user'] if held['user'] == 'nobody' else 'the user of batos'}")
     )

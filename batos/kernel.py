@@ -40,7 +40,7 @@ from batos.errors import (
 from batos.image import Done, LivingImage, NoGlance, Root
 from batos.image.retention import IDEM_SECONDS
 from batos.image.trees import ByKey
-from batos.message import WAIT_FOR_THOUGHT, WAIT_FOR_TURN, Message, Reply
+from batos.message import OWNER, WAIT_FOR_THOUGHT, WAIT_FOR_TURN, Message, Reply
 from batos.objects import Missed, UvmObject, permission, send
 from batos.objects.lookup import Elsewhere, LeftTurn, activation, one_slip
 from batos.objects.method import digest
@@ -57,6 +57,7 @@ MISSIONS_A_MESSAGE = 8  # a message that misses more often than this goes round 
 ABOUT_A_SLOT = frozenset({"put", "forget", "revert"})  # whose first argument says more than the selector
 READS_KNOWN = 4096  # messages remembered as reading
 LOOK = 0.05  # seconds between two looks at the deadlines; what has begun is ended by its fuel, to the millisecond
+RECORDED = frozenset({"undo", "redo"})  # services that change objects: the record says for whom
 UNLIMITED = frozenset(
     {"remember", "audit", "incarnate", "stage", "export_expert", "pack", "backup", "export", "doctor"}
 )  # verbs that may take long
@@ -558,7 +559,8 @@ class Kernel:
                 f"kernel did not understand {message.send!r}",
                 hint=f"it answers {', '.join(sorted(self.services))}",
             )
-        work = partial(service, *message.args, **message.kw)
+        by = {"who": message.who} if message.send in RECORDED else {}
+        work = partial(service, *message.args, **{**message.kw, **by})
         if message.send in self._quick:
             self._do_elsewhere(waiter, work)
         else:
@@ -593,10 +595,10 @@ class Kernel:
         ]  # fmt: skip
         return sorted([*told, *failed], key=lambda each: each["time"])[-last:]
 
-    def _undo(self, what: str | None = None) -> dict[str, Any]:
+    def _undo(self, what: str | None = None, who: str = OWNER) -> dict[str, Any]:
         if what is not None and not isinstance(what, str):
             raise WrongArguments(f"undo takes the id of a message, a mission or a transaction, not {what!r}")
-        return self._image.undo(what)
+        return self._image.undo(what, who)
 
     def _missions(self) -> list[dict[str, Any]]:
         running = {each.id: each.headline() for each in self._orchestrator.running()}
@@ -676,7 +678,11 @@ def _why(message: Message) -> str:
 
 
 def _slow(what: str) -> Refused:
-    return Refused(f"this needs the mind, the embedder or a file, and cannot be {what}", rule="slow")
+    return Refused(
+        f"this needs the mind, the embedder or a file, and cannot be {what}",
+        rule="slow",
+        hint="send it as a message of its own, without `at` and `dry`",
+    )
 
 
 def _look_up(message: Message, root: Root) -> None:

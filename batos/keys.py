@@ -26,11 +26,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from persistent import Persistent
 
-from batos.client import Key
 from batos.config import Settings
 from batos.errors import BadRequest, BatosError, Conflict, NoSuchObject, Refused
 from batos.image import LivingImage, Root
@@ -39,6 +38,9 @@ from batos.objects import UvmObject, permission
 from batos.objects.dispatch import MISSING, lookup
 from batos.objects.genesis import child
 from batos.objects.traits import public as public_name
+
+if TYPE_CHECKING:
+    from batos.client import Key
 
 FOLDER = "keys"  # of the image's folder
 SEEN_SECONDS = 600.0  # how exact `last_seen` is in the image: not a commit for every message that only reads
@@ -68,6 +70,8 @@ class Keys:
 
     def ready(self) -> bool:
         """Has the image a server key in its folder?  Read once; `provide` makes one."""
+        from batos.client import Key  # zmq: an image that nobody serves has no use for it
+
         if self._server is None and (self.folder / "server").exists():
             self._server = Key.read(self.folder / "server")
             self._owner = Key.read(self.folder / OWNER)
@@ -75,6 +79,8 @@ class Keys:
 
     def provide(self) -> Key:
         """The server's key pair, made with the owner's where there is none yet."""
+        from batos.client import Key
+
         if not self.ready():
             self.folder.mkdir(mode=0o700, exist_ok=True)
             os.chmod(self.folder, 0o700)

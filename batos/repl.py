@@ -302,18 +302,42 @@ def described(told: Any) -> str:
         if told["slots"][group]:
             lines.append(readable({words: told["slots"][group]}))
     if told["methods"]["own"]:
+        shown = ("version", "author", "time", "mission", "verdict")
         rows = [
-            {name: cell for name, cell in row.items() if name != "holder"} for row in told["methods"]["own"]
+            {"selector": f"{row['selector']}({', '.join(row.get('parameters', []))})"}
+            | {name: row[name] for name in shown if name in row}
+            for row in told["methods"]["own"]
         ]
-        for row in rows:
-            row["selector"] = f"{row['selector']}({', '.join(row.pop('parameters', []))})"
         lines.append("methods:\n" + _table(rows, "  "))
+        written = [(row["selector"], provenance(row)) for row in told["methods"]["own"]]
+        lines += [f"  {selector}: {words}" for selector, words in written if words]
     holders: dict[str, list[str]] = {}
     for row in told["methods"]["inherited"]:
         holders.setdefault(_cell(row.get("holder")), []).append(row["selector"])
     for holder, selectors in holders.items():
         lines.append(f"methods of {holder}: {' '.join(selectors)}")
     return "\n".join(lines)
+
+
+def provenance(record: dict[str, Any]) -> str:
+    """How batos came to a version of a method, in words; nothing of one that a person wrote unrepaired."""
+    words = []
+    if doc := record.get("doc"):
+        words.append(doc.rstrip("."))
+    if tried := record.get("rehearsal"):
+        alike = f"{tried['agreeing']:g} of {tried['drafts']:g} drafts" if "agreeing" in tried else tried.get("agreed")
+        words.append(f"{alike} did the same in {tried.get('trials')} trials")
+    if (model := record.get("model")) and model.get("model_id"):
+        words.append(f"mind {model['model_id']} {(model.get('digest') or '')[:8]}".rstrip())
+    if experts := record.get("experts"):
+        words.append("experts " + ", ".join(f"{name} {(digest or '')[:8]}" for name, digest in experts.items()))
+    if repairs := record.get("repairs"):
+        words.append("repairs: " + "; ".join(repairs))
+    if probation := record.get("probation"):
+        how = {"on": "on probation", "passed": "passed its probation", "reverted": "taken back"}
+        state, failed = probation["state"], f"{probation['failed']} of {probation['calls']} calls failed"
+        words.append(f"{how.get(state, state)}: {failed}" if probation["calls"] else how.get(state, state))
+    return "; ".join(words)
 
 
 def sentences(error: BatosError) -> list[str]:
@@ -400,6 +424,8 @@ def past(told: Any) -> str:
         facts = [version.get(name) for name in ("author", "time", "verdict", "mission")]
         words = [_cell(fact, "time") for fact in facts if fact is not None]
         lines.append(f"{version.get('selector')} version {version.get('version')}: {', '.join(words)}")
+        if words := provenance(version):
+            lines.append(readable(words, 2))
         if text := version.get("diff") or version.get("source"):
             lines.append(readable(text, 4))
     rows = []

@@ -1,4 +1,4 @@
-"""The part `knowledge` of `scripts/bench`: what the fractal memory finds, and what it costs, beside its peers.
+"""The part `knowledge` of `scripts/bench`: what the fractal memory finds and costs, beside its peers.
 
 Owned here: how retrieved text is judged, the peers, and the rows.  The texts and questions are those of
 `knowledge_sets`, the held-out halves only.  Peers get the same embedder and the same number of characters,
@@ -132,7 +132,9 @@ def cutters(model: Any) -> dict[str, Callable[[str], list[tuple[int, int]]]]:
                 (each.start_index, each.end_index) for each in chunker(text) if each.text.strip()
             ]
         found[f"every {4 * size} characters"] = lambda text, size=4 * size: [
-            (at, min(at + size, len(text))) for at in range(0, len(text), size) if text[at : at + size].strip()
+            (at, min(at + size, len(text)))
+            for at in range(0, len(text), size)
+            if text[at : at + size].strip()
         ]
     return found
 
@@ -234,7 +236,10 @@ def quality(row: Row, say: Callable[[str], None], questions: int = QUESTIONS) ->
         whole = {}
         for name in (best, next(each for each in pieces if each.startswith("every"))):
             spans, said, vectors = pieces[name]
-            dense, worded = cosine_ranking(vectors, asked), bm25_ranking(said, [q.text for q in texts.questions])
+            dense, worded = (
+                cosine_ranking(vectors, asked),
+                bm25_ranking(said, [q.text for q in texts.questions]),
+            )
             whole[f"naive: {name}, cosine"] = dense
             if worded is not None:
                 whole[f"{name}, bm25s"] = worded
@@ -266,7 +271,9 @@ def talking(row: Row, say: Callable[[str], None], model: Any, questions: int) ->
     asked = [each.text for each in texts.questions]
     dense = cosine_ranking(model.encode(said), model.encode(asked))
     worded = bm25_ranking(said, asked)
-    peers = {"cosine": dense} | ({} if worded is None else {"bm25s": worded, "rank fusion": fused(dense, worded)})
+    peers = {"cosine": dense} | (
+        {} if worded is None else {"bm25s": worded, "rank fusion": fused(dense, worded)}
+    )
 
     def at_most(ranked: Sequence[Sequence[Span]], top: int) -> list[float]:
         return [
@@ -298,7 +305,9 @@ def ranking(row: Row, say: Callable[[str], None], model: Any, questions: int) ->
     names, said = list(texts.documents), list(texts.documents.values())
     asked = [each.text for each in texts.questions]
     dense, worded = cosine_ranking(model.encode(said), model.encode(asked)), bm25_ranking(said, asked)
-    peers = {"cosine": dense} | ({} if worded is None else {"bm25s": worded, "rank fusion": fused(dense, worded)})
+    peers = {"cosine": dense} | (
+        {} if worded is None else {"bm25s": worded, "rank fusion": fused(dense, worded)}
+    )
 
     def ndcg(ranked: Sequence[Sequence[str]]) -> list[float]:
         told = []
@@ -399,7 +408,9 @@ def invented(count: int, seed: int = 1) -> Iterator[tuple[str, str, list[Piece],
         for n, part in enumerate(parts):
             pieces.append(Piece(at, at + len(part), 55, n, n + 1))
             at += len(part) + 2
-        vectors = topics[numbers.integers(0, 200, 100)] + numbers.normal(size=(100, 384)).astype(numpy.float32)
+        vectors = topics[numbers.integers(0, 200, 100)] + numbers.normal(size=(100, 384)).astype(
+            numpy.float32
+        )
         vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True)
         yield f"/invented/{number:05}", text, pieces, vectors
 
@@ -413,8 +424,8 @@ from batos.knowledge import Memory, embedder
 with Image.open(Path(sys.argv[1])) as image:
     found = Memory(image, embedder()).recall("which file is opened for reading and how")
     took = time.perf_counter() - begun
-import resource
-print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(took, peak / 1024, time.process_time())
 """
 
 
@@ -454,6 +465,7 @@ def stored(row: Row, say: Callable[[str], None], passages: int) -> None:
                     root, f"/one/{n}", one.format(n), pieces, vector, told))  # fmt: skip
 
             add(-1)
+            image.run("remove", lambda root: catalog.unindex_document(root, "/one/-1"))  # lays the index out
             for what, run, goal in (
                 ("adding", add, "2 ms, 12 KB"),
                 ("removing", lambda n: image.run("remove", lambda root: catalog.unindex_document(root, f"/one/{n}")),
@@ -484,7 +496,11 @@ def stored(row: Row, say: Callable[[str], None], passages: int) -> None:
             row(f"hybrid query over {passages:,} passages", f"p50 {took[50] * 1e3:.2f}, p95 {took[95] * 1e3:.2f} ms; "
                 f"CPU {spent[50] * 1e3:.2f}, {spent[95] * 1e3:.2f} ms", "2 / 4 ms")  # fmt: skip
             image.pack(0)
-            row("size of a passage, packed, with its vector", f"{file.stat().st_size / passages:,.0f} B", "2,000 B")
+            row(
+                "size of a passage, packed, with its vector",
+                f"{file.stat().st_size / passages:,.0f} B",
+                "2,000 B",
+            )
         say("a fresh process")
         told = []
         for _ in range(3):

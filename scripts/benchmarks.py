@@ -20,6 +20,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -737,7 +738,7 @@ def swap(_: argparse.Namespace) -> None:
     tiers = {
         "hot": {},
         "warm, into the one hot slot": {"BATOS_HOT_SLOTS": "1"},
-        "cold, from the blobs": {"BATOS_HOT_SLOTS": "1", "BATOS_WARM_BYTES": "0"},
+        "cold, from the blobs": {"BATOS_HOT_SLOTS": "1", "BATOS_WARM_BYTES": "1"},
     }
     for tier, environ in tiers.items():
         with awake(**environ) as one, one.client() as client:
@@ -754,6 +755,32 @@ def swap(_: argparse.Namespace) -> None:
                 "`kernel ping`",
                 asked,
             )
+
+
+@part
+def mind(options: argparse.Namespace) -> None:
+    """the Composite Mind over a random Llama of 190 M parameters, and how it disturbs who does not wait for it"""
+    from scripts import mind_numbers
+
+    mind_numbers.quiet()
+    with mind_numbers.made(shape="190m", slots=8) as bench:
+        for each in mind_numbers.rows(bench):
+            row(each.what, each.measured, each.goal, each.peer, each.ratio)
+    with awake() as one, one.client() as client, one.client() as other:
+        wait_for_mind(client)
+        quiet = timed(partial(other.send, "kernel", "ping"), 200, warm_up=20)
+        thinking = threading.Thread(target=taught, args=(client, "busy", generated(options.messages)))
+        thinking.start()
+        busy = []
+        while thinking.is_alive():
+            busy += timed(partial(other.send, "kernel", "ping"))
+            time.sleep(0.002)
+        thinking.join()
+        row(
+            f"`kernel ping` while a mind generates, {len(busy)} of them",
+            f"p50 {spoken(quantile(busy, 0.5))}, p99 {spoken(quantile(busy, 0.99))}", "p99 50 ms",
+            f"while it rests, p50 {spoken(quantile(quiet, 0.5))}", quantile(busy, 0.5) / quantile(quiet, 0.5),
+        )  # fmt: skip
 
 
 # -- the fractal memory ----------------------------------------------------------------------------------
@@ -904,7 +931,7 @@ def _rehearsals() -> None:
 
                 def trial(turn=turn, drafts=drafts, calls=calls, rehearsal=rehearsal) -> None:
                     number = next(turn)
-                    call = {"slots": None, "args": [5], "kw": {}} if "self, " in sources[number] else {}
+                    call = {"slots": None, "args": [5], "kw": {}}
                     given = {
                         "circle": circle, "selector": names[number], "drafts": [sources[number]] * drafts,
                         "calls": [call] * calls, "seconds": 1.0,
@@ -916,7 +943,7 @@ def _rehearsals() -> None:
                 for _ in range(60 if tier == "zygote" else 10):
                     time.sleep(THINKING if tier == "zygote" else 0.5)
                     took += timed(trial)
-                what = f"rehearsal of {drafts} draft{'s' * (drafts > 1)} on {calls} message{'s' * (calls > 1)}, {tier}"
+                what = f"rehearsal, {tier}: drafts {drafts}, each on {calls} message{'s' * (calls > 1)}"
                 time_row(what, took, goal, peer, timed(run, 20, warm_up=3))
         finally:
             rehearsal.stop()
@@ -925,7 +952,8 @@ def _rehearsals() -> None:
 def _verdicts_and_loops() -> None:
     from scripts.proving import clocks, corpus, loops
 
-    for found in (*clocks.measure(corpus.methods(corpus.classes(["calendar", "fractions", "decimal", "textwrap"]))), *loops.measure()):
+    methods = corpus.methods(corpus.classes(["calendar", "fractions", "decimal", "textwrap", "statistics"]))
+    for found in (*clocks.measure(methods), *loops.measure()):
         row(found.what, found.measured, found.goal, found.note)
 
 
@@ -938,9 +966,9 @@ def _escapes() -> None:
     bombs = [each for each in every() if "bombs" in each.family][::6]
     outside = trying.behind_wall([*bombs, *(each for each in every() if "bombs" not in each.family)])
     for where, reports in (("in process under the policy", inside), ("behind the wall, the policy off", outside)):
-        through = [str(each.payload) for each in reports if each.found]
-        for name in through:
-            progress(f"got through {where}: {name}")
+        through = [each for each in reports if each.found]
+        for each in through:
+            progress(f"got through {where}: {each.payload}: {', '.join(each.found)}")
         tried = sum(sum(each.attempted.values()) for each in reports)
         note = f"{tried} events of files, processes and sockets attempted" if tried else ""
         row(f"escapes {where}", f"{len(through)} of {len(reports)}", "0", note)

@@ -1,4 +1,4 @@
-"""A small hub on the loopback interface: the endpoints that `incarnate OWNER/NAME` speaks to, and their faults."""
+"""A small hub on the loopback interface: the endpoints that `incarnate OWNER/NAME` speaks to, and faults."""
 
 from __future__ import annotations
 

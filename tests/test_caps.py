@@ -114,6 +114,13 @@ def test_a_line_of_the_log_says_who_wrote_it_and_a_turn_that_fails_writes_none(s
 
 def test_a_post_reaches_whom_it_was_made_for_and_a_clone_of_one_nobody(send):
     posted = send("caps_obj.post", "only_to", "other")
+    send("account", "put", "post", POST)
+    define(
+        send,
+        "account",
+        "def once(self):\n    return self.post.only_to('other').send_to('other', 'balance')\n",
+    )
+    assert send("account", "once") == 100
     send("account", "put", "post", {"$ref": "caps_obj.post"})
     define(send, "account", "def narrow(self):\n    self.post = self.post.only_to('other')\n    return 1\n")
     define(send, "account", "def ask(self, name):\n    return self.post.send_to(name, 'balance')\n")
@@ -200,6 +207,25 @@ def test_a_change_in_a_method_is_the_doing_of_whoever_wrote_it_not_of_whoever_se
     define(send, "other", "def raid(self, account):\n    return account.put('balance', 0)\n", by="ada")
     assert "a method by ada" in refused(lambda: send("other", "raid", {"$ref": "account"}))
     assert send("account", "balance") == 100
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    return [self.put('balance', each) for each in (1, 2)]\n",
+        "    return sorted([3, 1], key=lambda each: self.put('balance', each))\n",
+        "    def inner():\n        return self.put('balance', 2)\n    return inner()\n",
+        "    self.resend('describe')\n    self.balance = 2\n    return 2\n",
+        "    try:\n        1 // 0\n    except ZeroDivisionError:\n        self.balance = 2\n    return 2\n",
+    ],
+    ids=["comprehension", "lambda", "inner function", "resend", "handler"],
+)
+def test_whose_doing_a_change_is_is_known_in_every_part_of_a_method(send, body):
+    define(send, "account", f"def mine(self):\n{body}")
+    define(send, "account", f"def hers(self):\n{body}", by="ada")
+    permit(send, "account", write={"balance": []})
+    send("account", "mine", by="ada")
+    assert "a method by ada" in refused(lambda: send("account", "hers"))
 
 
 def test_methods_that_missions_write_may_be_kept_from_a_slot_and_from_an_object(send, system):
@@ -297,10 +323,59 @@ def test_nobody_but_the_owner_by_a_message_of_their_own_gives_or_lifts_a_permiss
     define(send, "other", "def loosen(self, keeper, account):\n    return keeper.lift(account)\n")
     words = refused(lambda: send("other", "loosen", {"$ref": "permissions_obj"}, account))
     assert "never by a method" in words
+    for source in (
+        "self._permission = {}",
+        "setattr(self, '_permission', {})",
+        "self.put('_permission', {})",
+    ):
+        with pytest.raises(Exception, match="_permission|setattr|names that start"):
+            define(send, "account", f"def loosen(self):\n    {source}\n    return 1\n")
+            send("account", "loosen")
     for name in ("_permission", "_permission*"):
         with pytest.raises(Exception, match="belong to batos|cannot name"):
             send("account", "put", name, {})
     refused(lambda: send("account", "put", "balance", 0, by="ada"))
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "self.parents()[0].put('poisoned', 1)", "self.parents()[0].adopt(self)",
+        "self.parents()[0].define('def poisoned(self):\\n    return 1\\n')",
+        "self.parents()[1].disown(self.parents()[0])", "self.parents()[0].forget('clone')",
+        "there.put('poisoned', 1)", "there.IDLE.put('meta_prompt', 'x')",
+    ],
+)  # fmt: skip
+def test_no_method_but_the_owners_changes_what_every_object_stands_on(send, system, deed):
+    state = {"$ref": "psm_prototypes_obj"}
+    source = f"def taint(self, there):\n    return {deed}\n"
+
+    def installed(root):
+        root.resolve("account")._adopt(root["genesis_obj"])
+        return _installed(root, source, {"mission": "m1"})
+
+    system.image.run("install", installed)
+    before = send("genesis_obj", "describe"), send("traits_obj", "slots"), send("psm_prototypes_obj", "slots")
+    with pytest.raises(Exception) as caught:
+        send("account", "taint", state)
+    assert caught.value.rule == "permission" and "batos itself stands on" in str(caught.value), caught.value
+    assert before == (
+        send("genesis_obj", "describe"),
+        send("traits_obj", "slots"),
+        send("psm_prototypes_obj", "slots"),
+    )
+    assert send("other", "responds_to", "poisoned") is False
+
+
+def test_the_owner_changes_what_every_object_stands_on_as_any_other_object(send):
+    send("traits_obj", "put", "motto", "x")
+    assert send("lobby", "clone", called="late")["path"] == "late" and send("late", "motto") == "x"
+    send("traits_obj", "forget", "motto")
+    send("lobby", "forget", "late")
+    assert (
+        send("genesis_obj", "put", "motto", "y", by="ada") == "y"
+    )  # what a key may send is its grants' matter
+    send("genesis_obj", "forget", "motto")
 
 
 def test_a_permission_is_a_change_like_any_other_told_and_undone(send, system):

@@ -115,15 +115,18 @@ def test_what_is_forgotten_leaves_neither_passages_nor_words_nor_vectors(memory,
     gone = file(tmp_path, "docs/harbour.md", HARBOUR)
     memory.remember([tmp_path / "docs"])
     before = shelf_of(lambda shelf: len(shelf.chunks))
-    assert memory.forget(gone) == {"documents": 1, "chunks": 1}
+    assert memory.forget(gone) == {"documents": 1, "chunks": 1, "sources": [str(gone)]}
     assert memory.recall("harbour master storm") == []
     assert shelf_of(lambda shelf: list(shelf.documents)) == [str(kept)]
     assert shelf_of(lambda shelf: len(shelf.chunks)) == before - 1
     assert "harbour" not in shelf_of(lambda shelf: set(shelf.text.lexicon.words()))
-    assert memory.forget(tmp_path / "docs") == {"documents": 1, "chunks": 1}
+    assert memory.forget(tmp_path / "docs") == {"documents": 1, "chunks": 1, "sources": [str(kept)]}
     left = shelf_of(
         lambda shelf: (
-            [len(each) for each in (shelf.chunks, shelf.postings.blocks, shelf.documents, shelf.kinds, shelf.times)]
+            [
+                len(each)
+                for each in (shelf.chunks, shelf.postings.blocks, shelf.documents, shelf.kinds, shelf.times)
+            ]
             + [
                 shelf.text.documentCount(),
                 shelf.text.index.wordCount(),
@@ -208,7 +211,7 @@ def test_what_cannot_be_read_is_named_with_the_reason_and_the_others_go_on(memor
         "missing.md",
     }
     assert "no text" in why["empty.txt"] and "UTF-8 (byte 3)" in why["latin.txt"]
-    assert "PDF is not read in this edition" in why["paper.pdf"] and "binary" in why["picture.png"]
+    assert "the PDF is broken" in why["paper.pdf"] and "binary" in why["picture.png"]
     assert "no such file" in why["missing.md"] and "No such file" in why["nowhere.md"]
 
 
@@ -404,7 +407,9 @@ def test_scores_by_words_are_okapi_bm25(image):
         shelf = root["knowledge_catalog_obj"]._shelf
         searcher = shelf.searcher
         found, weight = searcher.okapi(shelf.text.lexicon.termToWordIds("storm pier"))
-        told = {shelf.chunks[int(searcher.numbers[row])].document.origin: found[row] for row in found.nonzero()[0]}
+        told = {
+            shelf.chunks[int(searcher.numbers[row])].document.origin: found[row] for row in found.nonzero()[0]
+        }
         return told, weight
 
     found, weight = image.run("story", story)
@@ -433,3 +438,24 @@ def test_a_stem_is_its_own_stem_and_forms_of_a_word_share_it():
         assert len({stem(word) for word in group.split()}) == 1, group
     vocabulary = {word for word in Path(__file__).read_text().lower().split() if word.isalpha()} | STOP_WORDS
     assert all(stem(stem(word)) == stem(word) for word in vocabulary)
+
+
+def test_a_document_that_was_changed_forgotten_and_packed_leaves_nothing_on_the_disk(memory, image, tmp_path):
+    file(tmp_path, "kept.md", BREAD)
+    memory.remember([tmp_path / "kept.md"])
+    image.pack(0)
+    folder = tmp_path / "image"
+
+    def bytes_of_image():
+        return b"".join(each.read_bytes() for each in sorted(folder.rglob("*")) if each.is_file())
+
+    empty = (folder / "live_image.fs").stat().st_size
+    for secret in ("xylographer", "zymurgist"):
+        lines = "".join(f"# Part {n}\n\nThe {secret} number {n} lives in the mill.\n\n" for n in range(200))
+        memory.remember([file(tmp_path, "gone.md", lines)])
+    assert b"zymurgist" in bytes_of_image() and b"xylographer" in bytes_of_image()  # the past is still there
+    memory.forget(tmp_path / "gone.md")
+    image.pack(0)
+    assert not [each for each in (b"zymurgist", b"xylographer", b"gone.md") if each in bytes_of_image()]
+    assert (folder / "live_image.fs").stat().st_size < empty + 4096
+    assert memory.recall("how long must the dough rise")

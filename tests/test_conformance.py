@@ -254,5 +254,7 @@ def test_without_a_server_there_is_no_mind_in_words_and_soon():
         with pytest.raises(errors.NoMind, match="does not answer") as told:
             mind.generate(["x"])
         assert "mind_url" in told.value.hint and mind.state == "failed"
+        with pytest.raises(errors.NoMind, match="decides itself"):
+            mind.pin("BRICK")
     finally:
         stamina.set_testing(False)

@@ -66,6 +66,43 @@ def test_tokens_are_counted_past_the_length_the_model_reads(real):
     assert real.count(["word " * 500, "", "hello world"]) == [500, 0, 2]
 
 
+def test_words_that_are_known_are_counted_as_the_tokenizer_counts_them(real):
+    draw = random.Random(8)
+    source = Path(__file__).read_text() + "".join(map(chr, range(128))) + "[CLS] [unk] x" * 3 + "y" * 300
+    texts = [source[at : at + draw.randint(0, 90)] for at in range(0, len(source), 31)]
+    texts += ["".join(draw.choices(source, k=40)) for _ in range(300)] + [
+        "ünï 漢字",
+        "e\u0301tat",
+        "a\u200bb",
+    ]
+    assert real.count(texts) == [len(ids) for ids in real._word_pieces(texts)]
+
+
+def test_a_question_is_embedded_without_torch_and_as_with_it(real):
+    fresh = Embedder(real.folder)
+    texts = ["why did the harbour master resign?", "Ünïcode, 漢字 and emoji 👩‍👩‍👧.", "word " * 200, ""]
+    assert not fresh.loaded
+    found = fresh.encode(texts)
+    assert not fresh.loaded
+    assert (found[:3] * real.encode(texts)[:3]).sum(axis=1).min() > 0.999
+
+
+def test_parts_read_together_have_vectors_that_know_their_surroundings(real):
+    bank = "He sat down on the bank."
+    (alone,) = real.encode_parts([("", [bank])])
+    (_, river), (_, money) = (
+        real.encode_parts([("", ["The river was calm.", bank])]),
+        real.encode_parts([("", ["The loan was granted.", bank])]),
+    )
+    about_rivers, about_loans = real.encode(["a river", "a loan"])
+    assert river @ about_rivers > alone @ about_rivers and river @ about_rivers > money @ about_rivers
+    assert money @ about_loans > alone @ about_loans and money @ about_loans > river @ about_loans
+    many = real.encode_parts(
+        [("Head", [f"Sentence number {n} is here." for n in range(200)]), ("", ["", "x" * 5000])]
+    )
+    assert many.shape == (202, WIDTH) and numpy.isfinite(many).all()
+
+
 def test_nothing_and_nothing_to_say_are_no_error(real):
     assert real.encode([]).shape == (0, WIDTH)
     assert numpy.isfinite(real.encode(["", " \n", "\x00", "word " * 5000])).all()

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from batos.guardian import wall
-from scripts.escapes import trying
+from batos.objects.traits import make_traits
+from scripts.escapes import policy, trying
 from scripts.escapes.payloads import Payload, every
 
 pytestmark = pytest.mark.skipif(not wall.LINUX, reason="the wall is Linux's")
@@ -24,26 +25,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FAMILIES = {
     "subclass walks", "frames and tracebacks", "generators and coroutines", "format strings",
-    "decorators and descriptors", "__class__ and __globals__", "exceptions' attributes", "type and metaclass tricks",
-    "pickle", "Unicode look-alikes", "memory and CPU bombs", "fork bombs", "file attempts", "socket attempts",
-    "signal and process attempts", "writes to the child's protocol", "what the language hands out", "poisoned objects",
+    "decorators and descriptors", "__class__ and __globals__", "exceptions' attributes",
+    "type and metaclass tricks", "pickle", "Unicode look-alikes", "memory and CPU bombs", "fork bombs",
+    "file attempts", "socket attempts",
+    "signal and process attempts", "writes to the child's protocol", "what the language hands out",
+    "poisoned objects",
 }  # fmt: skip
 BOMBS = "memory and CPU bombs"
-# Known to get through the policy today, and why: the list shrinks, and a name that no longer does fails.
-_CLOCK = "whether a clock may be read without being handed one is not decided"
+# Known to get through the policy today, and why.
 OPEN = {
-    f"what the language hands out: {name}": why
-    for name, why in {
-        "the clock": _CLOCK, "the day": _CLOCK, "the clock of another zone": _CLOCK, "the local zone": _CLOCK,
-        "a template of the regex module": "Match.expandf", "a template of a match by getattr": "Match.expandf",
-        "the flags of debugging print": "regex.DEBUG", "a Decimal scaled": "a long call",
-        "random's shuffle of much": "a long call", "random's sample of much": "a long call",
-        "a finally that goes on": "fuel is filled again",
-    }.items()
-} | {
     "poisoned objects: the parents' slots": "traits_obj has no permission of its own",
     "poisoned objects: the parents adopt it": "traits_obj has no permission of its own",
-}  # fmt: skip
+}
 
 
 def got_through(reports: list[trying.Report]) -> dict[str, list[str]]:
@@ -58,12 +51,27 @@ def test_there_are_hundreds_of_payloads_in_all_families_and_no_two_alike():
 
 
 def test_under_the_policy_no_payload_gets_anywhere():
-    """Refused with rule and line, or run without a canary read, an audit event, a changed name or a spoilt state."""
+    """Refused with rule and line, or run without a canary read, an audit event, or a change not its own."""
     reports = trying.under_policy()
     assert [str(each.payload) for each in reports] == [str(each) for each in every()]
     found = got_through(reports)
     assert {name: why for name, why in found.items() if name not in OPEN} == {}
     assert sum(each.end == "refused" for each in reports) > len(reports) / 2
+
+
+def test_the_watch_over_the_image_notices_what_it_is_there_for(monkeypatch):
+    bystander = policy.account(make_traits())
+    before = policy.sentinel(bystander)
+    assert policy.sentinel(bystander) == before and policy.unkeepable(bystander) is None
+    monkeypatch.setattr(policy.guards, "add", len)
+    bystander.log.append(3)
+    after = policy.sentinel(bystander)
+    assert {name for name in before if after[name] != before[name]} == {
+        "batos.guardian.guards.add",
+        "bystander",
+    }
+    bystander.__dict__["balance"] = lambda: 0
+    assert "lambda" in policy.unkeepable(bystander)
 
 
 def sample(payloads: list[Payload], step: int) -> list[Payload]:
@@ -73,7 +81,9 @@ def sample(payloads: list[Payload], step: int) -> list[Payload]:
 
 
 def test_behind_the_wall_no_payload_gets_anywhere_with_the_policy_off():
-    payloads = [each for each in every() if each.family not in ("what the language hands out", "poisoned objects")]
+    payloads = [
+        each for each in every() if each.family not in ("what the language hands out", "poisoned objects")
+    ]
     reports = trying.behind_wall(sample(payloads, 6))
     assert got_through(reports) == {}
     ends = Counter(each.end for each in reports)

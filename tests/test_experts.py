@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +21,7 @@ from batos.image import LivingImage
 from batos.mind import Limits, Mind, experts, incarnation
 from batos.objects.genesis import genesis
 
+ROOT = Path(__file__).resolve().parent.parent
 TOKENS = torch.arange(3, 23).view(2, 10)
 
 
@@ -87,7 +93,6 @@ def test_an_export_that_is_there_already_is_left_and_something_else_is_not_overw
 def test_a_damaged_expert_is_not_given_out(image, tmp_path):
     path = image.run("where?", lambda root: root["pLLM_obj"].lora_repository["BRICK"].model_blob.committed())
     shutil.copy(path, tmp_path / "kept")
-    import os
 
     os.chmod(path, 0o644)
     with open(path, "r+b") as stream:
@@ -194,3 +199,44 @@ def test_ten_thousand_experts_slow_neither_the_awakening_nor_a_swap(image, monke
     start = time.perf_counter()
     assert incarnation.max_rank(image) == 4 and incarnation.model_id(image) == "tiny"
     assert time.perf_counter() - start < 0.5  # what an awakening asks of the repository
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from batos.config import Settings
+from batos.image import LivingImage
+from batos.mind import experts
+
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+
+stage = {stage!r}
+keep = experts.ingest
+if stage == "after its blob":
+    experts.ingest = lambda *given: keep(*given) and die()
+if stage == "in the turn":
+    experts._widen = die
+with LivingImage.open({image!r}, Settings(), birth=lambda root: None) as image:
+    experts.stage_experts(image, [{source!r}])
+    die()
+"""
+
+
+@pytest.mark.parametrize("stage", ["after its blob", "in the turn", "done"])
+def test_a_kill_while_an_expert_is_staged_leaves_the_one_before_or_the_new_one(stage, made, tmp_path):
+    def birth(root) -> None:
+        genesis(root, (incarnation.birth,))
+
+    folder = tmp_path / "image"
+    with LivingImage.open(folder, Settings(), birth=birth) as image:
+        incarnation.ingest_model(image, made / "base", "tiny", "made in a test")
+        experts.stage_experts(image, [made / "one"])
+    code = KILLED.format(root=str(ROOT), stage=stage, image=str(folder), source=str(made / "two"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with LivingImage.open(folder, Settings(), birth=birth) as image:
+        assert experts.experts(image)[0]["rank"] == (8 if stage == "done" else 4)
+        assert all(damage is None for _, damage in incarnation.scrub(image))
+        (again,) = experts.stage_experts(image, [made / "two"])
+        assert again.outcome == ("unchanged" if stage == "done" else "replaced")
+        assert experts.find_expert(image, "BRICK").rank == 8 == incarnation.max_rank(image)

@@ -147,8 +147,8 @@ def test_history_says_who_changed_which_slot_when_and_why(one, client, account):
     client.send(account, "put", "balance", 70)
     client.send(account, "define", "def fee(self):\n    return self.balance // 10\n")
     told = one.cli("history", account).stdout
-    assert re.search(rf"\d\d:\d\d:\d\d +user +balance: 100 -> 70 +put balance to {account}", told)
-    assert re.search(r"fee version 1: user, .*accepted", told) and "+def fee(self):" in told
+    assert re.search(rf"\d\d:\d\d:\d\d +owner +balance: 100 -> 70 +put balance to {account}", told)
+    assert re.search(r"fee version 1: owner, .*accepted", told) and "+def fee(self):" in told
     blame = json.loads(one.cli("--json", "history", account).stdout)["changes"]
     assert [(each["slot"], each["before"], each["after"]) for each in blame][0] == ("balance", 100, 70)
     assert all(each["who"] == "owner" and each["tid"] and each["time"] for each in blame)

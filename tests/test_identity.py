@@ -45,8 +45,10 @@ def test_a_file_in_a_folder_that_others_may_enter_is_not_served_and_the_fix_is_n
 
 
 def test_a_folder_that_is_missing_or_somebody_elses_and_a_name_without_a_folder_are_refused(
-    image, tmp_path, monkeypatch
-):  # noqa: F811
+    image,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
     with pytest.raises(BadRequest) as caught:
         Server(image, Settings(endpoint=f"ipc://{tmp_path}/none/door")).start()
     assert caught.value.hint == f"mkdir -p -m 700 {tmp_path}/none"

@@ -44,7 +44,7 @@ def house(tmp_path_factory):
 @pytest.fixture
 def owner(house):
     """The owner's own client, over the wire, with objects to talk about."""
-    system, server, here = house
+    _, server, here = house
     with Client(server.endpoint, key=here / "image" / "keys" / "owner") as client:
         for name in ("account", "other"):
             client.send("lobby", "clone", called=name, balance=100, items=[1, [2]], miss="error")
@@ -60,7 +60,7 @@ def owner(house):
 @pytest.fixture
 def key(house, owner):
     """`key("ada", "account balance")`: a new key, granted that."""
-    system, server, here = house
+    system, _, _ = house
 
     def make(name, *may):
         pair = Key.made(name, system.keys.server_public)
@@ -213,7 +213,8 @@ def test_a_key_works_awaited_too_and_from_the_environment(house, owner, key, tmp
 
 
 def test_who_did_it_stands_in_the_records_the_log_the_history_and_with_the_method(house, owner, key):
-    with Client(house[1].endpoint, key=key("ada", "account *")) as ada:
+    pair = key("ada", "account *")
+    with Client(house[1].endpoint, key=pair) as ada:
         ada.account.put("balance", 7)
         ada.account.define("def fee(self):\n    return self.balance // 7\n")
     owner.account.put("balance", 8)
@@ -222,6 +223,10 @@ def test_who_did_it_stands_in_the_records_the_log_the_history_and_with_the_metho
     history = owner.send("kernel", "history", "account")
     assert [each["author"] for each in history["versions"]] == ["ada"]
     assert [each["who"] for each in history["changes"]] == ["ada", "ada", "owner"]
+    owner.send("keys_obj.ada", "put", "may", ["kernel undo"])
+    with Client(house[1].endpoint, key=pair) as ada:
+        ada.kernel.undo(log[2]["message"])
+    assert owner.send("kernel", "log", 1)[0]["who"] == "ada" and owner.account.balance() == 7
 
 
 def test_a_mission_knows_whose_message_it_was_for(house, owner, key):
@@ -305,7 +310,7 @@ def test_a_key_file_is_written_once_and_read_only_where_nobody_else_can(tmp_path
 
 
 def test_the_secrets_are_in_one_folder_and_in_no_image_journal_backup_or_export(house, owner, key, tmp_path):
-    system, _, here = house
+    _, _, here = house
     folder = here / "image" / "keys"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
@@ -455,6 +460,12 @@ def test_the_verb_lets_somebody_in_and_takes_the_key_back(awaken, tmp_path):
     assert ada("send", "account", "balance").stdout == "5\n"
     refused = ada("send", "account", "put", "balance", 6)
     assert refused.returncode == 1 and "'put' to account" in refused.stderr and "'ada'" in refused.stderr
+    made = image.said(
+        "keys", "--make", "bob", "--server-key", added["server_key"], "--out", tmp_path / "bob", "--json"
+    )
+    image.said("keys", "--add", "bob", "--public", made["public"], "--may", "account *", "--json")
+    assert ada("send", "account", "put", "balance", 7, key=tmp_path / "bob").stdout == "7\n"
+    image.said("keys", "--remove", "bob", "--json")
     for code, words in (
         (4, ("--add", "ada", "--out", tmp_path / "x")), (4, ("--add", "bob", "--out", file)),
         (2, ("--may", "account *")), (3, ("--remove", "eve")),
@@ -466,5 +477,6 @@ def test_the_verb_lets_somebody_in_and_takes_the_key_back(awaken, tmp_path):
     image.said("keys", "--remove", "ada", "--json")
     refused = ada("send", "account", "balance")
     assert refused.returncode == 1 and "does not know the key 'ada'" in refused.stderr
+    assert image.said("send", "kernel", "stats")["door"]["handshakes_failed"] >= 1
     without = image.cli("--endpoint", image.endpoint, "send", "account", "balance")
     assert without.returncode == 0, "who can read the image's folder is the owner"

@@ -57,7 +57,7 @@ ONLY = {
     "accelerate": ("mind.", "autotelic.training"),
     "bitsandbytes": ("mind.", "autotelic.training"),
     "sentence_transformers": ("knowledge.embedding",),
-    "RestrictedPython": ("guardian.policy",),
+    "RestrictedPython": ("guardian.transformer",),
     "prompt_toolkit": ("repl",),
     "sympy": ("psm.reflexes.",),
     "pint": ("psm.reflexes.",),

@@ -1,4 +1,4 @@
-"""Other minds: any Hugging Face model becomes the mind of an image, out of a folder or from a hub, and back."""
+"""Other minds: any Hugging Face model becomes the mind of an image, out of a folder or from a hub."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ from tiny_mind import FAMILIES, make_adapter, make_base
 from batos import errors
 from batos.config import Settings
 from batos.image import LivingImage
-from batos.mind import Limits, Mind, conception, experts, hub, incarnation, loading
+from batos.mind import Limits, Mind, conception, dialect, experts, hub, incarnation, loading
+from batos.mind.grammar import plan_grammar
 from batos.mind.profiles import PROFILES
 from batos.objects.genesis import genesis
 
@@ -438,3 +440,100 @@ def test_a_kill_while_it_is_fetched_leaves_what_came_for_the_next_time(image, se
     part.write_bytes((served.folder / name).read_bytes()[:9_000])  # what a killed run leaves
     conception.conceive(image, "tiny/llama", Settings())
     assert [wanted for path, wanted in served.asked if path.endswith(name)] == ["bytes=9000-"]
+
+
+# as a person does it
+
+
+def test_a_person_goes_to_another_mind_and_back_at_the_command_line(made, awaken, tmp_path):
+    make_adapter(tmp_path / "SCRIBE", made / "llama", 1)
+    one = awaken()
+    done = one.cli("incarnate", made / "llama", "--json")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("batos: ")]
+    assert "parameters" in told[0] and "MB are free" in told[1] and "profile cpu" in told[2]
+    assert json.loads(done.stdout)["model_id"] == "llama"
+    assert [each["name"] for each in one.said("minds", "--json") if each["used"]] == ["llama"]
+    one.said("experts", "--stage", tmp_path / "SCRIBE", "--json")
+    listed = one.said("experts", "--json")
+    assert listed[0] == {
+        "name": "SCRIBE",
+        "base": "llama",
+        "rank": 4,
+        "bytes": listed[0]["bytes"],
+        "tier": "cold",
+    }
+    assert one.said("experts", "--rename", "scribe", "poet", "--json") == {"name": "POET", "was": "SCRIBE"}
+    one.said("experts", "--export", "POET", tmp_path / "out", "--json")
+    assert (tmp_path / "out" / "POET" / "adapter_config.json").is_file()
+    for words, code in (
+        (("experts", "--rename", "NOBODY", "X"), 3),
+        (("experts", "--export", "POET"), 2),
+        (("experts", "--remove", "POET", "X"), 2),
+        (("incarnate", tmp_path / "nowhere"), 3),
+        (("incarnate", tmp_path / "out" / "POET"), 2),
+        (("minds", "--use", "nobody"), 3),
+        (("minds", "--forget", "llama"), 4),
+    ):
+        done = one.cli(*words)
+        assert done.returncode == code and "batos: next: " in done.stderr, (words, done.stderr)
+    assert one.stop() == 0
+    asleep = one.said("minds", "--use", "embedded", "--json")  # asleep too
+    assert [each["name"] for each in asleep if each["used"]] == ["embedded"]
+    assert [each["name"] for each in one.said("minds", "--forget", "llama", "--json")] == ["embedded"]
+    assert one.said("experts", "--remove", "ROBIN", "--json") == {"removed": "ROBIN"}
+    assert {each["name"] for each in one.said("experts", "--json")} == {"ALFRED", "BRICK"}
+
+
+# minds that were not trained here
+
+
+def test_a_mind_that_never_saw_batos_is_told_how_to_answer_and_that_is_kept_in_the_image(image, tmp_path):
+    base = make_base(tmp_path / "stranger", max_position_embeddings=4096)
+    conception.conceive(image, str(base), Settings())
+    linked = dialect.link({"selector": "double_till", "args": [], "slots": {"till": 4}})
+    limits = Limits(max_tokens=60)
+
+    def planned() -> tuple[Mind, object]:
+        mind = Mind(image)
+        (draft,) = mind.generate([dialect.plan_prompt(linked)], "BRICK", plan_grammar(linked), limits)
+        return mind, draft
+
+    mind, first = planned()
+    counters = mind._engine.prefixes.counters
+    assert counters["computed"] == 1 and mind.describe()["ledger"]["prefixes"] > 0
+    (plain,) = mind.generate(["till"], "BRICK", limits=limits)  # what is not in the dialect is left alone
+    assert plain.text and counters == {"hit": 0, "from_image": 0, "computed": 1, "dropped": 0}
+    deadline = time.monotonic() + 20
+
+    def kept(root) -> int:
+        return len(root["pLLM_obj"].minds["stranger"]._slots.get("prefixes", {}))
+
+    while not image.run("kept?", kept) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    again, second = planned()
+    assert again._engine.prefixes.counters["from_image"] == 1 and second == first
+    assert again._engine.prefixes.counters["computed"] == 0
+
+
+def test_a_chat_model_talks_in_its_own_form_and_one_without_says_that_it_cannot(image, made, tmp_path):
+    base = make_base(tmp_path / "talker", max_position_embeddings=1024)
+    config = json.loads((base / "tokenizer_config.json").read_text())
+    form = "{% for m in messages %}<|ask|>{{ m.role }}: {{ m.content }}\n{% endfor %}<|ask|>"
+    (base / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": form}))
+    conception.conceive(image, str(base), Settings())
+    mind = Mind(image)
+    assert not mind.converses  # not loaded yet
+    asked = []
+    mind.start_loading()
+    assert mind.ready(30) and mind.converses
+    generate = mind._engine.generate
+    mind._engine.generate = lambda prompts, *rest: asked.append(prompts[0]) or generate(prompts, *rest)
+    told = []
+    said = mind.converse([{"role": "user", "content": "hello"}], "ROBIN", 5, told.append)
+    assert said == "".join(told).strip() and asked[0].endswith("<|ask|>user: hello\n<|ask|>")
+    assert asked[0].startswith("<|ask|>system: Bring the voices together")
+    conception.conceive(image, str(made / "llama"), Settings())
+    mind.change()
+    with pytest.raises(errors.NoMind, match="cannot talk"):
+        mind.converse([{"role": "user", "content": "hello"}])

@@ -505,19 +505,22 @@ def test_a_disk_that_refuses_the_last_names_of_a_pack_leaves_an_image_that_works
     again.close()
 
 
-def test_a_storage_that_is_packed_never_looks_closed_to_who_asks_without_a_lock(shop):
+def test_the_old_file_of_a_pack_is_closed_last_when_nobody_waits_and_the_storage_never_looks_closed(shop):
     wear(shop)
     seen = []
 
     class File(io.FileIO):
         def close(self):
             super().close()
-            seen.append(shop.storage.closed)
+            free = shop.storage._commit_lock.acquire(blocking=False)
+            seen.append((shop.storage.closed, free))
+            if free:
+                shop.storage._commit_lock.release()
 
     before, shop.storage._file = shop.storage._file, File(shop.storage._file.name, "r+b")
     before.close()
     pack(shop.db)
-    assert seen == [False]
+    assert seen == [(False, True)], "what takes long comes after the locks are given back"
     expect(shop)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from batos.errors import BatosError, Refused
 from batos.guardian import judge
-from batos.guardian.policy import compile_method, seed
+from batos.guardian.policy import compile_method, read, seed
 from batos.objects import fuel
 from batos.objects.containers import Dict, List, Set
 from batos.objects.method import Method, use_compiler
@@ -100,7 +100,9 @@ ESCAPES = {
     "re's insides": "return re.sys",
     "statistics' insides": "return statistics.sys",
     "datetime's insides": "return datetime.sys",
-    "collections' insides": "return collections.abc",
+    "collections' insides": "return collections.abc.sys",
+    "an abstract class": "return collections.abc.Mapping()",
+    "an abstract class's register": "return collections.abc.Mapping.register(list)",
     "type of an object, made": "return type(self)()",
     "type with a metaclass": "return type(type(self))('X', (), {})",
     "mro of a type": "return type(1).mro()",
@@ -255,6 +257,29 @@ def test_an_escape_is_refused_or_harmless(name):
     assert repr(dict(other._slots)) == before
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "setattr(self, '_methods', {})",
+        "setattr(self, 'parent*', v)",
+        "setattr(v, '_p_changed', False)",
+        "delattr(self, '_methods')",
+        "setattr(self, '__class__', v)",
+        "def f():\n    pass\nf.x = 1",
+        "e = ValueError()\ne.x = 1",
+        "f = functools.partial(len)\nf.x = 1",
+        "m = math\nm.pi = 3",
+        "setattr(math, 'pi', 3)",
+        "e = ValueError()\nsetattr(e, 'args', (1,))",
+        "q = collections.Counter()\nq.x = 1",
+        "q = collections.Counter()\ndel q.x",
+    ],
+)
+def test_only_public_slots_of_objects_are_assigned(body):
+    with pytest.raises((AttributeError, TypeError)):
+        run(body, thing())
+
+
 BOMBS = {
     "power": "return 10 ** 10 ** 8",
     "power by pow": "return pow(10, 10 ** 8)",
@@ -348,6 +373,13 @@ BOMBS = {
     "arguments": "return max(*itertools.count())",
     "slots filled": "self.l += itertools.count()",
     "text lengthened": "x = 'ab'\nfor i in range(40):\n    x += x",
+    "comprehension of ranges": "return [1 for a in range(10 ** 6) for b in range(10 ** 6) if False]",
+    "generator of ranges": "return sum(1 for a in range(10 ** 6) for b in range(10 ** 6) if False)",
+    "a tree of lambdas": "f = lambda g, n: n and (g(g, n - 1), g(g, n - 1)) and 0\nreturn f(f, 60)",
+    "a tree of functions": "def f(n):\n    return n and f(n - 1) + f(n - 1)\nreturn f(60)",
+    "one sum of texts": "x = v or 'a' * 3_000_000\nreturn x + x",
+    "one sum of lists": "x = [0] * 3_000_000\ny = x + x",
+    "one list lengthened": "x = [0] * 3_000_000\nx += x",
     "lambdas": "return (lambda f: f(f))(lambda f: [f(f), f(f)])",
     "finally goes on": "def f():\n    try:\n        return f()\n    finally:\n        f()\nreturn f()",
     "sum of lists": "return len(sum([[0] * 10 ** 5] * 10 ** 4, []))",
@@ -362,6 +394,41 @@ def test_a_bomb_ends_by_itself(name):
     with pytest.raises((ValueError, OverflowError, fuel.OutOfFuel, RecursionError, BatosError)):
         run(BOMBS[name], seconds=0.3)
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return x + x",
+        "x += x",
+        "y = ''\ny += x\ny += x",
+        "return f'{x}{x}'",
+        "return '%s%s' % (x, x)",
+        "return '{0}{0}'.format(x)",
+        "return '{x}{x}'.format_map({'x': x})",
+        "return x * 2",
+        "return ','.join([x, x])",
+        "return x.replace('a', 'aa')",
+        "return x.center(10 ** 7)",
+        "return x.translate({97: 'aa'})",
+        "return [*r, *r]",
+        "return r + r",
+        "r += r",
+        "r[:0] = r",
+        "r.extend(r)",
+        "return r * 2",
+        "return repr(r)",
+        "return 1 / fractions.Fraction(1 << 199_999, 3)",
+        "return (1 << 199_999) * (1 << 199_999)",
+        "return 7 ** 10 ** 6",
+        "return 1 << 10 ** 6",
+        "return round(1, -10 ** 6)",
+        "return range(10 ** 7)",
+    ],
+)
+def test_one_value_never_grows_beyond_its_bounds(body):
+    with pytest.raises(ValueError, match="would grow beyond"):
+        run(f"x = 'a' * 3_000_000\nr = [0] * 3_000_000\n{body}", seconds=60)
 
 
 def test_a_method_that_keeps_what_it_makes_is_ended_before_the_machine_is_full(monkeypatch):
@@ -387,6 +454,29 @@ def test_slow_turns_of_a_loop_after_many_quick_ones_end_in_time():
     with pytest.raises(fuel.OutOfFuel):
         run(slow, seconds=0.6)
     assert time.process_time() - started < 4
+
+
+def test_an_image_answers_others_while_a_runaway_runs_and_takes_back_what_it_did(awake):
+    runaway = "def spin(self):\n    for i in itertools.count():\n        self.n = i\n"
+    with awake.client() as one, awake.client() as other:
+        one.send("lobby", "clone", called="spinner", n=0)
+        one.send("spinner", "define", runaway)
+        ended: list[Exception] = []
+
+        def run_away():
+            try:
+                one.send("spinner", "spin", timeout=2)
+            except BatosError as exc:
+                ended.append(exc)
+
+        running = threading.Thread(target=run_away)
+        running.start()
+        answered = 0
+        while running.is_alive():
+            assert other.send("kernel", "ping")
+            answered += 1
+        assert answered >= 5 and ended[0].code == "deadline"
+        assert other.send("spinner", "n", timeout=10) == 0
 
 
 def test_ticks_of_an_image_that_waits_for_nothing_cost_no_look():
@@ -419,6 +509,7 @@ def test_ticks_of_an_image_that_waits_for_nothing_cost_no_look():
         ("def m(self):\n    return " + "(" * 250 + ")" * 250 + "\n", "syntax", 2, "parenthes"),
         ("def m(self):\n    return " + "-" * 90 + "1\n", "too-large", 2, "split"),
         ("def m(self):\n" + "    self.x = 1\n" * 4000, "too-large", None, "split"),
+        ("def m(self):\n    return '" + "x" * 40_000 + "'\n", "too-large", None, "characters"),
     ],
 )
 def test_a_refusal_names_line_rule_and_remedy(source, rule, line, words):
@@ -428,6 +519,58 @@ def test_a_refusal_names_line_rule_and_remedy(source, rule, line, words):
     assert first.rule == rule and (line is None or first.line == line) and words in first.message
     error = verdict.refusal()
     assert error.code == "refused" and error.rule == rule and words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        ("class X:\n    pass", "class"),
+        ("yield 1", "generator"),
+        ("yield from v", "generator"),
+        ("return [(yield x) for x in v]", "generator"),
+        ("global x", "global"),
+        ("def f():\n    nonlocal v\n    v = 1", "global"),
+        ("async def f():\n    pass", "async"),
+        ("await v", "async"),
+        ("return [x async for x in v]", "async"),
+        ("import math", "import"),
+        ("from math import pi", "import"),
+        ("match v:\n    case object(x=1):\n        pass", "match-pattern"),
+        ("match v:\n    case math.pi:\n        pass", "match-pattern"),
+        ("match v:\n    case {math.pi: 1}:\n        pass", "match-pattern"),
+        ("match v:\n    case str(a, b):\n        pass", "match-pattern"),
+        ("match v:\n    case _x:\n        pass", "private-name"),
+        ("match v:\n    case [*_x]:\n        pass", "private-name"),
+        ("match v:\n    case {**_x}:\n        pass", "private-name"),
+        ("return v.gi_frame", "frame"),
+        ("return v.__class__", "dunder"),
+        ("return v._x", "private-name"),
+        ("v._p_changed = True", "covenant-line"),
+        ("self._p_changed = 1", "covenant-line"),
+        ("self._p_changed: bool = True", "covenant-line"),
+        ("self._p_changed += True", "covenant-line"),
+        ("return self._p_changed", "covenant-line"),
+        ("return dict(_x=1)", "private-name"),
+        ("return datetime.datetime.now()", "power"),
+        ("return [v] @ [v]", "policy"),
+        ("v @= v", "policy"),
+        ("try:\n    pass\nexcept* ValueError:\n    pass", "policy"),
+        ("@staticmethod\ndef f():\n    pass\n@v\ndef g():\n    pass", "decorator"),
+        ("return " + "f'" + "{v}" * 101 + "'", "too-large"),
+        ("return math.nope", "unknown-name"),
+        ("return collections.abc.sys", "unknown-name"),
+        ("return nope", "unknown-name"),
+    ],
+)
+def test_the_policy_refuses_by_rule_whatever_the_covenant_says(body, rule):
+    _, findings = read(method(body))
+    assert rule in [finding.rule for finding in findings]
+
+
+def test_what_is_refused_when_it_is_compiled_says_what_to_write_instead():
+    with pytest.raises(Refused) as refused:
+        compile_method(method("import os"))
+    assert refused.value.line == 2 and "`define` it again" in refused.value.hint
 
 
 def test_the_wrong_selector_is_refused():
@@ -555,6 +698,8 @@ ORDINARY = [
     ("t = 1\nfor i in range(1, 30):\n    t *= i\nreturn t == math.factorial(29)", True),
     ("w = 'Ab'\nreturn [w.lower(), w.startswith('A'), w.find('b'), w.split('b', 1)]", ["ab", True, 1, ["A", ""]]),
     ("d = self.d\nreturn [d.get('a'), d.get('z', 5), sorted(d.keys())]", [1, 5, ["a", "b"]]),
+    ("return [isinstance(x, collections.abc.Mapping) for x in (self.d, {}, self.l)]", [True, True, False]),
+    ("return isinstance(self.l, collections.abc.Sequence) and isinstance('', collections.abc.Sized)", True),
     ("try:\n    'a' + self.l\nexcept TypeError:\n    return 'no sum'", "no sum"),
     ("return 'abc'.encode().decode('utf-8') + bytes([97]).decode()", "abca"),
     ("return list.index(self.l, 1) + dict.get(self.d, 'a')", 2),

@@ -12,6 +12,7 @@ from batos.app import System
 from batos.config import Settings
 from batos.objects import containers
 from batos.objects.probation import kinds_of
+from batos.repl import described, past
 
 GROW = "self.balance += self.rate\nreturn self.balance"  # breaks where the rate is a text
 
@@ -87,7 +88,8 @@ def test_a_method_that_fails_too_often_is_taken_back_and_everybody_is_told(syste
     (row,) = taken_back(system, send)
     assert row["who"] == "batos" and "3 of its first 4 calls failed" in row["why"]
     journal = (system.settings.image / "metacognition.jsonl").read_text().splitlines()
-    assert json.loads(journal[-1])["event_type"] == "PROBATION_ENDED"
+    (ended,) = [each for each in map(json.loads, journal) if each["event_type"] == "PROBATION_ENDED"]
+    assert ended["cycle_id"] == version["mission"] and ended["outcome"] == "reverted"
     system.metrics.flush_into(system.image)
     (event,) = send("system_metrics_obj", "events", "probations").result
     assert (event["outcome"], event["calls"], event["failed"]) == ("reverted", 4, 3)
@@ -131,7 +133,7 @@ def test_a_persons_own_definition_is_never_taken_back(send):
     assert standing(send) == [None]
 
 
-def test_what_cannot_be_done_and_what_a_stranger_sends_amiss_count_for_nothing(send, mind):
+def test_what_cannot_be_done_and_what_a_stranger_sends_amiss_count_for_nothing(system, send, mind):
     withdraw = (
         "if ¢0 > self.§0:\n    raise ValueError('there is not that much')\nself.§0 -= ¢0\nreturn self.§0"
     )
@@ -141,9 +143,8 @@ def test_what_cannot_be_done_and_what_a_stranger_sends_amiss_count_for_nothing(s
             assert send("account", "withdraw_balance", amount).error.code == "method_error"
     assert send("account", "withdraw_balance").error.code == "wrong_arguments"
     assert send("account", "withdraw_balance", 5).result == 94
-    send("kernel", "ping")
-    system_counts = standing(send, "withdraw_balance")
-    assert system_counts[0][0] == "on" and system_counts[0][2] == 0
+    system.probation.keep()
+    assert standing(send, "withdraw_balance") == [("on", 6, 0)], "what says nothing of the method is no call"
 
 
 def test_a_method_is_not_blamed_for_what_another_one_does(send, mind):
@@ -221,6 +222,20 @@ def test_a_reading_that_is_glanced_at_is_counted_once(send, mind):
     assert standing(send, "next_balance") == [("on", 0, 0)]
     send("account", "next_balance"), send("account", "next_balance")
     assert standing(send, "next_balance") == [("passed", 20, 0)]
+
+
+def test_inspect_and_history_say_how_a_method_came_and_how_it_does(system, send, grow):
+    send("account", "put", "rate", "high")
+    grow()
+    page = described(send("account", "describe").result)
+    assert "5 of 5 drafts did the same in 11 trials" in page
+    assert "repairs: line" in page and "on probation: 1 of 2 calls failed" in page
+    grow(), grow()
+    told = past(send("kernel", "history", "account").result)
+    assert "taken back: 3 of 4 calls failed" in told and "took back grow_balance of account" in told
+    (version,) = send("account", "versions", "grow_balance").result
+    assert version["rehearsal"] | {"agreed": ""} == {"trials": 11, "agreeing": 5, "drafts": 5, "agreed": ""}
+    assert {"model", "experts", "voices", "prompts", "verdict", "repairs"} <= set(version)
 
 
 def test_kinds_are_coarse():

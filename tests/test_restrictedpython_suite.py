@@ -111,7 +111,8 @@ os.chdir(sys.argv[2])
 import pytest
 import RestrictedPython
 from RestrictedPython import compile as theirs
-from batos.guardian import guards, policy
+from batos.guardian import guards, names, policy
+from batos.guardian.transformer import Method
 
 class Errors(tuple):
     "Equal to other errors where the same lines are refused."
@@ -133,13 +134,13 @@ class Errors(tuple):
 def guard(name):
     "The test's own guard where it hands one in, as a global or as a built-in; else ours."
     given = sys._getframe(2).f_globals
-    return given.get(name) or given["__builtins__"].get(name) or policy._HOOKS[name]
+    return given.get(name) or given["__builtins__"].get(name) or names.HOOKS[name]
 
 def send(obj, name, *args, **kw):
     "A send is a guarded read and a call."
     return guard("_getattr_")(obj, name)(*args, **kw)
 
-HOOKS = {**policy._HOOKS, **{f"_send_{each}_": send for each in "012n"}}
+HOOKS = {**names.HOOKS, **{f"_send_{each}_": send for each in "012n"}}
 HOOKS["_getattr_"] = lambda obj, name: guard("_getattr_")(obj, name)
 HOOKS["_write_"] = lambda obj: guard("_write_")(obj)
 
@@ -159,11 +160,11 @@ def with_hooks(code):
 
 def ours(tree, filename, mode):
     body = [ast.Return(tree.body)] if mode == "eval" else tree.body or [ast.Pass()]
-    method = ast.fix_missing_locations(policy._function("module", "_", body))
+    method = ast.fix_missing_locations(policy.function_of("module", "_", body))
     method.args.args = []
-    transformer = policy._Method(method)
-    names = {each.id for each in ast.walk(method) if isinstance(each, ast.Name)}
-    transformer.bound |= {each for each in names if not hasattr(builtins, each)}
+    transformer = Method(method)
+    used = {each.id for each in ast.walk(method) if isinstance(each, ast.Name)}
+    transformer.bound |= {each for each in used if not hasattr(builtins, each)}
     method = transformer.visit(method)
     refused = [f"Line {each.line}: {each.message}" for each in transformer.findings]
     if refused:

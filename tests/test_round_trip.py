@@ -131,6 +131,26 @@ def decimal_holder():
     return made
 
 
+def test_a_mission_that_breaks_as_it_begins_leaves_no_connection_with_a_view_of_the_past(image):
+    def balance():
+        with image.mission_transaction() as root:
+            return root["lobby"]._slots.get("balance"), root.connection
+
+    _, connection = balance()
+    with image.turn("change") as root:
+        root["lobby"].balance = 5
+
+    def broken(poll=connection._storage.poll_invalidations):
+        del connection._storage.poll_invalidations
+        poll()
+        raise MemoryError("in the middle of the beginning")
+
+    connection._storage.poll_invalidations = broken
+    with pytest.raises(MemoryError):
+        balance()
+    assert balance() == (5, connection), "the same connection, out of the pool"
+
+
 def test_values_of_every_kind_by_every_door_leave_nothing_that_does_not_load():
     fuzz, rows = slots.prove(150, 11)
     assert not fuzz.faults, "\n".join(fuzz.faults[:5])

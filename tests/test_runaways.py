@@ -25,6 +25,7 @@ RUNAWAYS = {
     "a recursion": ("return self.run_away()", {"method_error"}),
     "two that call each other": ("return self.other()", {"method_error"}),
     "a list that grows": ("rows = []\n    while True is True:\n        rows.append(str(len(rows)) * 100)", {"deadline", "method_error"}),
+    "texts kept by the thousand": ("rows = []\n    while True is True:\n        rows.append('x' * 3_999_000 + str(len(rows)))", {"deadline", "method_error"}),
     "a text that doubles": ("t = 'x'\n    while t:\n        t = t + t", {"method_error"}),
     "a number that squares": ("n = 3\n    while n:\n        n = n * n", {"method_error", "deadline"}),
     "a power of a power": ("return 9 ** 9 ** 9", {"method_error"}),

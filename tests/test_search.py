@@ -38,7 +38,9 @@ def memory(image):
 
 def test_only_sources_kinds_personas_and_times_that_were_asked_for_answer(memory):
     memory.remember_text("/a/pier.md", "The pier was broken by the storm.", persona="BRICK", remembered=100.0)
-    memory.remember_text("/a/late.md", "The storm broke the lighthouse too.", persona="ROBIN", remembered=300.0)
+    memory.remember_text(
+        "/a/late.md", "The storm broke the lighthouse too.", persona="ROBIN", remembered=300.0
+    )
     memory.remember_text("/b/storm.txt", "A storm is a strong wind.", kind="text", remembered=200.0)
 
     def found(**only):
@@ -55,8 +57,12 @@ def test_only_sources_kinds_personas_and_times_that_were_asked_for_answer(memory
 
 
 def test_words_in_quotes_come_first_where_they_stand_as_they_are(memory):
-    memory.remember_text("/apart", "The master of ships met the harbour pilot, harbour after harbour, master of all.")
-    memory.remember_text("/together", "Somebody asked the harbour master about boats and about other things too.")
+    memory.remember_text(
+        "/apart", "The master of ships met the harbour pilot, harbour after harbour, master of all."
+    )
+    memory.remember_text(
+        "/together", "Somebody asked the harbour master about boats and about other things too."
+    )
     assert memory.recall('"harbour master"')[0]["source"] == "/together"
 
 
@@ -99,7 +105,14 @@ def test_a_copy_of_a_document_is_linked_and_outlives_the_first(memory, image, tm
     memory.forget(three)
     assert memory.recall("harbour master storm") == [] and memory.recall("dough rise")
     memory.forget(two)
-    shelf = image.run("look", lambda root: {n: len(v) for n, v in root["knowledge_catalog_obj"]._shelf.__dict__.items() if hasattr(v, "__len__")})
+    shelf = image.run(
+        "look",
+        lambda root: {
+            n: len(v)
+            for n, v in root["knowledge_catalog_obj"]._shelf.__dict__.items()
+            if hasattr(v, "__len__")
+        },
+    )
     assert not any(shelf.values()), shelf
 
 
@@ -136,7 +149,9 @@ def test_the_text_for_a_budget_keeps_to_it_joins_neighbours_and_cites_exactly(me
         assert "walrus" in found[0]["text"]
         for each in found:
             assert "".join(each["text"].split()) == "".join(text[each["start"] : each["end"]].split())
-    assert memory.context("where was the walrus seen", 300)[0]["text"].count("\n\n") >= 1  # with its neighbours
+    assert (
+        memory.context("where was the walrus seen", 300)[0]["text"].count("\n\n") >= 1
+    )  # with its neighbours
     assert memory.context("nothing of the kind", 300) == []
 
 
@@ -150,10 +165,16 @@ def test_contexts_are_climbed_and_descended_by_messages(memory, image):
     def story(root):
         chunk = send(root["knowledge_catalog_obj"], "search_", ("cellar dark",), {})[0]
         section = send(chunk, "zoom_out", (), {})
-        assert (section.title, send(section, "text", (), {})) == ("Cellar", "## Cellar\n\nThe cellar is dark and wet.")
+        assert (section.title, send(section, "text", (), {})) == (
+            "Cellar",
+            "## Cellar\n\nThe cellar is dark and wet.",
+        )
         house = send(section, "zoom_out", (), {})
         assert house.title == "House" and "It is old." in send(house, "digest_text", (), {})
-        assert [each.title for each in send(house, "zoom_in", (), {}) if "title" in each._slots] == ["Rooms", "Cellar"]
+        assert [each.title for each in send(house, "zoom_in", (), {}) if "title" in each._slots] == [
+            "Rooms",
+            "Cellar",
+        ]
         document = send(house, "zoom_out", (), {})
         assert document is chunk.document and send(document, "zoom_out", (), {}) is None
         assert [each.title for each in send(document, "zoom_in", (), {})] == ["House"]
@@ -194,9 +215,19 @@ def test_an_object_is_remembered_with_its_slots_and_methods(memory, image):
 def test_what_failed_most_last_week_is_answered(memory):
     day = 86_400.0
     records = [
-        {"id": f"m{n}", "to": "account", "send": send_, "state": state, "since": 10 * day + n, "seconds": 2.0, "why": why}
+        {
+            "id": f"m{n}",
+            "to": "account",
+            "send": send_,
+            "state": state,
+            "since": 10 * day + n,
+            "seconds": 2.0,
+            "why": why,
+        }
         for n, (send_, state, why) in enumerate(
-            [("fee", "FAILED", "no draft was right")] * 3 + [("tax", "FAILED", "refused")] + [("rate", "COMPLETE", None)]
+            [("fee", "FAILED", "no draft was right")] * 3
+            + [("tax", "FAILED", "refused")]
+            + [("rate", "COMPLETE", None)]
         )
     ]
     memory.remember_missions(records)
@@ -236,7 +267,9 @@ def test_a_searcher_that_follows_is_the_same_as_one_laid_out_anew():
             first = draw.choice(list(runs))
             postings.remove(range(first, first + runs.pop(first)))
         else:
-            texts = [" ".join(draw.choices(vocabulary, k=draw.randint(0, 9))) for _ in range(draw.randint(1, 5))]
+            texts = [
+                " ".join(draw.choices(vocabulary, k=draw.randint(0, 9))) for _ in range(draw.randint(1, 5))
+            ]
             postings.put(number, lexicon.numbers(texts))
             runs[number] = len(texts)
             number += len(texts) + 1
@@ -247,7 +280,12 @@ def test_a_searcher_that_follows_is_the_same_as_one_laid_out_anew():
         told = []
         for each in (followed, anew):
             scores, weight = each.okapi(wids)
-            told.append(({int(each.numbers[r]): round(float(scores[r]), 4) for r in scores.nonzero()[0]}, round(weight, 4)))
+            told.append(
+                (
+                    {int(each.numbers[r]): round(float(scores[r]), 4) for r in scores.nonzero()[0]},
+                    round(weight, 4),
+                )
+            )
         assert told[0] == told[1]
     used = {wid for block in postings.blocks.values() for wid in block.words()[1].tolist()}
     assert set(lexicon.wids()) == used  # what nobody uses any more is forgotten
@@ -301,5 +339,10 @@ def test_an_image_whose_words_stood_in_lists_by_word_is_laid_out_anew(image, tmp
 def test_a_block_is_as_long_as_what_it_holds():
     block = Block([[1, 1, 2], [], [3]])
     counts, wids, times = block.words()
-    assert (len(block), counts.tolist(), wids.tolist(), times.tolist()) == (3, [2, 0, 1], [1, 2, 3], [2, 1, 1])
+    assert (len(block), counts.tolist(), wids.tolist(), times.tolist()) == (
+        3,
+        [2, 0, 1],
+        [1, 2, 3],
+        [2, 1, 1],
+    )
     assert block.kept_vectors() is None and Path(__file__).exists()

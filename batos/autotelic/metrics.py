@@ -32,7 +32,10 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "psm_transitions": ({"old": str, "new": str}, {"mission": str, "ms": Number}),
     "lora_swap_latencies": ({"ms": Number, "expert": str}, {"tier": str, "evicted": (str, type(None))}),
     "guardian_verdicts": ({"verdict": str}, {"rule": (str, type(None)), "selector": str, "mission": str}),
-    "probations": ({"outcome": str, "selector": str, "calls": int, "failed": int}, {"why": (str, type(None))}),
+    "probations": (
+        {"outcome": str, "selector": str, "calls": int, "failed": int},
+        {"why": (str, type(None)), "mission": (str, type(None))},
+    ),
     "transaction_commits": ({"count": int}, {}),
     "transaction_aborts": ({"count": int}, {}),
     "expert_hits": ({"tier": str, "count": int}, {}),  # since the last time, by where they were found

@@ -1,8 +1,8 @@
 """The guardian: what may enter the image.  Deterministic, without a model, one road for everybody.
 
-`judge` combines the restricted language (`policy`), the Persistence Covenant (`covenant`, `flow`,
-`aliases`) and its repair (`repair`) into one `Verdict`.  Trying methods out in the walled child is
-`rehearsal`'s business: it needs a process, a verdict does not.
+`judge` combines the restricted language (`policy`), the Persistence Covenant (`covenant`: the paths by
+`flow`, the aliases by `aliases`, `calls` and `shapes`) and its repair (`repair`) into one `Verdict`.
+Trying methods out in the walled child is `rehearsal`'s business: it needs a process, a verdict does not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def judge(
     """
     summaries = summaries or nothing_known
     text = policy.normalised(source)
-    function, findings = policy.read(text)
+    function, findings, make = policy.examined(text)
     name = function.name if function is not None else ""
     if function is not None and selector is not None and name != selector:
         findings.append(
@@ -46,7 +46,7 @@ def judge(
         return _verdict("refused", function, source, (), findings)
     text, found, said = mended(text, found, lambda spread: _studied(spread, summaries))
     if said:
-        function, again = policy.read(text)
+        function, again, make = policy.examined(text)
         if function is None or _refused(again):
             return _verdict("refused", function, source, (), findings + again)
     if not found.holds or found.refused:  # no known text comes here; what cannot be proved does not enter
@@ -54,14 +54,14 @@ def judge(
         unproved = Finding("unproved", line, f"{why}, and no flag could be placed so that it is surely kept")
         return _verdict("refused", function, source, (), [*findings, unproved])
     try:
-        policy.compile_method(text)
+        make()
     except SyntaxError as exc:  # what only the compiler sees: `break` outside a loop, a parameter named twice
         findings.append(Finding("syntax", exc.lineno or 1, str(exc.msg)))
         return _verdict("refused", function, source, (), findings)
     return _verdict("repaired" if said else "accepted", function, text, said, findings)
 
 
-_NOTHING_YET = Summary(False, True, answers=0)  # where the fixpoint begins
+ROUNDS = 20  # studies of one method on the way there; what is not settled by then counts as unknown
 
 
 def summaries_of(source_of: Callable[[str], str | None]) -> Callable[[str], Summary | None]:
@@ -72,48 +72,56 @@ def summaries_of(source_of: Callable[[str], str | None]) -> Callable[[str], Summ
     again until nothing is added.
     """
     known: dict[str, Summary | None] = {}
+    trees_of: dict[str, ast.FunctionDef] = {}
+    callers: dict[str, set[str]] = {}
 
     def reach(selector: str) -> None:
-        if selector in known:
-            return
-        source = source_of(selector)
-        function = policy.read(source)[0] if source is not None else None
-        if function is None:
-            known[selector] = None
-            return
-        members = {selector: function}
-        known[selector] = _NOTHING_YET
-        _collect(function, members)
-        while True:
-            before = {name: known[name] for name in members}
-            for name, member in members.items():
-                known[name] = covenant.summarise(member, known.get)
-            if before == {name: known[name] for name in members}:
-                return
-
-    def _collect(function: ast.FunctionDef, members: dict[str, ast.FunctionDef]) -> None:
-        receiver = covenant.receiver_name(function)
-        for node in trees.walk(function):
-            if not (
-                isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == receiver
-            ):
+        """Read the method and all it sends to self, at any depth, and study them, callees first."""
+        waiting, found = [selector], []
+        while waiting:
+            name = waiting.pop()
+            if name in known:
                 continue
-            if node.attr in known:
-                continue
-            source = source_of(node.attr)
-            called = policy.read(source)[0] if source is not None else None
-            known[node.attr] = None if called is None else _NOTHING_YET
-            if called is not None:
-                members[node.attr] = called
-                _collect(called, members)
+            function = _read(source_of(name))
+            known[name] = None if function is None else covenant.NOTHING_YET
+            if function is not None:
+                trees_of[name] = function
+                found.append(name)
+                for sent in _sent_to_self(function):
+                    callers.setdefault(sent, set()).add(name)
+                    waiting.append(sent)
+        most = ROUNDS * len(found)
+        while found:
+            name, most = found.pop(), most - 1
+            told = covenant.summarise(trees_of[name], known.get) if most > 0 else None
+            if told != known[name]:
+                known[name] = told
+                found += [each for each in callers.get(name, ()) if each in trees_of and each not in found]
 
     def summary(selector: str) -> Summary | None:
-        reach(selector)
+        if selector not in known:
+            reach(selector)
         return known[selector]
 
     return summary
+
+
+def _sent_to_self(function: ast.FunctionDef) -> set[str]:
+    receiver = covenant.receiver_name(function)
+    return {
+        node.attr
+        for node in trees.walk(function)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == receiver
+    }
+
+
+def _read(source: str | None) -> ast.FunctionDef | None:
+    """The tree of an installed source: what is installed was judged before."""
+    try:
+        body = ast.parse(source).body if source is not None else []
+    except (SyntaxError, ValueError):
+        return None
+    return body[0] if len(body) == 1 and isinstance(body[0], ast.FunctionDef) else None
 
 
 def _studied(text: str, summaries: Callable[[str], Summary | None]) -> Study:

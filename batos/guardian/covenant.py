@@ -17,9 +17,9 @@ its own repair.  A change of another object is that object's business: it is ref
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
-from batos.guardian import aliases, flow, trees
+from batos.guardian import bits, flow, trees
 from batos.guardian.aliases import Budget, Env, Reader, Summaries, TooLarge, receiver_name
 from batos.guardian.shapes import Shapes, captured
 from batos.guardian.verdict import Finding, Summary
@@ -27,7 +27,12 @@ from batos.guardian.verdict import Finding, Summary
 FLAG = "_p_changed"
 ONLY_FORM = f"{FLAG} is only ever set by the line `self.{FLAG} = True`, and never read"
 BUDGET = 100_000  # expressions read for one method; an ordinary one takes some hundreds
+ENTERED = "what {} this part of the object does is not known"
 ROUNDS = 50  # environments only grow, so the fixpoint is near; this bound is never met in practice
+
+
+# Where fixpoints begin: of a method that is not studied yet nothing is assumed.
+NOTHING_YET = Summary(False, True, answers=0, answers_arguments=False, fills=False)
 
 
 def nothing_known(selector: str) -> Summary | None:
@@ -72,7 +77,8 @@ class Study:
     forgetful: bool = False
     changing: set[ast.AST] = field(default_factory=set)
     answers: int = 0
-    own: Summary = Summary(False, True, answers=0)  # what is assumed of a send of its own selector
+    own: Summary = NOTHING_YET  # what is assumed of a send of its own selector
+    fills: bool = False  # may state be put into what it is handed?
 
     @property
     def refused(self) -> bool:
@@ -121,20 +127,22 @@ def summarise(function: ast.FunctionDef, summaries: Summaries = nothing_known) -
         bool(found.changes) or found.refused,  # what may not stand was not followed
         found.holds and not found.refused,
         bool(handed.changes),
-        aliases.assumed(found.changes),
-        aliases.assumed(handed.changes),
-        (found.answers | handed.answers) & _ANSWERED,
+        bits.assumed(found.changes),
+        bits.assumed(handed.changes),
+        found.answers & _ANSWERED,
+        bool(handed.answers & bits.STATE),
+        found.fills,
     )
 
 
-_ANSWERED = aliases.STATE | aliases.OWN | aliases.FOREIGN | aliases.HOLDS_FOREIGN
+_ANSWERED = bits.STATE | bits.OWN | bits.FOREIGN | bits.HOLDS_FOREIGN
 
 
 def _settle(found: Study, summaries: Summaries, shapes: Shapes, budget: Budget) -> None:
     """Fill in the study of a method; one that sends its own selector is studied until that is settled."""
     env: Env = {argument.arg: 0 for argument in _arguments(found.function.args)}
     if found.receiver is not None:
-        env[found.receiver] = aliases.SELF
+        env[found.receiver] = bits.SELF
     recurs = any(_is_own_send(node, found) for node in trees.walk(found.function))
     for _ in range(ROUNDS):
         fresh = Study(found.function, found.receiver, own=found.own)
@@ -142,14 +150,16 @@ def _settle(found: Study, summaries: Summaries, shapes: Shapes, budget: Budget) 
         own = found.own
         if recurs:
             handed = _handed(found, summaries, own, shapes, budget)
-            answers = (fresh.answers | handed.answers) & _ANSWERED
-            own = Summary(False, True, bool(handed.changes), False, aliases.assumed(handed.changes), answers)
+            unsure = bits.assumed(handed.changes)
+            answers = (fresh.answers & _ANSWERED, bool(handed.answers & bits.STATE), fresh.fills)
+            own = Summary(False, True, bool(handed.changes), False, unsure, *answers)
         if own == found.own:
             break
         found.own = own
     fresh.findings += found.findings
-    for name in ("changes", "findings", "unflagged", "exits", "open_end", "forgetful", "changing", "answers"):
-        setattr(found, name, getattr(fresh, name))
+    for each in fields(Study):
+        if each.name not in ("function", "receiver", "own"):
+            setattr(found, each.name, getattr(fresh, each.name))
 
 
 def _is_own_send(node: ast.AST, found: Study) -> bool:
@@ -162,9 +172,9 @@ def _is_own_send(node: ast.AST, found: Study) -> bool:
 
 
 def _handed(found: Study, summaries: Summaries, own: Summary, shapes: Shapes, budget: Budget) -> Study:
-    """What the method may do to what it is handed: studied as if its arguments were the state, and nothing else."""
+    """What the method may do to what it is handed: studied as if its arguments alone were the state."""
     as_state = Study(found.function, found.receiver, own=own)
-    env: Env = {argument.arg: aliases.PART for argument in _arguments(found.function.args)}
+    env: Env = {argument.arg: bits.PART for argument in _arguments(found.function.args)}
     if found.receiver is not None:
         env[found.receiver] = 0
     _Analysis(as_state, summaries, shapes, budget).run(env)
@@ -271,23 +281,22 @@ def _rebinds(function: ast.FunctionDef, receiver: str) -> list[ast.AST]:
     """Every place that gives the receiver's name to something else."""
     found: list[ast.AST] = []
     for node in trees.walk(function):
-        if isinstance(node, ast.Name) and node.id == receiver and not isinstance(node.ctx, ast.Load):
+        kind = node.__class__
+        if kind is ast.Name:
+            if node.id == receiver and not isinstance(node.ctx, ast.Load):
+                found.append(node)
+        elif kind is ast.arg:
+            if node.arg == receiver:
+                found.append(node)
+        elif kind in _NAMING and receiver in (getattr(node, "name", None), getattr(node, "rest", None)):
             found.append(node)
-        elif isinstance(node, (ast.MatchAs, ast.MatchStar, ast.ExceptHandler)) and node.name == receiver:
+        elif kind is ast.alias and (node.asname or node.name) == receiver:
             found.append(node)
-        elif isinstance(node, ast.MatchMapping) and node.rest == receiver:
-            found.append(node)
-        elif isinstance(node, ast.alias) and (node.asname or node.name) == receiver:
-            found.append(node)
-        elif (
-            isinstance(node, (ast.FunctionDef, ast.ClassDef))
-            and node is not function
-            and node.name == receiver
-        ):
-            found.append(node)
-        elif isinstance(node, (ast.FunctionDef, ast.Lambda)) and node is not function:
-            found += [argument for argument in _arguments(node.args) if argument.arg == receiver]
-    return found
+    own = next(each for each in found if isinstance(each, ast.arg))  # the receiver's own parameter
+    return [each for each in found if each is not own and each is not function]
+
+
+_NAMING = (ast.MatchAs, ast.MatchStar, ast.MatchMapping, ast.ExceptHandler, ast.FunctionDef, ast.ClassDef)
 
 
 # -- flow -----------------------------------------------------------------------------------------
@@ -325,12 +334,16 @@ class _Analysis:
             before = self.spread(entry)
             if not self.makes_functions or self.everywhere == grown:
                 break
-        # Only now is known what each name may be; on the way there less was known, and more counted as unknown.
+        # Only now is known what each name may be; on the way less was known, and more counted as unknown.
         self.findings, self.changing = [], {}
         for node, env in before.items():
             self.step(node, env)
         self.found.findings += self.findings
         self.found.answers |= self.answers
+        given = _arguments(self.function.args)
+        self.found.fills = any(
+            self.everywhere.get(each.arg, 0) & bits.STATE for each in given if each.arg != self.found.receiver
+        )
         for node, changes in self.changing.items():
             self.found.changing.add(node.tree)
             self.found.changes += [(getattr(where, "lineno", 0), why) for where, why in changes]
@@ -371,15 +384,15 @@ class _Analysis:
             reader.bind(tree.target, reader.iterate(tree.iter))
         elif node.kind == "enter":
             for item in tree.items:
-                bits = reader.bits(item.context_expr)
-                if bits & aliases.STATE:
-                    reader.change(item.context_expr, "entering this may change state of the object")
+                entered = reader.bits(item.context_expr)
+                if entered & bits.STATE:
+                    reader.change(item.context_expr, ENTERED.format("entering") + bits.COUNTED)
                 if item.optional_vars is not None:
-                    reader.bind(item.optional_vars, bits)
+                    reader.bind(item.optional_vars, entered)
         elif node.kind == "leave":
             for item in tree.items:
-                if reader.bits(item.context_expr) & aliases.STATE:
-                    reader.change(item.context_expr, "leaving this may change state of the object")
+                if reader.bits(item.context_expr) & bits.STATE:
+                    reader.change(item.context_expr, ENTERED.format("leaving") + bits.COUNTED)
         elif node.kind == "case":
             self.bind_pattern(reader, tree)
         elif node.kind == "handler" and tree.name:
@@ -401,15 +414,15 @@ class _Analysis:
     def bind_pattern(self, reader: Reader, case: ast.match_case) -> None:
         """Names a pattern binds are the subject, parts of it, or new containers of its parts."""
         subject = reader.bits(self.graph.subjects[case])
-        parts = aliases.element(subject)
-        parts |= aliases.element(parts) | aliases.element(aliases.element(parts))
+        parts = bits.element(subject)
+        parts |= bits.element(parts) | bits.element(bits.element(parts))
         for node in trees.walk(case.pattern):
             if isinstance(node, ast.MatchAs) and node.name is not None:
                 reader.env[node.name] = subject | parts
             elif isinstance(node, ast.MatchStar) and node.name is not None:
-                reader.env[node.name] = aliases.OWN | aliases.held(parts)
+                reader.env[node.name] = bits.OWN | bits.held(parts)
             elif isinstance(node, ast.MatchMapping) and node.rest is not None:
-                reader.env[node.rest] = aliases.OWN | aliases.held(parts)
+                reader.env[node.rest] = bits.OWN | bits.held(parts)
         reader.bits(case.guard)
 
     def nested(self, node: ast.FunctionDef | ast.Lambda, env: Env, defaults: Env) -> int:
@@ -418,28 +431,42 @@ class _Analysis:
         What it may put into containers it sees is put there in `env`, because it may be called at any time.
         """
         self.makes_functions = True
-        bits, certain = aliases.UNKEEPABLE, False
         seen = dict(self.everywhere)
         _join(seen, env)
-        if isinstance(node, ast.FunctionDef):
-            seen[node.name] = aliases.UNKEEPABLE  # recursion: its changes stand in its body
-        own = {argument.arg for argument in _arguments(node.args)} | _bound_in(node)
-        for argument_bits, effect in ((0, aliases.CHANGES), (aliases.PART, aliases.CHANGES_ARGUMENT)):
+        arguments = {argument.arg for argument in _arguments(node.args)}
+        own = arguments | _bound_in(node)
+        outside = {each: value for each, value in seen.items() if each not in arguments}
+        name = getattr(node, "name", None)
+        recurs = name is not None and any(getattr(each, "id", None) == name for each in trees.walk(node))
+        made, before = bits.UNKEEPABLE, None
+        while made != before:
+            before = made
+            if name is not None:
+                outside[name] = made
+            made |= self.made(node, env, {**outside, **defaults}, own)
+            if not recurs:
+                break
+        return made
+
+    def made(self, node: ast.FunctionDef | ast.Lambda, env: Env, seen: Env, own: set[str]) -> int:
+        """What one call of the function may do, alone and to what it is handed; `own` are its own names."""
+        out, certain = bits.UNKEEPABLE, False
+        for handed, effect in ((0, bits.CHANGES), (bits.PART, bits.CHANGES_ARGUMENT)):
             inside = {name: value for name, value in seen.items() if name not in own}
             for argument in _arguments(node.args):
-                inside[argument.arg] = argument_bits | defaults.get(argument.arg, 0)
+                inside[argument.arg] = handed | seen.get(argument.arg, 0)
             changes, answers, after = self.effects(node, inside)
             if changes:
-                bits |= effect
-                certain |= not changes & aliases.ASSUMED
-            if answers & aliases.STATE:
-                bits |= aliases.ANSWERS_STATE
-            if answers & aliases.CHANGES:
-                bits |= aliases.ANSWERS_CHANGER
+                out |= effect
+                certain |= not changes & bits.ASSUMED
+            if answers & bits.STATE:
+                out |= bits.ANSWERS_STATE
+            if answers & bits.CHANGES:
+                out |= bits.ANSWERS_CHANGER
             for name, value in after.items():
                 if name not in own and name in env:
                     env[name] |= value
-        return bits if certain else bits | aliases.ASSUMED
+        return out if certain else out | bits.ASSUMED
 
     def effects(self, node: ast.FunctionDef | ast.Lambda, env: Env) -> tuple[int, int, Env]:
         """(bits of the changes calling it makes, bits of its answers, what is known of all names in it)."""
@@ -448,12 +475,12 @@ class _Analysis:
             answers = reader.bits(node.body)
             again = self.reader(reader.env)  # what one call puts into a container the next may find there
             answers |= again.bits(node.body)
-            return aliases.changing(again.changes), answers, again.env
+            return bits.changing(again.changes), answers, again.env
         inner = Study(node, self.found.receiver, own=self.found.own)
         analysis = _Analysis(inner, self.summaries, self.shapes, self.budget, self)
         analysis.run(env)
         self.findings += [finding for finding in inner.findings if finding.rule != "escape"]
-        return aliases.changing(inner.changes), inner.answers, analysis.everywhere
+        return bits.changing(inner.changes), inner.answers, analysis.everywhere
 
     # -- proof ---------------------------------------------------------------------------------
 
@@ -544,9 +571,9 @@ def _bound_in(node: ast.FunctionDef | ast.Lambda) -> set[str]:
 def _join(into: Env, env: Env) -> bool:
     """Add `env` to `into`; did anything grow?"""
     grown = False
-    for name, bits in env.items():
+    for name, more in env.items():
         before = into.get(name, 0)
-        if name not in into or before | bits != before:
-            into[name] = before | bits
+        if name not in into or before | more != before:
+            into[name] = before | more
             grown = True
     return grown

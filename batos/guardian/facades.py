@@ -10,6 +10,7 @@ from __future__ import annotations
 import _strptime  # noqa: F401  `datetime.strptime` imports it late, but behind the wall nothing imports
 import bisect
 import collections
+import collections.abc
 import copy
 import datetime
 import decimal
@@ -238,10 +239,13 @@ def _searching(function, *between):
 
     @functools.wraps(function)
     def call(pattern, text, *rest, **kw):
-        given = dict(zip((*between, "flags"), rest, strict=True) if len(rest) > len(between) else zip(between, rest))
+        places = (*between, "flags")
+        if len(rest) > len(places):
+            raise TypeError(f"{function.__name__} takes at most {2 + len(places)} arguments")
+        given = dict(zip(places, rest, strict=False))
         given |= kw
-        if not given.keys() <= {*between, "flags"}:
-            raise TypeError(f"{function.__name__} takes no {', '.join(given.keys() - {*between, 'flags'})}")
+        if not given.keys() <= {*places}:
+            raise TypeError(f"{function.__name__} takes no {', '.join(given.keys() - {*places})}")
         if isinstance(pattern, Pattern):
             pattern = pattern._pattern
         given["flags"] = _checked_flags(given.get("flags", 0))
@@ -276,7 +280,9 @@ def _replacing(function):
         if isinstance(pattern, Pattern):
             pattern = pattern._pattern
         flags = _checked_flags(flags)
-        return _bounded_search(function, _checked_pattern(pattern), replacement, text, count=count, flags=flags)
+        return _bounded_search(
+            function, _checked_pattern(pattern), replacement, text, count=count, flags=flags
+        )
 
     return call
 
@@ -473,8 +479,22 @@ class _DefaultDict(collections.defaultdict):
 
 _Deque.__name__, _DefaultDict.__name__ = "deque", "defaultdict"
 guards.admit(_Deque), guards.admit(_DefaultDict)
+_KINDS = """
+    Callable Collection Container Hashable Iterable Iterator Mapping MutableMapping MutableSequence MutableSet
+    Reversible Sequence Set Sized
+"""
 COLLECTIONS = facade(
-    "collections", **taken(collections, "Counter OrderedDict"), deque=_Deque, defaultdict=_DefaultDict
+    "collections",
+    **taken(collections, "Counter OrderedDict"),
+    deque=_Deque,
+    defaultdict=_DefaultDict,
+    abc=facade(  # to be asked for with `isinstance`
+        "collections.abc",
+        **{
+            name: Guarded(kind, guards.cannot_make(kind))
+            for name, kind in taken(collections.abc, _KINDS).items()
+        },
+    ),
 )
 
 

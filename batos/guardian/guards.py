@@ -232,7 +232,7 @@ def named(*values: Any) -> None:
             _NAMED[value.kind if isinstance(value, Guarded) else value] = value
 
 
-def _cannot_make(kind: type) -> Callable:
+def cannot_make(kind: type) -> Callable:
     def make(*args, **kw):
         raise TypeError(f"a {kind.__name__} cannot be made by its type; an object is made with `clone`")
 
@@ -240,14 +240,14 @@ def _cannot_make(kind: type) -> Callable:
 
 
 def type_of(value: Any) -> Any:
-    """`type(value)`: what methods call the class of the value by, so that `type(x) is list` says what it should."""
+    """`type(value)`: what methods call the value's class by, so that `type(x) is list` says what it should."""
     kind = type(value)
     for plain, (_, ours) in _FAMILY.items():
         if kind is ours:
             kind = plain
     made = _NAMED.get(kind)
     if made is None:  # it can be compared and asked for with `isinstance`, and is nothing else
-        made = _NAMED[kind] = Guarded(kind, _cannot_make(kind))
+        made = _NAMED[kind] = Guarded(kind, cannot_make(kind))
     return made
 
 
@@ -278,8 +278,7 @@ _SAFE_TYPES: dict[type, frozenset[str]] = {
 
 
 def admit(kind: type, names: str = "") -> None:
-    """Let attributes of instances of `kind` be read, all public ones if none are named: for what a facade hands
-    out."""
+    """Let attributes of instances of a kind that a facade hands out be read, all public ones if none are named."""
     known = names.split() or [name for name in dir(kind) if not name.startswith("_")]
     _SAFE_TYPES[kind] = frozenset(known)
     _METHODS[kind] = _methods(kind)
@@ -525,7 +524,9 @@ def _may_multiply(a: Any, b: Any) -> None:
 
 
 def multiply(a, b):
-    if type(a) is int and type(b) is int:  # none is much longer than MAX_BITS, so it is measured when it is made
+    if (
+        type(a) is int and type(b) is int
+    ):  # none is much longer than MAX_BITS, so it is measured when it is made
         made = a * b
         if -_SMALL < made < _SMALL or made.bit_length() <= MAX_BITS:
             return made
@@ -536,6 +537,8 @@ def multiply(a, b):
 
 
 def multiply_in_place(a, b):
+    if type(a) is int:
+        return multiply(a, b)
     if type(a) is not float and type(b) is not float:
         _may_multiply(a, b)
     return operator.imul(a, b)

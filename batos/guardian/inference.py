@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from batos.guardian import trees
 from batos.guardian.resting import bound_names
 
 SMALL, NUMBER, TEXT = "small", "number", "text"
@@ -91,7 +92,9 @@ def _bindings(function: ast.FunctionDef, bound: set[str]) -> Iterator[tuple[str,
     """(name, what it is bound to: an expression, a sort, or None for what is not known)."""
     seen: set[ast.AST] = set()
 
-    def targets(target: ast.expr, value: ast.expr | str | None) -> Iterator[tuple[str, ast.expr | str | None]]:
+    def targets(
+        target: ast.expr, value: ast.expr | str | None
+    ) -> Iterator[tuple[str, ast.expr | str | None]]:
         if isinstance(target, ast.Name):
             seen.add(target)
             yield target.id, value
@@ -103,7 +106,7 @@ def _bindings(function: ast.FunctionDef, bound: set[str]) -> Iterator[tuple[str,
             for inner, part in zip(target.elts, parts, strict=True):
                 yield from targets(inner, part)
 
-    for node in ast.walk(function):
+    for node in trees.walk(function):
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 yield from targets(target, node.value)
@@ -116,7 +119,7 @@ def _bindings(function: ast.FunctionDef, bound: set[str]) -> Iterator[tuple[str,
             yield from targets(node.target, ast.BinOp(loaded, node.op, node.value))
         elif isinstance(node, (ast.For, ast.comprehension)):
             yield from _iterated(node.target, node.iter, bound, targets)
-    for node in ast.walk(function):
+    for node in trees.walk(function):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and node not in seen:
             yield node.id, None
         elif isinstance(node, ast.arg):

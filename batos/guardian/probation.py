@@ -65,7 +65,7 @@ class Probation:
     """Counts what is seen of methods on probation, for one awake image; safe to use from any thread.
 
     calls, error_rate   see the settings of that name
-    note                `(outcome, selector=, calls=, failed=, why=)`, told of every end
+    note                `(outcome, selector=, mission=, calls=, failed=, why=)`, told of every end
     """
 
     def __init__(self, image: Any, calls: int, error_rate: float, note: Callable[..., None]):
@@ -80,6 +80,8 @@ class Probation:
         """Count what a message saw; the sentence for its sender if a method is taken back."""
         words = None
         for seen in found:
+            if not seen.counts:
+                continue
             with self._lock:
                 count = self._count(seen)
                 if count.state == PASSED:
@@ -94,7 +96,7 @@ class Probation:
     def keep(self) -> None:
         """Write what is not written yet; the image goes to sleep."""
         with self._lock:
-            left = [count for count in self._counts.values() if not count.written]
+            left = [count for count in self._counts.values() if count.state == ON and not count.written]
         for turn in [self._write(count) for count in left]:
             with contextlib.suppress(BatosError):
                 turn.result()
@@ -162,7 +164,8 @@ class Probation:
             seen.selector, seen.where, seen.version, "did not pass" if bad else "passed",
             count.failed, count.calls, f" ({count.why})" if count.why else "",
         )  # fmt: skip
-        self._note(count.state, selector=seen.selector, calls=count.calls, failed=count.failed, why=count.why)
+        told = {"calls": count.calls, "failed": count.failed, "why": count.why}
+        self._note(count.state, selector=seen.selector, mission=seen.mission, **told)
 
 
 def _kept(root: Root, oid: bytes | None) -> Any:

@@ -7,6 +7,7 @@ line must go between them.  The result is a proposal: whoever asks studies it ag
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Callable, Iterator
 
 from batos.guardian import covenant, trees
@@ -106,8 +107,8 @@ def _indent(lines: list[str], lineno: int) -> str:
 def _free_name(function: ast.FunctionDef) -> str:
     taken = {node.id for node in trees.walk(function) if isinstance(node, ast.Name)}
     taken |= {node.arg for node in trees.walk(function) if isinstance(node, ast.arg)}
-    candidates = ("result", "answer", *(f"result{number}" for number in range(2, 1000)))
-    return next(name for name in candidates if name not in taken)
+    numbered = (f"result{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain(("result", "answer"), numbered) if name not in taken)
 
 
 def _suites(node: ast.AST) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:

@@ -1,4 +1,4 @@
-"""Which local names may be, or hold, the same containers: one pass over a function, order and branches ignored.
+"""Which local names may be, or hold, the same containers: one pass over a method, order and branches aside.
 
 Each name is a place, and a place has at most one other place for all its elements: what is assigned or put
 in is unified with where it goes (Steensgaard's points-to analysis, in nearly linear time).  So depth is
@@ -24,7 +24,7 @@ Place = int | None  # None: nothing that could be or hold a container
 class Shapes:
     """The places of one function, the functions inside it included.
 
-    `of` has the place of each expression that has one; `depths` says how far below a name a place lies.
+    `of` has the place of each expression that has one; `names_of` says which names a place lies below.
     """
 
     def __init__(self, function: ast.FunctionDef, receiver: str | None):
@@ -39,28 +39,28 @@ class Shapes:
             for name in (getattr(node, "id", None), getattr(node, "arg", None), getattr(node, "name", None))
             if name is not None and not isinstance(getattr(node, "ctx", None), ast.Load)
         }
-        self.chains: dict[str, tuple[int, ...]] = {}
+        self.above: dict[int, list[tuple[str, int]]] | None = None  # made when first asked
         self.functions: list[str] = []
         self.arguments(function.args)
         self.block(function.body)
 
     # -- what is asked -------------------------------------------------------------------------------
 
-    def depths(self, name: str, place: Place) -> list[int]:
-        """At which depths below the name the place lies: 0 it may be it, 1 its elements may be, and so on."""
-        if place is None or name not in self.names:
+    def names_of(self, place: Place) -> list[tuple[str, int]]:
+        """(name, depth) of the names whose value may be this place at that depth: 0 it may be it, 1 its elements
+        may be, and so on."""
+        if place is None:
             return []
-        chain = self.chains.get(name)
-        if chain is None:
-            at: int | None = self.find(self.names[name])
-            steps = []
-            while at is not None and len(steps) < DEPTH:
-                steps.append(at)
-                at = self.inner.get(at)
-                at = None if at is None else self.find(at)
-            chain = self.chains[name] = tuple(steps)
-        place = self.find(place)
-        return [depth for depth, each in enumerate(chain) if each == place]
+        if self.above is None:
+            self.above = {}
+            for name, own in self.names.items():
+                at: int | None = self.find(own)
+                for depth in range(DEPTH):
+                    if at is not None:
+                        self.above.setdefault(at, []).append((name, depth))
+                        at = self.inner.get(at)
+                        at = None if at is None else self.find(at)
+        return self.above.get(self.find(place), [])
 
     # -- places --------------------------------------------------------------------------------------
 
@@ -420,13 +420,25 @@ class Shapes:
 
 
 _HANDLERS = {
-    ast.Name: Shapes.a_name, ast.Attribute: Shapes.attribute, ast.Subscript: Shapes.subscript,
-    ast.List: Shapes.display, ast.Tuple: Shapes.display, ast.Set: Shapes.display, ast.Dict: Shapes.a_dict,
-    ast.ListComp: Shapes.comprehension, ast.SetComp: Shapes.comprehension, ast.GeneratorExp: Shapes.comprehension,
-    ast.DictComp: Shapes.comprehension, ast.IfExp: Shapes.conditional, ast.BoolOp: Shapes.boolean,
-    ast.NamedExpr: Shapes.walrus, ast.BinOp: Shapes.operation, ast.Lambda: Shapes.a_lambda,
-    ast.Starred: Shapes.starred, ast.Call: Shapes.call,
-}  # fmt: skip
+    ast.Name: Shapes.a_name,
+    ast.Attribute: Shapes.attribute,
+    ast.Subscript: Shapes.subscript,
+    ast.List: Shapes.display,
+    ast.Tuple: Shapes.display,
+    ast.Set: Shapes.display,
+    ast.Dict: Shapes.a_dict,
+    ast.ListComp: Shapes.comprehension,
+    ast.SetComp: Shapes.comprehension,
+    ast.GeneratorExp: Shapes.comprehension,
+    ast.DictComp: Shapes.comprehension,
+    ast.IfExp: Shapes.conditional,
+    ast.BoolOp: Shapes.boolean,
+    ast.NamedExpr: Shapes.walrus,
+    ast.BinOp: Shapes.operation,
+    ast.Lambda: Shapes.a_lambda,
+    ast.Starred: Shapes.starred,
+    ast.Call: Shapes.call,
+}
 
 
 def captured(pattern: ast.pattern) -> set[str]:

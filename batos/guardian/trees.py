@@ -9,13 +9,27 @@ from __future__ import annotations
 import ast
 
 _LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
-_PLAIN = frozenset({"ctx", "op", "ops", "id", "attr", "arg", "kind", "lineno", "type_comment", "name", "n", "s"})
+_PLAIN = frozenset(
+    {"ctx", "op", "ops", "id", "attr", "arg", "kind", "lineno", "type_comment", "name", "n", "s"}
+)
 _FIELDS = {
     kind: tuple(field for field in kind._fields if field not in _PLAIN)
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST) and not issubclass(kind, _LEAVES)
 }
 _FIELDS[ast.Constant] = ()
+
+
+def below(node: ast.AST) -> list[ast.AST]:
+    """The nodes that a node itself holds."""
+    found: list[ast.AST] = []
+    for field in _FIELDS[type(node)]:
+        held = getattr(node, field, None)
+        if held.__class__ is list:
+            found += [each for each in held if isinstance(each, ast.AST)]
+        elif isinstance(held, ast.AST):
+            found.append(held)
+    return found
 
 
 def walk(root: ast.AST) -> tuple[ast.AST, ...]:

@@ -41,9 +41,11 @@ SEED = 8  # of `random`, the same for every call of every draft
 VIOLATION = 31  # the exit code of a process that reached for what is outside
 # Audit events by the word before their first point (the standard library's table of audit events).
 OUTSIDE = frozenset(
-    "open os fcntl socket subprocess shutil tempfile glob pathlib pty mmap ctypes signal syslog urllib ftplib "
-    "http smtplib imaplib poplib nntplib telnetlib webbrowser winreg msvcrt _winapi sqlite3 resource pickle "
-    "marshal cpython code function ensurepip".split()
+    """
+    open os fcntl socket subprocess shutil tempfile glob pathlib pty mmap ctypes signal syslog urllib ftplib
+    http smtplib imaplib poplib nntplib telnetlib webbrowser winreg msvcrt _winapi sqlite3 resource pickle
+    marshal cpython code function ensurepip
+    """.split()  # noqa: SIM905 - as read in that table
 )
 
 FORGOTTEN = {"$forgotten": None}  # what a slot that is gone is after
@@ -102,9 +104,10 @@ def _watch(event: str, args: Any) -> None:
 
 
 def warm_up() -> None:
-    """Run a method of ours, so that what the first run costs (caches, page faults) is paid before the trial."""
+    """Run a method of ours: what a first run costs (caches, page faults) is then paid before the trial."""
     source = (
-        "def warm_up(self, x=1):\n    self._p_changed = True\n    for each in self.items:\n        x += each\n"
+        "def warm_up(self, x=1):\n    self._p_changed = True\n"
+        "    for each in self.items:\n        x += each\n"
         "    self.items.append(x)\n    self._p_changed = True\n    return x\n"
     )
     obj = {"name": None, "slots": {"items": [1, 2]}, "parents": [], "methods": {}, "primitives": {}}
@@ -137,7 +140,11 @@ def _bounded(told: dict[str, Any]) -> dict[str, Any]:
         if len(json.dumps(told)) <= MAX_ANSWER:
             return told
     except (ValueError, TypeError, RecursionError) as exc:
-        return {"unknown": f"what it answered cannot be told: {exc}"[:MAX_SAID], "changes": {}, "flagged": False}
+        return {
+            "unknown": f"what it answered cannot be told: {exc}"[:MAX_SAID],
+            "changes": {},
+            "flagged": False,
+        }
     return {"unknown": "it answered or changed more than a rehearsal tells", "changes": {}, "flagged": False}
 
 

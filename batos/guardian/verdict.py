@@ -31,7 +31,9 @@ class Summary(NamedTuple):
     flags      it flags those changes itself, first and last, so its callers need not
     arguments  it may change what it is handed
     assumed    `mutates` is only assumed, because it calls what is not known; `arguments_assumed` likewise
-    answers    what it may answer, in the bits of `aliases`; by default a part of the object
+    answers    what it may answer, in the values of `bits`; by default a part of the object
+    answers_arguments  it may answer what it was handed, or a part or container of it
+    fills      it may put state of the object into what it is handed
     """
 
     mutates: bool
@@ -40,6 +42,8 @@ class Summary(NamedTuple):
     assumed: bool = False
     arguments_assumed: bool = False
     answers: int = 2
+    answers_arguments: bool = True
+    fills: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,8 @@ def _filter() -> bytes:
         program += [_op(_JUMP_EQUAL, number, 0, 1), _op(_RETURN, _RET_ALLOW)]
     for number in _MACHINE["kill"].values():
         program += [_op(_JUMP_EQUAL, number, 0, 1), _op(_RETURN, _RET_KILL)]
-    # By an argument (the low word of the first stands at offset 16, of the next at 24): reading and writing
-    # one descriptor only; no memory that is locked or of huge pages; no advice that takes pages from the machine.
+    # By an argument (the low word of the first stands at offset 16, of the next at 24): reading and
+    # writing one descriptor only; no memory that is locked or of huge pages; no advice that takes pages away.
     for call, offset, admitted in (
         ("read", 16, _op(_JUMP_EQUAL, IN, 0, 1)),
         ("write", 16, _op(_JUMP_EQUAL, OUT, 0, 1)),
@@ -175,8 +175,8 @@ def give_up_root() -> None:
         return
     with contextlib.suppress(OSError):  # a container may have no right to change users; `probe` tells
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        os.setgid(NOBODY)  # of root these set the saved ids too: there is no way back
+        os.setuid(NOBODY)
 
 
 def _alone(parent: int) -> None:
@@ -238,18 +238,27 @@ def _seccomp() -> None:
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
-def enter(reading: int, writing: int, parent: int, seconds: int, memory: int, seccomp: bool = True) -> None:
+def enter(
+    reading: int,
+    writing: int,
+    parent: int,
+    seconds: int,
+    memory: int,
+    seccomp: bool = True,
+    landlock: bool = True,
+) -> None:
     """Wall this process in: from here on it reads from `IN`, computes, writes to `OUT`, and ends.
 
     `parent` is the process that forked it, with which it dies; `seconds` of CPU; `memory` in bytes beyond
-    what is mapped now.  Raises `OSError` if the kernel refuses; the caller then ends the process without
-    running anything.
+    what is mapped now; `seccomp` and `landlock` as `probe` found them.  Raises `OSError` if the kernel
+    refuses; the caller then ends the process without running anything.
     """
     keep_only(reading, writing)
     space = mapped() + memory  # while it can be read
     give_up_root()
     _alone(parent)
-    _landlock()  # before the limits: making the ruleset takes a descriptor for a moment
+    if landlock:
+        _landlock()  # before the limits: making the ruleset takes a descriptor for a moment
     limit(seconds, space)
     if seccomp:
         _seccomp()

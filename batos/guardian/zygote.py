@@ -53,8 +53,8 @@ class Child:
 class Zygote:
     """Forks, hands out and ends children.  One trial at a time."""
 
-    def __init__(self, seccomp: bool):
-        self.seccomp = seccomp
+    def __init__(self, seccomp: bool, landlock: bool = True):
+        self.seccomp, self.landlock = seccomp, landlock
         self.spares: deque[Child] = deque()
 
     def fill(self) -> None:
@@ -125,7 +125,7 @@ class Zygote:
             os.close(writing)
             return Child(pid, into, out)
         try:
-            wall.enter(reading, writing, zygote, LONGEST, MEMORY, self.seccomp)
+            wall.enter(reading, writing, zygote, LONGEST, MEMORY, self.seccomp, self.landlock)
             trial.warm_up()
             trial.serve(wall.IN, wall.OUT)
             os._exit(0)
@@ -135,14 +135,14 @@ class Zygote:
 
 def main() -> None:
     """Serve until the input closes."""
-    held = wall.probe()
-    _say({"wall": held})
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # where memory ends, a trial goes before the image does
+    held = wall.probe()
+    _say({"wall": held})
     trial.warm_up()  # what is compiled and looked up at the first use is then there for every child
     gc.collect()
     gc.freeze()  # what is here now is shared with the children; a collection would copy it
-    zygote = Zygote(held["seccomp"])
+    zygote = Zygote(held["seccomp"], bool(held["landlock"]))
     poll = select.poll()
     poll.register(0, select.POLLIN)
     while True:

@@ -353,7 +353,7 @@ class LivingImage:
 
     @property
     def gone(self) -> bool:
-        """Did the storage close itself, because a commit that the disk refused could not be taken back?"""
+        """Did the storage close itself, because a commit or a pack broke off where nobody knows how far?"""
         return not self._closing and getattr(self.place.storage, "closed", False)
 
     @property
@@ -675,8 +675,8 @@ class LivingImage:
             return out_of_reach
         if self.gone:
             return Busy(
-                "the disk failed in the middle of a commit and the image closed itself; nothing was changed",
-                hint="see to the disk, awaken it again and send again",
+                "a commit broke off in the middle and the image closed itself; what was acknowledged is safe",
+                hint="awaken it again, look whether this was done, and send again",
             )
         if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
             return ReadOnly(

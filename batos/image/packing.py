@@ -287,15 +287,19 @@ def _catch_up_and_swap(
             new.append(b"".join(each.packed() for each in later if isinstance(each, BlobDigest)))
             new.sync()
             sync(os.path.dirname(name))
-            _swap(storage, copy, new)
+            before = _swap(storage, copy, new)
         except BaseException:
             if storage.digests is not new:
                 new.close()
             raise
-    return time.perf_counter() - waits
+        stall = time.perf_counter() - waits
+    with contextlib.suppress(OSError):
+        before.close()
+    return stall
 
 
-def _swap(storage: Any, copy: Copy, new: Digests) -> None:
+def _swap(storage: Any, copy: Copy, new: Digests) -> io.FileIO:
+    """Step 2, and what follows in memory; answers the file that was replaced, still open."""
     name = storage._file_name
     storage._join_saving()
     with storage._files.write_lock(), storage._lock:
@@ -307,9 +311,9 @@ def _swap(storage: Any, copy: Copy, new: Digests) -> None:
         os.replace(name + PACKED, name)  # the one step
         try:
             storage.unsettled["the name of a packed file"] = lambda: name_sidecar(storage)
+            # Closed by our caller: its last descriptor gives back a large file's blocks, which takes long, and a
+            # storage whose file is closed counts as gone to whoever looks without a lock.
             file.name, before, storage._file = storage._file.name, storage._file, file
-            with contextlib.suppress(OSError):
-                before.close()  # only now: a storage whose file is closed counts as gone, and somebody looks
             storage._initIndex(copy.index, storage._tindex)
             storage._pos = copy.written_to
             storage.digests.close()
@@ -318,6 +322,7 @@ def _swap(storage: Any, copy: Copy, new: Digests) -> None:
             log.critical("%s: a pack was cut short after its last step; closing", name, exc_info=True)
             storage._let_go()
             raise
+    return before
 
 
 def name_sidecar(storage: Any) -> None:

@@ -67,12 +67,16 @@ class ImageConnection(Connection):
         # ZODB's own method, which has no place to ask what it invalidated.
         self._readCurrent.clear()
         self._storage.sync(sync)
-        invalidated = self._storage.poll_invalidations()
-        if invalidated is None:  # too much has changed to be told
-            invalidated = self._cache.cache_data.copy()
-        if invalidated:
-            self._cache.invalidate(invalidated)
-            self.on_invalidated()
+        try:
+            invalidated = self._storage.poll_invalidations()
+            if invalidated is None:  # too much has changed to be told
+                invalidated = self._cache.cache_data.copy()
+            if invalidated:
+                self._cache.invalidate(invalidated)
+                self.on_invalidated()
+        except BaseException:  # it is told once only: whoever uses this connection next would read what was
+            self._cache.invalidate(self._cache.cache_data.copy())
+            raise
 
 
 class SharedConnection(ImageConnection):

@@ -2,8 +2,8 @@
 
 `tend` is what the heartbeat calls at night, `ByDay` what it calls in between.  It looks for what is over the
 limits of the settings on a connection of its own, and takes it out in turns of a few milliseconds, so that a
-message waits for one of them at most.  `explain_disk` says what the bytes in DIR are; `due_pack` says, from the numbers of a
-`survey`, whether a pack would pay.
+message waits for one of them at most.  `explain_disk` says what the bytes in DIR are; `due_pack` says, from
+the numbers of a `survey`, whether a pack would pay.
 
 A survey reads the data file once from end to end and needs 20 bytes of memory an object.  An estimate from
 counters would cost nothing, but it cannot tell a counter that was written a million times from a million
@@ -335,7 +335,7 @@ def tend(
 class ByDay:
     """What cannot wait for the night: change records beyond their number, a quarter of it at a time.
 
-    Call it every minute or so, from the heartbeat's thread.  A busy day would leave the night millions of them.
+    Call it every minute or so, from the heartbeat's thread.  A busy day would leave the night millions.
     """
 
     def __init__(self, image: Any, settings: Any):

@@ -618,7 +618,7 @@ class ImageStorage(FileStorage):
 
     @property
     def closed(self) -> bool:
-        """Was it closed, by `close` or because a failed commit could not be taken back?"""
+        """Was it closed, by `close` or because a commit or a pack broke off where nobody knows how far?"""
         return self._file.closed
 
     def close(self):

@@ -116,7 +116,9 @@ class Memory:
 
     def remember_missions(self, records: Iterable[dict[str, Any]]) -> dict[str, Any]:
         """Put the missions of each day and each week under ``image:missions/``; answers how many were new."""
-        told = [(source, self.remember_text(source, text)) for source, text in itself.texts_of_missions(records)]
+        told = [
+            (source, self.remember_text(source, text)) for source, text in itself.texts_of_missions(records)
+        ]
         return {
             "documents": sum(not came["current"] for _, came in told),
             "chunks": sum(came["chunks"] for _, came in told if not came["current"]),
@@ -125,7 +127,7 @@ class Memory:
     def forget(self, source: str | Path) -> dict[str, int]:
         """Take a document out of the image, or every document under a folder.
 
-        Answers ``{"documents", "chunks"}``; `NoSuchObject` where nothing is remembered from there.
+        Answers ``{"documents", "chunks", "sources"}``; `NoSuchObject` where nothing is remembered from there.
         """
         named = [str(source), os.path.abspath(source)]
 
@@ -145,9 +147,9 @@ class Memory:
         chunks = 0
         for each in going:
             chunks += self._image.run(
-                f"forget {each}", lambda root, each=each: catalog.unindex_document(root, each)
+                "forget a document", lambda root, each=each: catalog.unindex_document(root, each)
             )
-        return {"documents": len(going), "chunks": chunks}
+        return {"documents": len(going), "chunks": chunks, "sources": going}
 
     # -- taking out --------------------------------------------------------------------------------
 
@@ -184,9 +186,7 @@ class Memory:
     ) -> list[dict[str, Any]]:
         """The best text for so many tokens, for whoever writes an answer: see `search.context`."""
         vector = self._vector(query)
-        return self._look(
-            lambda root: search.context(root, query, vector, tokens, search.Where(source)), at
-        )
+        return self._look(lambda root: search.context(root, query, vector, tokens, search.Where(source)), at)
 
     def _vector(self, query: str) -> Any:
         return self.embedder.encode([query])[0] if self.embedder.semantic and query.strip() else None
@@ -260,7 +260,9 @@ class Memory:
         if not self.embedder.semantic:
             return [(each, None) for each in pieces]
         texts = [
-            " > ".join(p.section) + "\n" + doc.text[p.start : p.end] if p.section else doc.text[p.start : p.end]
+            " > ".join(p.section) + "\n" + doc.text[p.start : p.end]
+            if p.section
+            else doc.text[p.start : p.end]
             for doc, each in zip(documents, pieces, strict=True)
             for p in each
         ]
@@ -307,10 +309,8 @@ class Memory:
                 for document, (pieces, vectors) in zip(documents, cut, strict=True)
             ]
 
-        names = [document.source for document in documents]
-        return self._image.run(
-            f"remember {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""), put
-        )
+        # No source is named: change records outlive what is forgotten.
+        return self._image.run(f"remember {len(documents)} document{'s' * (len(documents) != 1)}", put)
 
 
 def _windows(text: str, units: Sequence[Unit]) -> Iterator[tuple[str, list[str]]]:

@@ -17,12 +17,12 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
-from BTrees.OOBTree import OOBTree
+from BTrees.LLBTree import LLTreeSet
 
 from batos.errors import NoSuchObject
 from batos.knowledge import contexts
 from batos.knowledge.chunking import Piece
-from batos.knowledge.shelf import KeptText, Shelf, VectorBlock, copies_of, shelf_in, shelf_of  # noqa: F401
+from batos.knowledge.shelf import KeptText, Shelf, VectorBlock, copies_of, imprint, shelf_in, shelf_of  # noqa: F401
 from batos.objects import UvmObject
 from batos.objects.genesis import child
 from batos.objects.method import Method, primitive
@@ -121,10 +121,10 @@ def index_document(
     obj = catalog(root)
     shelf = obj._shelf
     replaced = unindex_document(root, source) if _document(shelf, source) is not None else 0
-    twin = None if digest is None else shelf.digests.get((digest, told["kind"]))
-    if twin is not None and "about" not in told and (space is None or shelf.documents[twin].space == space):
-        _link(shelf, source, twin)
-        return {"chunks": 0, "replaced": replaced, "current": False, "copy": twin}
+    twin = None if digest is None or "about" in told else _with_bytes(shelf, digest, told["kind"])
+    if twin is not None and (space is None or twin.space == space):
+        _link(shelf, source, twin.origin)
+        return {"chunks": 0, "replaced": replaced, "current": False, "copy": twin.origin}
     document = obj.memory_document._clone_persistent_(
         origin=source,
         space=space,
@@ -161,26 +161,30 @@ def index_document(
 
 def put_on_shelf(shelf: Shelf, source: str, document: UvmObject, vectors: Any = None) -> None:
     """Index a document whose passages stand in `shelf.chunks`."""
-    first, count = document._first, document.chunks
-    chunks = [shelf.chunks[number] for number in range(first, first + count)]
+    shelf.postings.put(document._first, words_of(shelf, document), vectors)
+    enter(shelf, source, document)
+
+
+def words_of(shelf: Shelf, document: UvmObject) -> list[list[int]]:
+    """The numbers of the words that each passage of a document is found by."""
+    first = document._first
+    chunks = [shelf.chunks[number] for number in range(first, first + document.chunks)]
     # The headings above a passage say what it is about as much as its own words do.
-    words = shelf.text.lexicon.numbers([f"{each._slots.get('section', '')}\n{each.text}" for each in chunks])
-    shelf.postings.put(first, words, vectors)
-    _enter(shelf, source, document)
+    return shelf.text.lexicon.numbers([f"{each._slots.get('section', '')}\n{each.text}" for each in chunks])
 
 
-def _enter(shelf: Shelf, source: str, document: UvmObject) -> None:
+def enter(shelf: Shelf, source: str, document: UvmObject) -> None:
+    """Have a document found by its source, kind, persona, time, digest and what it is about."""
     shelf.documents[source] = document
-    shelf.times[(document.remembered, source)] = document._first
-    if document.digest is not None:
-        shelf.digests[(document.digest, document.kind)] = source
-    for tree, value in ((shelf.kinds, document.kind), (shelf.personas, document._slots.get("persona"))):
-        if value is not None:
+    first = document._first
+    if document.chunks:
+        shelf.times.insert((document.remembered, first))
+        if document.digest is not None:
+            shelf.digests[imprint(document.digest, document.kind)] = first
+        for tree, value in _kinds(shelf, document):
             if value not in tree:
-                tree[value] = OOBTree()
-            tree[value][source] = document._first
-
-
+                tree[value] = LLTreeSet()
+            tree[value].insert(first)
     about = document._slots.get("about")
     if about is not None:
         before = shelf.documents.get(shelf.facts.get(_subject(about), ""))
@@ -190,18 +194,34 @@ def _enter(shelf: Shelf, source: str, document: UvmObject) -> None:
         shelf.facts[_subject(about)] = source
 
 
+def _kinds(shelf: Shelf, document: UvmObject) -> list[tuple[Any, str]]:
+    told = ((shelf.kinds, document.kind), (shelf.personas, document._slots.get("persona")))
+    return [(tree, value) for tree, value in told if value is not None]
+
+
+def _with_bytes(shelf: Shelf, digest: str, kind: str) -> UvmObject | None:
+    """The document of these bytes."""
+    first = shelf.digests.get(imprint(digest, kind))
+    document = None if first is None else shelf.chunks[first].document
+    return document if document is not None and (document.digest, document.kind) == (digest, kind) else None
+
+
 def _subject(about: str) -> str:
     return " ".join(about.casefold().split())
 
 
 def _leave(shelf: Shelf, source: str, document: UvmObject) -> None:
     del shelf.documents[source]
-    del shelf.times[(document.remembered, source)]
-    if shelf.digests.get((document.digest, document.kind)) == source:
-        del shelf.digests[(document.digest, document.kind)]
-    for tree, value in ((shelf.kinds, document.kind), (shelf.personas, document._slots.get("persona"))):
-        if value is not None:
-            del tree[value][source]
+    first = document._first
+    if document.chunks:
+        shelf.times.remove((document.remembered, first))
+        if (
+            document.digest is not None
+            and shelf.digests.get(imprint(document.digest, document.kind)) == first
+        ):
+            del shelf.digests[imprint(document.digest, document.kind)]
+        for tree, value in _kinds(shelf, document):
+            tree[value].remove(first)
             if not tree[value]:
                 del tree[value]
     about = document._slots.get("about")
@@ -245,7 +265,7 @@ def unindex_document(root: Any, source: str) -> int:
         for each in others:
             _link(shelf, each, heir)
         document.origin = heir
-        _enter(shelf, heir, document)
+        enter(shelf, heir, document)
         return 0
     numbers = range(document._first, document._first + document.chunks)
     shelf.postings.remove(numbers)
@@ -259,17 +279,19 @@ def _link(shelf: Shelf, source: str, original: str) -> None:
     shelf.originals.insert((original, source))
 
 
-def sources(
-    root: Any, under: str = "", kind: str | None = None, since: float | None = None
-) -> list[str]:
+def sources(root: Any, under: str = "", kind: str | None = None, since: float | None = None) -> list[str]:
     """The sources remembered whose name starts with `under`, in their order; of one kind, or since a time."""
     shelf = shelf_in(root)
     if shelf is None:
         return []
-    found = _sources(shelf, under) if kind is None else list(_under(shelf.kinds.get(kind, OOBTree()), under))
+    if kind is None:
+        found = _sources(shelf, under)
+    else:
+        told = (shelf.chunks[first].document.origin for first in shelf.kinds.get(kind, ()))
+        found = sorted(each for each in told if each.startswith(under))
     if since is not None:
-        late = {source for (_, source) in shelf.times.keys((since, ""))}
-        found = [each for each in found if shelf.copies.get(each, each) in late]
+        late = {first for (_, first) in shelf.times.keys((since, 0))}
+        found = [each for each in found if shelf.documents[shelf.copies.get(each, each)]._first in late]
     return found
 
 

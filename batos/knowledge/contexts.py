@@ -8,7 +8,6 @@ run of passages it reaches over and its place, never a copy of their text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from batos.knowledge.chunking import Piece
 from batos.knowledge.search import alike, joined
@@ -109,7 +108,9 @@ def memory_zoom_in(self):
         if each._slots.get("within") is within and first <= each.first <= last and each is not self
     ]
     alone = [each for each in _chunks(_catalog(self), self) if each._slots.get("context") is within]
-    return sorted([*below, *alone], key=lambda each: (each.first, 0) if "first" in each._slots else (each.position, 1))
+    return sorted(
+        [*below, *alone], key=lambda each: (each.first, 0) if "first" in each._slots else (each.position, 1)
+    )
 
 
 @primitive

@@ -43,7 +43,11 @@ def text_of_pdf(data: bytes) -> str:
     except Unreadable:
         raise
     except Exception as exc:  # pypdf raises anything on a broken file, KeyError and RecursionError too
-        why = "needs a package for its encryption" if "cryptography" in str(exc) else f"is broken ({_told(exc)})"
+        why = (
+            "needs a package for its encryption"
+            if "cryptography" in str(exc)
+            else f"is broken ({_told(exc)})"
+        )
         raise Unreadable(f"the PDF {why}: open it and print it to a new PDF, and remember that") from exc
     if count > MOST_PAGES:
         raise Unreadable(f"the PDF has {count} pages: split it, and remember the parts")
@@ -92,7 +96,9 @@ def text_of_mailbox(data: bytes, html: Callable[[str], str]) -> str:
     parts = []
     for raw in re.split(rb"(?m)^From [^\r\n]*\r?\n", data):
         if raw.strip():
-            message = email.message_from_bytes(raw.replace(b"\n>From ", b"\nFrom "), policy=email.policy.default)
+            message = email.message_from_bytes(
+                raw.replace(b"\n>From ", b"\nFrom "), policy=email.policy.default
+            )
             told = _told_message(message, html)
             if told is not None:
                 parts.append(told)
@@ -174,7 +180,9 @@ def _conversations(data: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
             else:
                 yield "", data
     elif isinstance(data, dict):
-        title = next((str(data[key]) for key in ("title", "name", "channel") if isinstance(data.get(key), str)), "")
+        title = next(
+            (str(data[key]) for key in ("title", "name", "channel") if isinstance(data.get(key), str)), ""
+        )
         if isinstance(data.get("mapping"), dict):
             nodes = [node.get("message") for node in data["mapping"].values() if isinstance(node, dict)]
             found = [each for each in nodes if isinstance(each, dict) and each.get("content")]

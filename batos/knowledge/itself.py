@@ -84,7 +84,10 @@ def _told_week(week: str, found: list[dict[str, Any]]) -> str:
     ]  # fmt: skip
     if failed:
         most = Counter(f"{each['send']} of {each['to']}" for each in failed).most_common(5)
-        lines += ["", f"What failed most in this week: {', '.join(f'{what} ({times} times)' for what, times in most)}."]
+        lines += [
+            "",
+            f"What failed most in this week: {', '.join(f'{what} ({times} times)' for what, times in most)}.",
+        ]
         reasons = Counter(str(each.get("why") or "no reason was told") for each in failed).most_common(5)
         lines += ["", "Why missions failed, the most frequent reason first:", ""]
         lines += [f"- {times} times: {why}" for why, times in reasons]

@@ -47,15 +47,21 @@ class Block(Persistent):
     def __init__(self, words: Sequence[Sequence[int]], vectors: Any = None):
         import numpy
 
-        tallies = [Counter(each) for each in words]
-        self.counts = numpy.array([len(each) for each in tallies], dtype=numpy.uint16).tobytes()
-        self.wids = numpy.array([wid for each in tallies for wid in each], dtype=numpy.uint32).tobytes()
-        self.times = bytes(min(255, times) for each in tallies for times in each.values())
+        self.tally(words)
         self.vectors = self.scales = b""
         if vectors is not None:
             scales = numpy.maximum(numpy.abs(vectors).max(axis=1), 1e-9) / 127
             self.vectors = numpy.rint(vectors / scales[:, None]).astype(numpy.int8).tobytes()
             self.scales = scales.astype(numpy.float32).tobytes()
+
+    def tally(self, words: Sequence[Sequence[int]]) -> None:
+        """Keep which words stand in each passage."""
+        import numpy
+
+        tallies = [Counter(each) for each in words]
+        self.counts = numpy.array([len(each) for each in tallies], dtype=numpy.uint16).tobytes()
+        self.wids = numpy.array([wid for each in tallies for wid in each], dtype=numpy.uint32).tobytes()
+        self.times = bytes(min(255, times) for each in tallies for times in each.values())
 
     def __len__(self) -> int:
         return len(self.counts) // 2
@@ -187,7 +193,7 @@ class Postings(Persistent):
 
     def _told(self, searcher: Searcher, scores: Any, rows: Any) -> Any:
         told = LFBucket()
-        told.update((int(searcher.numbers[row]), float(scores[row])) for row in rows)
+        told.update({int(searcher.numbers[row]): float(scores[row]) for row in rows})
         return told
 
 
@@ -311,7 +317,11 @@ class Searcher:
         import numpy
 
         if self._tail is None:
-            parts = list(zip(*self._new, strict=True)) or [[self._wids[:0]], [self._rows[:0]], [self._times[:0]]]
+            parts = list(zip(*self._new, strict=True)) or [
+                [self._wids[:0]],
+                [self._rows[:0]],
+                [self._times[:0]],
+            ]
             tail = tuple(numpy.concatenate(each) for each in parts)
             if len(tail[0]) > max(TAIL, len(self._wids) // 8):
                 wids, rows, times = (
@@ -371,7 +381,9 @@ class Searcher:
 
         scores = numpy.zeros(self.size, dtype=numpy.float32)
         wids = list(wids)
-        found = [(rows, times) for wid in set(wids) - {0} for rows, times in [self._postings(wid)] if len(rows)]
+        found = [
+            (rows, times) for wid in set(wids) - {0} for rows, times in [self._postings(wid)] if len(rows)
+        ]
         found.sort(key=lambda each: len(each[0]))
         found = found[:QUESTION_WORDS]
         unseen = min(QUESTION_WORDS - len(found), len(set(wids)) - len(found))

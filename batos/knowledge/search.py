@@ -11,11 +11,8 @@ an answer often leans on the sentence before it; what neighbours mean is in its 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from BTrees.OOBTree import OOBTree
 
 from batos.knowledge.shelf import Shelf, copies_of, shelf_in, shelf_of
 from batos.knowledge.words import Words
@@ -30,7 +27,7 @@ MEANING = 0.6  # the share of meaning in the sum where there are vectors
 NEIGHBOURS = 0.2  # the share of each neighbour's words that a passage is found by
 FLOOR = 0.2  # where not even the best answer reaches it, nothing was found
 TAIL = 0.1  # the other answers, where there is a best one, reach this
-PHRASE = 0.25  # what a passage gains that has words in quotes as they stand there
+PHRASE = 0.5  # what a passage gains that has words in quotes as they stand there: who quotes means it
 SUPERSEDED = 0.5  # what a fact is worth that a newer one has replaced
 CANDIDATES = 200  # rows that each half offers
 LONG = 4  # letters of an unknown word that may be the beginning of known ones
@@ -62,8 +59,8 @@ class Where:
 
         found: set[int] | None = None
         for chosen in (
-            _firsts(shelf.kinds.get(self.kind)) if self.kind is not None else None,
-            _firsts(shelf.personas.get(self.persona)) if self.persona is not None else None,
+            set(shelf.kinds.get(self.kind, ())) if self.kind is not None else None,
+            set(shelf.personas.get(self.persona, ())) if self.persona is not None else None,
             {
                 each._first
                 for source, each in shelf.documents.items(self.source)
@@ -71,7 +68,7 @@ class Where:
             }
             if self.source
             else None,
-            set(shelf.times.values((self.since or 0.0, ""), (self.until or float("inf"), "")))
+            {first for _, first in shelf.times.keys((self.since or 0.0, 0), (self.until or float("inf"), 0))}
             if self.since is not None or self.until is not None
             else None,
         ):
@@ -87,10 +84,6 @@ class Where:
         return allowed
 
 
-def _firsts(sources: OOBTree | None) -> set[int]:
-    return set() if sources is None else set(sources.values())
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A passage that answers, and why: what its words and its meaning gave, each between 0 and 1."""
@@ -103,9 +96,7 @@ class Answer:
     meaning: float | None
 
 
-def find(
-    root: Any, query: str, vector: Any = None, top: int = 5, where: Where = Where()
-) -> list[Answer]:
+def find(root: Any, query: str, vector: Any = None, top: int = 5, where: Where = Where()) -> list[Answer]:
     """The passages that answer a question best, best first; none if none does.
 
     vector  the question's own, float32 (d,); without it the words alone decide

@@ -10,6 +10,8 @@ import time
 import zlib
 from typing import Any
 
+import xxhash
+from BTrees.LLBTree import LLBTree
 from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree, OOTreeSet
 from persistent import Persistent
@@ -56,11 +58,12 @@ class Shelf(Persistent):
         self.documents = OOBTree()  # source -> MemoryDocument
         self.copies = OOBTree()  # source -> the source of the document with the same bytes
         self.originals = OOTreeSet()  # (source, source of a copy)
-        self.digests = OOBTree()  # digest and kind -> source
-        self.kinds = OOBTree()  # kind -> {source: number of its first passage}
-        self.personas = OOBTree()  # persona -> {source: number of its first passage}
+        # A document is named by the number of its first passage where a path would make long records.
+        self.digests = LLBTree()  # of digest and kind -> number
+        self.kinds = OOBTree()  # kind -> numbers
+        self.personas = OOBTree()  # persona -> numbers
         self.facts = OOBTree()  # what a fact is about -> source of the newest
-        self.times = OOBTree()  # (seconds since the epoch, source) -> number of its first passage
+        self.times = OOTreeSet()  # (seconds since the epoch, number)
         self.next = 1  # below which every number is given out
 
     @property
@@ -76,6 +79,11 @@ class Shelf(Persistent):
         first = max(self.next, time.time_ns() // 1000)
         self.next = first + count + 1  # the gap tells the documents of a turn apart
         return first
+
+
+def imprint(digest: str, kind: str) -> int:
+    """Digest and kind as a key of `Shelf.digests`; what is found under it must be compared."""
+    return xxhash.xxh3_64_intdigest(f"{kind} {digest}".encode("utf-8", "surrogatepass")) >> 1
 
 
 def shelf_in(root: Any) -> Shelf | None:

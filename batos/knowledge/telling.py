@@ -14,8 +14,8 @@ from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
 
 from batos.image.worldtext import Structure, told_as
-from batos.knowledge.catalog import put_on_shelf
-from batos.knowledge.postings import ROWS
+from batos.knowledge.catalog import enter, words_of
+from batos.knowledge.postings import ROWS, Block
 from batos.knowledge.shelf import KeptText, Shelf
 from batos.objects import UvmObject
 
@@ -23,20 +23,21 @@ DOCUMENTS_A_COMMIT = 100
 
 
 def _tell_shelf(shelf: Shelf) -> dict[str, Any]:
-    vectors = LOBTree()
-    for first, block in shelf.postings.blocks.items():
-        if block.scales:
-            vectors[first] = block.vectors + block.scales  # int8 rows, and a float32 for each
-        block._p_deactivate()
     return {
         "next": shelf.next, "documents": shelf.documents, "chunks": shelf.chunks, "copies": shelf.copies,
-        "vectors": vectors,
+        "blocks": shelf.postings.blocks,
     }  # fmt: skip
 
 
 def _fill_shelf(shelf: Shelf, told: dict[str, Any]) -> None:
     shelf.__init__()
-    kinds = (("next", int), ("documents", OOBTree), ("chunks", LOBTree), ("copies", OOBTree), ("vectors", LOBTree))
+    kinds = (
+        ("next", int),
+        ("documents", OOBTree),
+        ("chunks", LOBTree),
+        ("copies", OOBTree),
+        ("blocks", LOBTree),
+    )
     for name, kind in kinds:
         if type(told[name]) is not kind:
             raise ValueError(f"{name} is a {kind.__name__}, not a {type(told[name]).__name__}")
@@ -46,7 +47,8 @@ def _fill_shelf(shelf: Shelf, told: dict[str, Any]) -> None:
 def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
     """Index what the shelf holds; `ValueError` where its parts do not fit together."""
     known = 0
-    documents, vectors = list(shelf.documents.items()), shelf.__dict__.pop("vectors")
+    documents = list(shelf.documents.items())
+    blocks = shelf.text.index.blocks = shelf.__dict__.pop("blocks")
     for at, (source, document) in enumerate(documents, 1):
         first, count = _slot(document, "_first", int), _slot(document, "chunks", int)
         if _slot(document, "origin", str) != source:
@@ -58,36 +60,29 @@ def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
             _slot(chunk, "text", str)
             known += 1
         _slot(document, "kind", str), _slot(document, "remembered", float)
-        put_on_shelf(shelf, source, document, _vectors(vectors, first, count))
+        words = words_of(shelf, document)
+        for number, block in blocks.items(first, first + count, excludemax=True):
+            if not isinstance(block, Block) or len(block.scales) // 4 not in (
+                0,
+                min(ROWS, first + count - number),
+            ):
+                raise ValueError(f"the vectors at {number} are none, or not of its passages")
+            block.tally(words[number - first : number - first + ROWS])
+        enter(shelf, source, document)
         if first + count > shelf.next:
             raise ValueError(f"the passages of {source!r} have numbers that are not given out yet")
         if at % DOCUMENTS_A_COMMIT == 0:
             commit()
     if known != len(shelf.chunks):
         raise ValueError(f"{len(shelf.chunks) - known} passages belong to no document")
+    if sum(map(len, blocks.values())) != known:
+        raise ValueError("there are more or fewer words than passages")
+    shelf.text.index.stamp = shelf.next
     for copy, original in shelf.copies.items():
         if original not in shelf.documents:
             raise ValueError(f"{copy!r} is a copy of {original!r}, which is not there")
         shelf.originals.insert((original, copy))
     shelf._p_changed = True
-
-
-def _vectors(told: LOBTree, first: int, count: int) -> Any:
-    """The vectors of a document's passages, None where it has none."""
-    import numpy
-
-    parts = []
-    for at, rows in told.items(first, first + count, excludemax=True):
-        some = min(ROWS, first + count - at)
-        if type(rows) is not bytes or len(rows) % some or len(rows) <= 4 * some:
-            raise ValueError(f"the vectors at {at} are no vectors, or of no passage")
-        scales = numpy.frombuffer(rows, dtype=numpy.float32, offset=len(rows) - 4 * some)
-        parts.append(
-            numpy.frombuffer(rows, dtype=numpy.int8, count=len(rows) - 4 * some).reshape(some, -1) * scales[:, None]
-        )
-    if sum(map(len, parts)) not in (0, count):
-        raise ValueError(f"the vectors at {first} are fewer than the passages")
-    return numpy.vstack(parts) if parts else None
 
 
 def _slot(obj: Any, name: str, kind: type) -> Any:
@@ -102,6 +97,20 @@ def _slot(obj: Any, name: str, kind: type) -> Any:
     return value
 
 
+def _tell_block(block: Block) -> dict[str, Any]:
+    return {"rows": block.vectors, "scales": block.scales}
+
+
+def _fill_block(block: Block, told: dict[str, Any]) -> None:
+    rows, scales = told["rows"], told["scales"]
+    if type(rows) is not bytes or type(scales) is not bytes or len(scales) % 4 or (
+        len(rows) % (len(scales) // 4) if scales else rows
+    ):  # fmt: skip
+        raise ValueError("rows and scales are bytes, and there is a scale for every row")
+    block.__init__([])
+    block.vectors, block.scales = rows, scales
+
+
 def _tell_text(kept: KeptText) -> dict[str, Any]:
     return {"text": str(kept).encode("utf-8", "surrogatepass")}
 
@@ -111,4 +120,5 @@ def _fill_text(kept: KeptText, told: dict[str, Any]) -> None:
 
 
 told_as(Structure("shelf", Shelf, _tell_shelf, _fill_shelf, _finish_shelf), _shelf=Shelf, _first=int)
+told_as(Structure("vectors", Block, _tell_block, _fill_block))
 told_as(Structure("extracted", KeptText, _tell_text, _fill_text), _extracted=KeptText)

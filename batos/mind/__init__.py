@@ -160,6 +160,8 @@ class Mind:
             device = "cuda" if cuda else "cpu"
             ledger = Ledger(*(profile.budget if cuda else (profile.ram_bytes, "RAM")))
             spread = loading.plan_spread(folder, profile) if cuda else None
+            if cuda:
+                loading.cap_device(ledger)
             model, tokenizer = loading.load_model(folder, device=device, ledger=ledger, spread=spread)
             memory = MemoryManager(
                 model,

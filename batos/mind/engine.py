@@ -149,8 +149,10 @@ class TransformersEngine:
         self.ends = _end_tokens(model, tokenizer)
         tokenizer.backend_tokenizer.no_truncation()  # a prompt is refused, never cut silently
         tokenizer.backend_tokenizer.no_padding()
+        # A configuration may name ends that its tokenizer has no word for.
+        known = [end for end in sorted(self.ends) if end < len(tokenizer)] or None
         self._grammar_words = llguidance.hf.from_tokenizer(
-            tokenizer, n_vocab=self.vocabulary, eos_token=sorted(self.ends)
+            tokenizer, n_vocab=self.vocabulary, eos_token=known
         )
         self._grammars: OrderedDict[str, Any] = OrderedDict()
         self.prefixes = Prefixes(memory.books, shelf)

@@ -1,12 +1,12 @@
 """The hub: a model's files are fetched from a Hugging Face hub, resumed after a kill, and checked.
 
-`look` asks what a repository holds (revision, licence, sizes, digests) and fetches nothing; `fetch` brings the
-files to a folder of this one revision beside the image, where an interrupted run goes on at the byte where
-it stood: huggingface_hub itself no longer resumes across runs (FACTS).  Every file is compared with the
+`look` asks what a repository holds (revision, licence, sizes, digests) and fetches nothing; `fetch` brings
+the files to a folder of this one revision beside the image, where an interrupted run goes on at the byte
+where it stood: huggingface_hub itself no longer resumes across runs (FACTS).  Every file is compared with the
 hub's own digest before it counts: sha256 for large files, git's blob id for the others.
 
-`HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE` mean what they mean everywhere.  Nothing here runs when a mind is
-loaded.
+`HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE` mean what they mean everywhere.  Nothing here runs when a mind
+is loaded.
 """
 
 from __future__ import annotations

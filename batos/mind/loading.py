@@ -1,9 +1,9 @@
 """Loading: a folder of model files becomes a model in memory, and says beforehand what that costs.
 
-Three roads.  Direct: transformers maps the files, which on a CPU copies nothing where the width is the file's
-own.  4-bit: the same, for files that were quantised when they were incarnated.  Dispatched: an empty model
-and accelerate's `load_checkpoint_and_dispatch`, for a base in 16 bits that is larger than the card; blocks that
-the model itself says must stay whole are not split.  None of them asks a hub.
+Three roads.  Direct: transformers maps the files, which on a CPU copies nothing where the width is the
+file's own.  4-bit: the same, for files that were quantised when they were incarnated.  Dispatched: an empty
+model and accelerate's `load_checkpoint_and_dispatch`, for a base in 16 bits that is larger than the card;
+blocks that the model itself says must stay whole are not split.  None of them asks a hub.
 
 `survey` reads headers alone, so that a person sees size, licence, room and budget before the first byte;
 `examine` really builds the model, so that what will not load is refused before it is in the image.
@@ -187,6 +187,21 @@ def quantised(folder: str | Path, out: Path) -> Path:
     return out
 
 
+def cap_device(ledger: Ledger) -> None:
+    """Cap torch's allocator at the ledger's budget, and count what CUDA's context takes of it.
+
+    The context is what the device lacks before anything of ours is on it; other programs' memory counts too,
+    because the card cannot give it to us either.
+    """
+    import torch
+
+    torch.zeros(1, device="cuda")  # so that the context is there
+    free, total = torch.cuda.mem_get_info()
+    context = total - free - torch.cuda.memory_reserved()
+    ledger.admit("context", context)
+    torch.cuda.set_per_process_memory_fraction(max(0.0, min(1.0, (ledger.budget - context) / total)))
+
+
 def load_model(
     folder: str | Path,
     *,
@@ -237,6 +252,9 @@ def load_model(
             **({"device_map": {"": device}} if packed else {}),  # 4-bit weights are not moved afterwards
         )  # fmt: skip
         model = model if packed else model.to(device)
+    if ledger and spread:
+        on_card = [each.nbytes for each in model.parameters() if each.device.type == "cuda"]
+        ledger.admit("weights", sum(on_card))
     return model.eval().requires_grad_(False), tokenizer
 
 

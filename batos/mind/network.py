@@ -1,7 +1,7 @@
 """The network, for the two who may use it: the hub's files and a remote mind.
 
-One client library (httpx, which huggingface_hub brings) and one way to try again (stamina), set up here so that a
-retry is told to the log and never printed among somebody's data.
+One client library (httpx, which huggingface_hub brings) and one way to try again (stamina), set up here so
+that a retry is told to the log and never printed among somebody's data.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def attempts(on: Callable[[Exception], bool], most: int, **waits: float) -> Any:
-    """`for attempt in attempts(...): with attempt: ...`: again after what `on` says is worth it, later and later."""
+    """`for attempt in attempts(...): with attempt: ...`: again after what `on` says is worth it."""
     import stamina
     from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 

@@ -203,6 +203,14 @@ class RemoteMind:
         self._known()
         return name.upper() in self._models
 
+    def pin(self, name: str) -> bool:
+        """Raises `NoMind`: what is kept in memory is the server's to say."""
+        raise errors.NoMind(
+            f"the server at {self._url} decides itself which adapters it keeps", hint="python -m batos doctor"
+        )
+
+    unpin = pin
+
     def describe(self) -> dict[str, Any]:
         told: dict[str, Any] = {
             "state": self.state,

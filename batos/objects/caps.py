@@ -117,6 +117,8 @@ def post_only_to(self, *names):
     for selector, name in POST.items():
         post._install(Method(selector, name))
     post._reach = tuple(names)
+    if self._p_jar is not None:
+        self._p_jar.add(post)  # it finds the lobby from now on, not only once it is kept
     return post
 
 

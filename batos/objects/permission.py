@@ -17,6 +17,9 @@ nearest permission along the parents rules (breadth first, its own before theirs
 of its prototype's own; the parents of a ruled object, and who it is (`become`), are changed by the
 owner alone, because its permission may come from there.
 
+What batos itself stands on, the objects at the root and those in their slots, no method changes but the
+owner's and its own, permission or none (`check_ground`): every method reaches its parents.
+
 A container in a slot does not know where it is kept, so a ruled object marks its own, at the latest when
 the turn ends that put them there.  The price: where a permission is given to a parent, what the
 children hold already is marked with the first change or `_p_changed` of each child, and guarded from
@@ -202,6 +205,32 @@ def check_identity(obj: UvmObject) -> None:
     found = ruling(obj) if in_use else None
     if found is not None:
         _check(obj, f"who {obj!r} is, is changed", (), found[0])
+
+
+def check_ground(obj: UvmObject) -> None:
+    """Raise `Refused` where a method that is neither the owner's nor its own changes an object at the root,
+    or one that stands in a slot of one under its name: on those everything else stands.
+
+    Every method reaches them, as parents of its own object; what it did to them, it would do to all.  What a
+    key sends to them is a matter of what it was granted.
+    """
+    name = obj.__dict__.get("_name")
+    if not name or obj._p_jar is None:
+        return
+    first, _, rest = name.partition(".")
+    found = obj._p_jar.root().get(first)
+    if found is not None and rest:
+        found = found.__dict__.get(rest)
+    if found is obj:
+        by = writer()
+        if by.method:
+            _check(
+                obj,
+                f"{obj!r} is one of the objects that batos itself stands on, and is changed",
+                (SELF,),
+                obj,
+                by,
+            )
 
 
 def _check(

@@ -43,6 +43,7 @@ MOST = 4096  # items the oracle compares; what is larger is not watched by it
 class Seen:
     """What one message saw of a method on probation; plain data, good after its turn.
 
+    counts     does it say anything of the method?  Not an error that was not its own fault
     failure    the error in a sentence, where one counts against the method
     forgotten  was a change seen that nobody flagged?
     """
@@ -52,7 +53,9 @@ class Seen:
     where: str  # the holder's name
     selector: str
     version: int
+    mission: str | None  # that learned it
     told: dict[str, Any]  # `Method.probation` of that version
+    counts: bool = True
     failure: str | None = None
     forgotten: bool = False
 
@@ -73,8 +76,8 @@ def _coarse(value: Any) -> str:
 
 def watch(holder: Any, method: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` with somebody looking; the method is on probation."""
-    told = method.probation[method.current]
-    version = method.current
+    told, version = method.probation[method.current], method.current
+    mission = method.record()["mission"]
     codes = _codes(function.__code__)
 
     def watched(receiver: Any, /, *args: Any, **kw: Any) -> Any:
@@ -83,19 +86,22 @@ def watch(holder: Any, method: Any, function: Callable[..., Any]) -> Callable[..
             current.seen = {}
         elif id(method) in current.seen:  # the outermost call says how it went; a recursion is one call
             return function(receiver, *args, **kw)
-        seen = Seen(method._p_oid, holder._p_oid, repr(holder), method.selector, version, told)
+        seen = Seen(method._p_oid, holder._p_oid, repr(holder), method.selector, version, mission, told)
         current.seen[id(method)] = seen
         before, began = _looked(receiver), time.monotonic()
         try:
             answer = function(receiver, *args, **kw)
         except TypeError as exc:
+            seen.counts = False
             _check(before, seen, receiver)
             check_fit(exc, receiver, method.selector, method)
             seen.failure = _fault(exc, codes, told, args, kw, began)
+            seen.counts = seen.failure is not None
             raise
         except BaseException as exc:
             _check(before, seen, receiver)
             seen.failure = _fault(exc, codes, told, args, kw, began)
+            seen.counts = seen.failure is not None or isinstance(exc, BY_CONVENTION)
             raise
         _check(before, seen, receiver)
         return answer
@@ -184,10 +190,12 @@ def _check(before: list | None, seen: Seen, receiver: Any) -> None:
             state["data"] = data
         obj.__dict__.update(state)
     if seen.forgotten:
+        seen.counts = True
         seen.failure = "it changed its state and did not flag it: the change would have been forgotten"
         raise Refused(
             f"{seen.selector!r} of {receiver!r} changed its state and did not flag it; nothing was changed",
             rule="covenant",
+            hint=f"look at it with `source {seen.selector}`, and define one that assigns its slots",
         )
 
 

@@ -17,6 +17,8 @@ from batos.objects.method import PRIMITIVES, Method, primitive
 from batos.objects.probation import ON
 from batos.objects.uvm_object import PROTECTED, UvmObject
 
+# What `describe` tells of a method batos wrote, beside what it tells of every method.
+PROVENANCE = ("repairs", "model", "experts", "voices", "rehearsal", "audit", "doc")
 # Of the names that start with "_" this one may be defined: how a state of the machine thinks.
 OPEN_WORDS = frozenset({"_process_synthesis_"})
 
@@ -108,6 +110,9 @@ def describe(self):
                 told |= {
                     each: record.get(each) for each in ("version", "author", "time", "mission", "verdict")
                 }
+                told |= {each: record[each] for each in PROVENANCE if record.get(each)}
+                if value.current in value.probation:
+                    told["probation"] = dict(value.probation[value.current])
             (own_methods if holder is self else inherited).append(told)
     return {
         "object": self,
@@ -131,6 +136,7 @@ def get(self, name):
 @primitive
 def put(self, name, value):
     """Make or change an own data slot; answers the value put."""
+    permission.check_ground(self)
     lobby = lobby_of(self)
     if self is lobby and isinstance(value, UvmObject) and own(lobby, name) is not value:
         bind(lobby, name, value)
@@ -142,6 +148,7 @@ def put(self, name, value):
 @primitive
 def forget(self, name):
     """Remove an own slot: the old value of a data slot, the source of a method (its versions stay)."""
+    permission.check_ground(self)
     value = own(self, public(name))
     if value is MISSING:
         raise NotUnderstood(
@@ -197,6 +204,7 @@ def define(self, source):
     current = activation()
     if current.judge is None:
         raise Refused("methods are not defined in a rehearsal", rule="outside")
+    permission.check_ground(self)
     verdict = current.judge(source, None, self)
     # A method that defines another is its author's doing, whoever sent the message that runs it.
     by = permission.writer()
@@ -211,6 +219,7 @@ def define(self, source):
 
 def own_method(holder: UvmObject, selector: str) -> Method:
     """The holder's own method, ready to be changed: a copy of its own where others hold it too."""
+    permission.check_ground(holder)
     permission.check_define(holder)
     method = holder._method(selector)
     if method.shared:
@@ -260,7 +269,11 @@ def revert(self, selector, version=None):
     if not isinstance(version, int) or isinstance(version, bool):
         raise WrongArguments(f"a version is a number, not {version!r}")
     if method.record(version)["verdict"] == "refused":
-        raise Refused(f"version {version} of {selector!r} was refused when it came in", rule="refused")
+        raise Refused(
+            f"version {version} of {selector!r} was refused when it came in",
+            rule="refused",
+            hint=f"choose another one: `versions {selector}`",
+        )
     if selector in self.__dict__:
         raise BadRequest(
             f"{selector!r} is a data slot of {self!r} now", hint=f"forget it first: `forget {selector}`"
@@ -321,6 +334,7 @@ def adopt(self, parent):
         raise WrongArguments("adopt takes an object")
     if parent is self:
         raise BadRequest(f"{self!r} cannot be a parent of itself")
+    permission.check_ground(self)
     self._adopt(parent)
     return self._parents()
 
@@ -328,6 +342,7 @@ def adopt(self, parent):
 @primitive
 def disown(self, parent):
     """Delegate to `parent` no longer; answers the parents."""
+    permission.check_ground(self)
     left = [each for each in self._parents() if each is not parent]
     if own(self, "adopt") is MISSING and all(search(each, "adopt")[1] is MISSING for each in left):
         raise BadRequest(

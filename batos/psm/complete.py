@@ -6,6 +6,8 @@ replayed on the object as it is now, without a model call.
 
 from __future__ import annotations
 
+from typing import Any
+
 from batos.errors import Conflict
 from batos.objects.lookup import MISSING, lookup
 from batos.objects.method import primitive
@@ -24,6 +26,13 @@ def install_(self):
     """Install the method that was agreed on into the mission's receiver."""
     install_method(tools())
     return "installed"
+
+
+def experts_of(root: Any, voices: list[str]) -> dict[str, str]:
+    """The digests of the adapters that some voices spoke with, by their names; the base has none."""
+    kept = root["pLLM_obj"].lora_repository
+    named = dict.fromkeys(voice.partition("@")[0] for voice in voices)
+    return {name: kept[name].sha256 for name in named if name in kept}
 
 
 def install_method(at: Tools) -> None:
@@ -49,6 +58,7 @@ def install_method(at: Tools) -> None:
         kinds=mission.kinds,
         mission=mission.id,
         model=at.model,
+        experts=experts_of(at.root, chosen["voices"]),
         voices=chosen["voices"],
         prompts=chosen["prompts"],
         rehearsal=chosen["rehearsal"],

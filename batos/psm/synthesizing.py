@@ -100,7 +100,12 @@ def weave_(self):
             mission.drafts[each]["voice"] for i in best.drafts for each in candidates[sources[i]]["drafts"]
         ],
         "prompts": sorted({mission.drafts[each]["prompt_digest"] for each in chosen["drafts"]}),
-        "rehearsal": {"trials": len(calls), "agreed": why},
+        "rehearsal": {
+            "trials": len(calls),
+            "agreeing": best.votes,
+            "drafts": sum(each.votes for each in found),
+            "agreed": why,
+        },
         "audit": spoken.get("finding"),
         "retold": spoken.get("retold"),
         "alias": near.selector if alias is not None else None,

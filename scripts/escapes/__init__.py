@@ -1,8 +1,7 @@
 """Attempts to break out of a method, and the proof that none of them does: `python -m scripts.escapes`.
 
-    payloads    what a payload is, and all of them by family
-    language    families that attack the restricted language: walks, frames, formats, look-alikes
-    machine     families that attack the machine: bombs, files, sockets, signals, the child's protocol
+    payloads    what a payload is
+    families    all of them, a module for each family
     canaries    what an escape would touch: a secret file, listeners, a process, state of the parent
     policy      each payload in process under the policy, without a wall
     hostile     the zygote with the policy off: each payload as plain Python behind the wall

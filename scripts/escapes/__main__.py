@@ -23,8 +23,10 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth payload")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--root", action="store_true", help="behind the wall alone, without giving up root")
-    where.add_argument("--portable", action="store_true", help="the portable tier, which is no wall: counts only")
-    where.add_argument("--control", action="store_true", help="neither policy nor wall: counts what gets through then")
+    where.add_argument(
+        "--portable", action="store_true", help="the portable tier, which is no wall: counts only"
+    )
+    where.add_argument("--control", action="store_true", help="neither policy nor wall: counts what works")
     parser.add_argument("--json", action="store_true", help="a line for each payload")
     options = parser.parse_args()
     payloads = [each for each in every() if options.only in str(each)][:: options.every]
@@ -47,15 +49,18 @@ def main() -> int:
             row["got through"] += bool(each.found)
             row["events attempted"] += sum(each.attempted.values())
             if options.json:
-                print(json.dumps({"where": where, "payload": str(each.payload), "end": each.end, "said": each.said,
-                                  "attempted": each.attempted, "found": each.found}))  # fmt: skip
+                print(json.dumps({"where": where, "payload": str(each.payload), "end": each.end,
+                                  "said": each.said, "attempted": each.attempted,
+                                  "found": each.found}))  # fmt: skip
             elif each.found and where in ("policy", "wall", "root"):
                 print(f"{where}: {each.payload} got through: {', '.join(each.found)} ({each.said[:120]})")
         through += sum(row["got through"] for row in families.values())
         for family, row in [*families.items(), ("all", sum(families.values(), Counter()))]:
-            told = ", ".join(f"{count} {what}" for what, count in row.items() if count and what != "payloads")
+            told = ", ".join(f"{n} {what}" for what, n in row.items() if n and what != "payloads")
             print(f"{where:12} {family:30} {row['payloads']:4}: {told}", file=sys.stderr)
-    print(f"{through} got through, as user {os.geteuid()}, in {time.monotonic() - began:.1f} s", file=sys.stderr)
+    print(
+        f"{through} got through, as user {os.geteuid()}, in {time.monotonic() - began:.1f} s", file=sys.stderr
+    )
     return int(bool(through) and not (options.control or options.portable))
 
 

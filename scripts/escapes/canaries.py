@@ -82,7 +82,7 @@ class Canaries:
         return [what for what, word in words if word in text]
 
     def touched(self) -> list[str]:
-        """Names of the canaries that were touched since the last look; the victim is replaced if it has to be."""
+        """Names of the canaries touched since the last look; the victim is replaced if it has to be."""
         found = []
         for number, each in enumerate(self._listeners):
             while select.select([each], [], [], 0)[0]:
@@ -92,7 +92,9 @@ class Canaries:
                 else:
                     each.recv(1000)
         now = self._looked()
-        found += [name for name in now.keys() | self._before.keys() if now.get(name) != self._before.get(name)]
+        found += [
+            name for name in now.keys() | self._before.keys() if now.get(name) != self._before.get(name)
+        ]
         if "victim" in found:
             self._victim.kill()
             self._victim.wait()
@@ -110,7 +112,10 @@ class Canaries:
         told["text"] = self.path.read_text() if self.path.exists() else None
         state = Path(f"/proc/{self.pid}/stat")
         alive = self._victim.poll() is None
-        told["victim"] = (alive, state.read_text().rsplit(")", 1)[1].split()[0] in "SRD" if alive and state.exists() else alive)
+        told["victim"] = (
+            alive,
+            state.read_text().rsplit(")", 1)[1].split()[0] in "SRD" if alive and state.exists() else alive,
+        )
         for name in LEFT_BEHIND:
             with contextlib.suppress(OSError):
                 told[name] = len(Path(name).read_text().splitlines())

@@ -2,9 +2,10 @@
 
 `python -m scripts.escapes.hostile` takes the place of `batos.guardian.zygote` (or `hostile portable` that
 of `batos.guardian.portable`): the same process, pipes and wall, but a draft is run as it stands, with all
-built-ins and `ctypes`, and no audit hook ends it.  `hostile root` keeps root where it is root, so that the
-other layers are proved against all rights a process can have.  What it answers is told as its outcome, and what it
-attempted, as CPython reports it, as `changes`.
+built-ins and `ctypes`, and no audit hook ends it (but in the portable tier, which has no other net).
+`hostile root` keeps root where it is root, so that the other layers are proved against all rights a process
+can have.  What a draft answers is told as its outcome, and what it attempted, as CPython reports it, as
+`changes`.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ from batos.objects.snapshot import from_data
 from batos.objects.traits import make_traits
 
 OFFERED = """
-    bisect collections copy datetime decimal fractions functools heapq itertools json math random re statistics
-    string textwrap ctypes
+    bisect collections copy datetime decimal fractions functools heapq itertools json math random re
+    statistics string textwrap ctypes
 """
 # Found while files can still be read: a module that cannot be imported would make an attempt look stopped.
 LOADED = """
-    _io _multiprocessing _pickle _posixsubprocess _socket _thread abc asyncio codecs concurrent.futures.thread
-    contextlib copyreg dataclasses dbm.dumb enum fcntl fileinput ftplib gc glob http.client importlib.machinery
-    inspect io linecache logging marshal mmap multiprocessing.pool multiprocessing.shared_memory operator pathlib
-    pickle pty resource runpy select selectors shelve shutil signal smtplib socket socketserver sqlite3 subprocess
-    syslog tempfile threading tokenize traceback types typing urllib.request warnings weakref webbrowser xml.sax
-    xml.sax.expatreader zipfile zmq _sitebuiltins ssl unittest.mock multiprocessing.popen_fork
+    _io _multiprocessing _pickle _posixsubprocess _sitebuiltins _socket _thread abc asyncio codecs
+    concurrent.futures.thread contextlib copyreg dataclasses dbm.dumb enum fcntl fileinput ftplib gc glob
+    http.client importlib.machinery inspect io linecache logging marshal mmap multiprocessing.pool
+    multiprocessing.popen_fork multiprocessing.shared_memory operator pathlib pickle pty resource runpy select
+    selectors shelve shutil signal smtplib socket socketserver sqlite3 ssl subprocess syslog tempfile
+    threading tokenize traceback types typing unittest.mock urllib.request warnings weakref webbrowser xml.sax
+    xml.sax.expatreader zipfile zmq
 """
 # (x86-64, aarch64), from the kernel's tables
 NUMBERS = {
@@ -95,20 +97,21 @@ def _watch(event: str, _: Any) -> None:
         _attempted[event] += 1
 
 
-def prepare() -> None:
-    """Load what attempts may want and take the policy off."""
+def prepare(watched: bool = False) -> None:
+    """Load what attempts may want and take the policy off, and the audit hook, unless it is the last net."""
     for name in (OFFERED + LOADED).split():
         try:
             importlib.import_module(name)
         except ImportError:
             print(f"{name} is not there", file=sys.stderr)
     trial.outcomes = outcomes
-    trial._watch = lambda event, args: None
+    if not watched:
+        trial._watch = lambda event, args: None
     trial.warm_up = lambda: None
 
 
 if __name__ == "__main__":
-    prepare()
+    prepare(watched="portable" in sys.argv)
     if "root" in sys.argv:
         wall.give_up_root = lambda: None
     sys.stdin = sys.stdout = None

@@ -9,10 +9,14 @@ error), or if a canary was touched.  Three words stand for tails that many share
     !builtins EXPR    EXPR is a namespace with the built-ins: read the file
     !module EXPR      EXPR is a module, or its namespace, from which `os` can be had: one of four ends
     !function EXPR    EXPR is a function with `__globals__`: read the file
+
+`{U+202E}` stands for that character, which would otherwise hide in our own text.
 """
 
 from __future__ import annotations
 
+import importlib
+import re
 import textwrap
 from dataclasses import dataclass
 
@@ -52,6 +56,7 @@ def family(called: str, text: str, outside: bool = False) -> list[Payload]:
     """The payloads of a family's text.  A name that ends in `?` is of one that may not get through anyway:
     a bomb, or what only this or that kernel, user or version of Python would allow."""
     made = []
+    text = re.sub(r"\{U\+([0-9A-F]{4})\}", lambda code: chr(int(code[1], 16)), text)
     for number, chunk in enumerate(text.split("\n## ")[1:]):
         name, _, body = chunk.partition("\n")
         lines = "\n".join(_spelt(line, number) for line in body.rstrip().split("\n"))
@@ -62,7 +67,9 @@ def family(called: str, text: str, outside: bool = False) -> list[Payload]:
 def _spelt(line: str, number: int) -> str:
     word, _, expression = line.partition(" ")
     if word == "!builtins":
-        return f"b = {expression}\nb = b if isinstance(b, dict) else b.__dict__\nreturn b['open'](path).read()"
+        return (
+            f"b = {expression}\nb = b if isinstance(b, dict) else b.__dict__\nreturn b['open'](path).read()"
+        )
     if word == "!function":
         return (
             f"b = ({expression}).__globals__['__builtins__']\nb = b if isinstance(b, dict) else b.__dict__\n"
@@ -77,8 +84,13 @@ def _spelt(line: str, number: int) -> str:
     return line
 
 
+FAMILIES = (
+    "subclass_walks frames generators formats descriptors names exceptions metaclasses pickles look_alikes "
+    "handed_out poison bombs forks files sockets processes protocol"
+).split()
+
+
 def every() -> list[Payload]:
     """All payloads, family by family."""
-    from scripts.escapes import language, machine, quiet
-
-    return [*language.PAYLOADS, *quiet.PAYLOADS, *machine.PAYLOADS]
+    modules = (importlib.import_module(f"scripts.escapes.families.{name}") for name in FAMILIES)
+    return [payload for module in modules for payload in module.PAYLOADS]

@@ -1,7 +1,7 @@
 """Each payload in process under the policy: refused with rule and line, or run without touching anything.
 
-`python -m scripts.escapes.policy ONLY FIRST PATH PORT PID WON` runs the payloads that ONLY is a part of, from
-number FIRST on, and prints one JSON line each; in a process of its own, because one that ended it would be a finding.
+`python -m scripts.escapes.policy ONLY FIRST PATH PORT PID WON` runs the payloads whose name holds ONLY, from
+number FIRST on, and prints one JSON line each; in a process of its own, for it may be ended.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from persistent import Persistent
 
 import batos
 from batos.errors import BatosError
-from batos.guardian import facades, guards, judge, policy, trial
+from batos.guardian import facades, guards, judge, names, policy, transformer, trial
 from batos.objects import UvmObject, containers, fuel, lookup, snapshot
 from batos.objects.lookup import Activation, Missed, activated, send
 from batos.objects.method import Method, use_compiler
@@ -37,12 +37,20 @@ OVERRUN = 1.5  # seconds of CPU a payload may take although its fuel is that
 LONGEST = 8.0  # seconds after which the process is ended, and that is a finding
 MEMORY = 4 << 30  # of address space, much of which nobody touches
 MODULES = (
-    builtins, os, sys, json, time, pickle, policy, guards, facades, fuel, lookup, containers, trial,
+    builtins, os, sys, json, time, pickle, policy, transformer, names, guards, facades, fuel, lookup,
+    containers, trial,
     *(sys.modules[name] for name in ("math", "random", "re", "string", "collections", "datetime", "decimal")),
 )  # fmt: skip
-CLASSES = (UvmObject, Method, containers.List, containers.Dict, containers.Set, guards.Guarded, guards.Lazy, dict)
-# Module attributes that are meant to change, and say nothing of what a payload did.
-MOVING = {"_attempted", "MODULES"}
+CLASSES = (
+    UvmObject,
+    Method,
+    containers.List,
+    containers.Dict,
+    containers.Set,
+    guards.Guarded,
+    guards.Lazy,
+    dict,
+)
 
 PACKAGE = str(Path(batos.__file__).parent)
 _attempted: Counter[str] = Counter()
@@ -70,11 +78,10 @@ def sentinel(bystander: UvmObject) -> dict[str, Any]:
     """What a payload must leave as it is: names of modules and classes, what methods are given, an object."""
     told: dict[str, Any] = {}
     for module in MODULES:
-        told |= {f"{module.__name__}.{name}": id(value) for name, value in vars(module).items()
-                 if name not in MOVING}  # fmt: skip
+        told |= {f"{module.__name__}.{name}": id(value) for name, value in vars(module).items()}
     for kind in CLASSES:
         told |= {f"{kind.__name__}.{name}": id(value) for name, value in vars(kind).items()}
-    for table in (policy.BUILTINS, policy._GLOBALS, policy._HOOKS, facades.MODULES):
+    for table in (names.BUILTINS, names.GLOBALS, names.HOOKS, facades.MODULES):
         told |= {f"{id(table)}.{name}": id(value) for name, value in table.items()}
     for name, facade in facades.MODULES.items():
         told |= {f"{name}.{each}": id(vars(type(facade)).get(each)) for each in dir(facade)}
@@ -122,12 +129,16 @@ def unkeepable(*roots: Persistent) -> str | None:
 
 
 def under_policy(payload: Payload, arguments: list[Any]) -> dict[str, Any]:
-    """`end` (refused, ran, ended), `rule` and `line` or what it `said`, and `found`, what it should not have done."""
+    """How it ended (refused, ran, ended), its rule and line or what it said, what it should not have done."""
     global _watching
     verdict = judge(payload.source)
     if not verdict.passed:
         refusal = verdict.refusal()
-        found = [] if refusal.rule and (refusal.line or refusal.rule == "too-large") else ["refused without rule and line"]
+        found = (
+            []
+            if refusal.rule and (refusal.line or refusal.rule == "too-large")
+            else ["refused without rule and line"]
+        )
         return {"end": "refused", "rule": refusal.rule, "line": refusal.line, "found": found}
     traits = make_traits()
     traits._name = "traits_obj"
@@ -161,7 +172,9 @@ def under_policy(payload: Payload, arguments: list[Any]) -> dict[str, Any]:
         found.append(f"ran for {took:.1f} s")
     found += [f"audit event {event}" for event in _attempted]
     after = sentinel(bystander)
-    found += [f"changed {name}" for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+    found += [
+        f"changed {name}" for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    ]
     why = unkeepable(receiver, friend)
     if why is not None:
         found.append(f"left a state that cannot be kept: {why}")
@@ -172,7 +185,9 @@ def main() -> None:
     only, first, path, port, pid, won = sys.argv[1:]
     arguments = [path, int(port), int(pid), won]
     use_compiler(policy.compile_method)
-    mapped = int(open("/proc/self/statm").read().split()[0]) * 4096 if os.path.exists("/proc/self/statm") else 0
+    mapped = (
+        int(open("/proc/self/statm").read().split()[0]) * 4096 if os.path.exists("/proc/self/statm") else 0
+    )
     resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
     sys.addaudithook(_watch)
     payloads = [each for each in every() if only in str(each)]

@@ -28,7 +28,7 @@ HONEST = "def m(self, path, port, pid, won):\n    return 'honest'\n"
 
 @dataclass(slots=True)
 class Report:
-    """What became of a payload: how it ended, what was said of it, and `found`, what it should not have done."""
+    """What became of a payload: how it ended, what was said of it; `found`: what it should not have done."""
 
     payload: Payload
     end: str
@@ -46,7 +46,8 @@ def under_policy(only: str = "") -> list[Report]:
             words = [only, str(first), *map(str, canaries.arguments)]
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "scripts.escapes.policy", *words],
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=canaries.folder, env=_environment(),
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=canaries.folder,
+                env=_environment(),
             )  # fmt: skip
             printed: list[str] = []
             for line in process.stdout:
@@ -59,13 +60,21 @@ def under_policy(only: str = "") -> list[Report]:
                 if "begins" in told:
                     printed = []
                     continue
-                report = Report(payloads[first], told["end"], told.get("said") or f"{told.get('rule')}, line {told.get('line')}")
+                report = Report(
+                    payloads[first],
+                    told["end"],
+                    told.get("said") or f"{told.get('rule')}, line {told.get('line')}",
+                )
                 report.found = told["found"] + printed + canaries.told(report.said) + canaries.touched()
                 reports.append(report)
                 first += 1
             code = process.wait()
             if first < len(payloads):
-                reports.append(Report(payloads[first], "ended the process", f"exit code {code}", found=[f"exit code {code}"]))
+                reports.append(
+                    Report(
+                        payloads[first], "ended the process", f"exit code {code}", found=[f"exit code {code}"]
+                    )
+                )
                 first += 1
     return reports
 
@@ -73,8 +82,8 @@ def under_policy(only: str = "") -> list[Report]:
 def behind_wall(payloads: Iterable[Payload], how: str = "") -> list[Report]:
     """Each payload as plain Python in a walled child, through the same pipes as any draft.
 
-    Beside each twenty an honest draft runs, whose outcome nobody may disturb.  `how` is empty, `root` (which is
-    not given up then), or `portable`: the interpreters, which are no wall.
+    Beside each twenty an honest draft runs, whose outcome nobody may disturb.  `how` is empty, `root` (which
+    is not given up then), or `portable`: the interpreters, which are no wall.
     """
     reports: list[Report] = []
     payloads = list(payloads)
@@ -84,7 +93,7 @@ def behind_wall(payloads: Iterable[Payload], how: str = "") -> list[Report]:
         stage._tier.launch()
         try:
             events: list[str] = []
-            _watch_here(events)
+            _watch_here(None if how == "portable" else events)  # which starts interpreters of its own
             for start in range(0, len(payloads), AT_ONCE):
                 reports += _batch(stage, payloads[start : start + AT_ONCE], canaries, events)
         finally:
@@ -123,7 +132,9 @@ def _batch(stage: Rehearsal, payloads: list[Payload], canaries: Canaries, events
                 reports[-1].found.append(f"the honest draft beside it came out as {outcome}")
             break
         attempted = outcome["changes"].get("attempted", {}) if isinstance(outcome["changes"], dict) else {}
-        said = str(outcome.get("result", outcome.get("unknown", f"{outcome.get('error')} {outcome.get('message')}")))
+        said = str(
+            outcome.get("result", outcome.get("unknown", f"{outcome.get('error')} {outcome.get('message')}"))
+        )
         reports.append(Report(payload, told["end"], said[:200], attempted, found))
     shared = canaries.touched() + [f"event {each} in the image's process" for each in events]
     if stage.restarts != restarts:
@@ -147,11 +158,13 @@ def _watch_here(events: list[str] | None) -> None:
 
 
 def _heard(event: str, arguments: Any) -> None:
-    if _hearing is not None and event.partition(".")[0] in ("subprocess", "pickle", "ctypes", "marshal", "mmap"):
+    if _hearing is not None and event.partition(".")[0] in ("subprocess", "pickle", "ctypes", "mmap"):
         _hearing.append(event)
 
 
-def unwalled(payloads: Iterable[Payload], progress: Callable[[Payload], None] = lambda payload: None) -> list[Report]:
+def unwalled(
+    payloads: Iterable[Payload], progress: Callable[[Payload], None] = lambda payload: None
+) -> list[Report]:
     """The control: each payload that is `real`, as plain Python without policy and wall.
 
     What is found here is what the payload does where nothing stops it.
@@ -196,4 +209,3 @@ def _in_child(payload: Payload, canaries: Canaries) -> tuple[str, str]:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
-

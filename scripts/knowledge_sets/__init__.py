@@ -75,7 +75,9 @@ def library(half: str) -> TextSet:
     """Documentation strings of the standard library, a module each; see the module's text."""
     found = TextSet(f"library, {half}")
     folder = Path(os.__file__).parent
-    packages = "asyncio collections concurrent/futures email http importlib json logging urllib xml/dom unittest"
+    packages = (
+        "asyncio collections concurrent/futures email http importlib json logging urllib xml/dom unittest"
+    )
     paths = sorted(folder.glob("*.py"))
     for package in packages.split():
         paths += sorted((folder / package).glob("*.py"))

@@ -10,7 +10,9 @@ from __future__ import annotations
 import random
 
 _HEADS = "Bran Vel Ost Kel Tar Ill Sor Has Mor Fen Wyk Dra Lun Pel Gar Rud Esk Nor Cal Tew Hol Ash Ber Quin".split()
-_TAILS = "noch mund dra wick lin by rel ken ster ham vale croft mere stow thorpe gate field ney combe well".split()
+_TAILS = (
+    "noch mund dra wick lin by rel ken ster ham vale croft mere stow thorpe gate field ney combe well".split()
+)
 _PEOPLE = "Ada Bor Cela Dov Edda Finn Gita Hal Ines Jory Kaya Levin Mara Nils Oda Per Ruta Sven Tilda Ugo Vera Wim".split()
 
 # (what is told, how it is asked for).  {p} the place, {n} a person, {a} {b} values that are drawn.
@@ -115,7 +117,9 @@ _FILLER = [
     "The oldest building is a granary, which now houses the fire brigade.",
     "Letters come twice a week if the weather allows it.",
 ]
-_HEADINGS = "Situation|History|Customs|Trade and work|People|Buildings|Reports of travellers|Curiosities".split("|")
+_HEADINGS = (
+    "Situation|History|Customs|Trade and work|People|Buildings|Reports of travellers|Curiosities".split("|")
+)
 
 
 def names(draw: random.Random, count: int) -> list[str]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import random
 
-NAMES = "Ann Bela Carl Dina Emil Fay Gus Hedy Ivo Jill Kurt Lena Milo Nora Otto Pia Rolf Susi Theo Una".split()
+NAMES = (
+    "Ann Bela Carl Dina Emil Fay Gus Hedy Ivo Jill Kurt Lena Milo Nora Otto Pia Rolf Susi Theo Una".split()
+)
 _MONTHS = "January February March April May June July August September October November December".split()
 
 # (turns, which of them is the evidence, question).  {x} asks, {y} answers, {v} is drawn from the list.

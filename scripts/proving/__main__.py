@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from scripts.proving import clocks, corpus, generated, library, ordinary
+from scripts.proving import clocks, corpus, generated, library, loops, ordinary
 from scripts.proving.telling import Row, progress, share, table
 
 Part = Callable[[argparse.Namespace], list[Row]]
@@ -19,8 +19,9 @@ def of_generated(asked: argparse.Namespace) -> list[Row]:
     """methods drawn from a grammar: the analysis against the oracle"""
     tally = generated.Tally()
     for first in range(0, asked.methods, 250):
-        tally.add(generated.prove(asked.seed, range(first, min(first + 250, asked.methods))))
-        progress(f"{first + 250} methods drawn, {len(tally.bugs)} disagreements")
+        last = min(first + 250, asked.methods)
+        tally.add(generated.prove(asked.seed, range(first, last)))
+        progress(f"{last} methods drawn, {len(tally.bugs)} disagreements")
     told(tally.bugs)
     passed = tally.outcomes["repaired"] + tally.outcomes["accepted"]
     return [
@@ -39,8 +40,7 @@ def of_library(asked: argparse.Namespace) -> list[Row]:
     """the library's own classes turned Persistent: recognised changes, false alarms, repairs"""
     found = corpus.classes()
     by_function = {method.function: method for method in corpus.methods(found)}
-    if asked.classes < len(found):
-        found = random.Random(asked.seed).sample(found, asked.classes)
+    found = _sampled(found, asked)
     tally = library.prove(found, by_function, asked.seed, progress)
     told(library.disagreements(tally))
     return library.rows(tally, len(found))
@@ -48,7 +48,7 @@ def of_library(asked: argparse.Namespace) -> list[Row]:
 
 def of_ordinary(asked: argparse.Namespace) -> list[Row]:
     """ordinary methods under the policy: do they compile, and do they still behave?"""
-    return ordinary.measure(corpus.methods(_sampled(asked)))
+    return ordinary.measure(corpus.methods(_sampled(corpus.classes(), asked)))
 
 
 def of_clocks(asked: argparse.Namespace) -> list[Row]:
@@ -56,8 +56,12 @@ def of_clocks(asked: argparse.Namespace) -> list[Row]:
     return clocks.measure(corpus.methods(corpus.classes()))
 
 
-def _sampled(asked: argparse.Namespace) -> list[corpus.Found]:
-    found = corpus.classes()
+def of_loops(asked: argparse.Namespace) -> list[Row]:
+    """what a guarded loop costs against the same plain Python"""
+    return loops.measure()
+
+
+def _sampled(found: list[corpus.Found], asked: argparse.Namespace) -> list[corpus.Found]:
     return found if asked.classes >= len(found) else random.Random(asked.seed).sample(found, asked.classes)
 
 
@@ -66,6 +70,7 @@ PARTS: dict[str, Part] = {
     "library": of_library,
     "ordinary": of_ordinary,
     "clocks": of_clocks,
+    "loops": of_loops,
 }
 _disagreed = 0
 
@@ -80,18 +85,22 @@ def told(disagreements: list[str]) -> None:
 def main() -> int:
     parts = "; ".join(f"{name}: {part.__doc__}" for name, part in PARTS.items())
     parser = argparse.ArgumentParser(prog="scripts/prove_guardian", description=parts)
-    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="what to prove (all)")
+    parser.add_argument("part", nargs="*", metavar="PART", help="what to prove (all): " + ", ".join(PARTS))
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--methods", type=int, default=5_000, help="how many are drawn (5,000)")
     parser.add_argument("--classes", type=int, default=1_000_000, help="how many classes are sampled (all)")
     asked = parser.parse_args()
+    if unknown := [name for name in asked.part if name not in PARTS]:
+        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
     began = time.monotonic()
     rows: list[Row] = []
     for name in asked.part or PARTS:
         progress(PARTS[name].__doc__ or name)
         rows += PARTS[name](asked)
     print(table(rows))
-    print(f"\nPython {platform.python_version()}, seed {asked.seed}, {(time.monotonic() - began) / 60:.0f} minutes")
+    print(
+        f"\nPython {platform.python_version()}, seed {asked.seed}, {(time.monotonic() - began) / 60:.0f} minutes"
+    )
     return 1 if _disagreed else 0
 
 

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from batos.guardian import aliases, covenant, flow
+from batos.guardian import Summary, aliases, bits, covenant, flow
 from batos.guardian.aliases import Reader
 from scripts.proving import generated
 
@@ -19,7 +19,9 @@ Break = Callable[[Any], None]
 
 
 def _first_flag_not_asked(patch):
-    patch.setattr(covenant.Study, "unflagged", property(lambda self: [], lambda self, value: None), raising=False)
+    patch.setattr(
+        covenant.Study, "unflagged", property(lambda self: [], lambda self, value: None), raising=False
+    )
 
 
 def _last_flag_not_asked(patch):
@@ -103,7 +105,7 @@ def _unpacking_forgets(patch):
 
 
 def _functions_inside_are_harmless(patch):
-    patch.setattr(covenant._Analysis, "nested", lambda self, node, env, defaults: aliases.UNKEEPABLE)
+    patch.setattr(covenant._Analysis, "nested", lambda self, node, env, defaults: bits.UNKEEPABLE)
 
 
 def _patterns_bind_nothing(patch):
@@ -125,7 +127,7 @@ def _elements_are_nothing(patch):
 
 
 def _helpers_are_harmless(patch):
-    patch.setattr(covenant, "summarise", lambda function, summaries: aliases.Summary(False, True, answers=0))
+    patch.setattr(covenant, "summarise", lambda function, summaries: Summary(False, True, answers=0))
 
 
 class Broken(NamedTuple):
@@ -135,36 +137,58 @@ class Broken(NamedTuple):
 
 BROKEN = {
     "C1: a flag first is not asked for": Broken(_first_flag_not_asked, "self.l.append(v)"),
-    "C2: a flag after the last change is not asked for": Broken(_last_flag_not_asked, "self._p_changed = True\nself.l.append(v)"),
+    "C2: a flag after the last change is not asked for": Broken(
+        _last_flag_not_asked, "self._p_changed = True\nself.l.append(v)"
+    ),
     "C3: the flag may be lowered": Broken(_any_flag_will_do, "self.l.append(v)\nself._p_changed = False"),
-    "exceptions leave no statement half-way": Broken(_no_exception_edges, "try:\n    self.d['nope']\nexcept KeyError:\n    self.l.append(v)"),
+    "exceptions leave no statement half-way": Broken(
+        _no_exception_edges, "try:\n    self.d['nope']\nexcept KeyError:\n    self.l.append(v)"
+    ),
     "an assigned name is no alias": Broken(_plain_names_forget, "x = self.l\nx.append(v)"),
     "an unpacked name is no alias": Broken(_unpacking_forgets, "x, *y = self.rows\nx['a'] = 9"),
     "a loop's name is no alias": Broken(_loops_give_nothing, "for x in self.rows:\n    x['a'] = 9"),
     "a walrus is no alias": Broken(_expression(ast.NamedExpr), "(x := self.l).append(v)"),
     "an element is no alias": Broken(_expression(ast.Subscript), "self.rows[0]['a'] = 9"),
     "`get` and `copy` answer no alias": Broken(_elements_are_nothing, "self.d.get('k').append(v)"),
-    "a conditional expression is no alias": Broken(_expression(ast.IfExp), "(self.l if v else self.h).append(v)"),
+    "a conditional expression is no alias": Broken(
+        _expression(ast.IfExp), "(self.l if v else self.h).append(v)"
+    ),
     "`or` is no alias": Broken(_expression(ast.BoolOp), "(self.l or self.h).append(v)"),
-    "a display holds nothing": Broken(_expression(ast.List, aliases.OWN), "[self.l][0].append(v)"),
-    "a comprehension holds nothing": Broken(_expression(ast.ListComp, aliases.OWN), "[x for x in [self.l]][0].append(v)"),
-    "what is put into a container is not there": Broken(_does_nothing("goes_into"), "box = []\nbox.append(self.l)\nbox[0].append(v)"),
-    "what came to rest in a slot is no alias": Broken(_does_nothing("comes_to_rest"), "x = [v]\nself.l = x\nx.append(v)"),
-    "a pattern's names are no aliases": Broken(_patterns_bind_nothing, "match self.rows:\n    case [x, *_]:\n        x['a'] = 9"),
+    "a display holds nothing": Broken(_expression(ast.List, bits.OWN), "[self.l][0].append(v)"),
+    "a comprehension holds nothing": Broken(
+        _expression(ast.ListComp, bits.OWN), "[x for x in [self.l]][0].append(v)"
+    ),
+    "what is put into a container is not there": Broken(
+        _does_nothing("goes_into"), "box = []\nbox.append(self.l)\nbox[0].append(v)"
+    ),
+    "what came to rest in a slot is no alias": Broken(
+        _does_nothing("comes_to_rest"), "x = [v]\nself.l = x\nx.append(v)"
+    ),
+    "a pattern's names are no aliases": Broken(
+        _patterns_bind_nothing, "match self.rows:\n    case [x, *_]:\n        x['a'] = 9"
+    ),
     "a container's own methods change nothing": Broken(_without_changes("mutation"), "self.l.append(v)"),
     "an item assigned changes nothing": Broken(_without_changes("store_into"), "self.d['q'] = v"),
     "a slot assigned changes nothing": Broken(_without_changes("store_attribute"), "self.n = 9 + v"),
     "an augmented name changes nothing": Broken(_without_changes("augmented"), "x = self.l\nx += [v]"),
-    "an iterator consumed changes nothing": Broken(_without_changes("takes_in"), "g = (self.l.append(i) for i in [1, 2])\nfor x in g:\n    pass"),
+    "an iterator consumed changes nothing": Broken(
+        _without_changes("takes_in"), "g = (self.l.append(i) for i in [1, 2])\nfor x in g:\n    pass"
+    ),
     "a function handed on is not run": Broken(_without_changes("consume"), "list(map(self.l.append, [v]))"),
     "a function called changes nothing": Broken(_without_changes("call_value"), "f = self.l.append\nf(v)"),
     "an unbound built-in changes nothing": Broken(_without_changes("unbound_call"), "list.append(self.l, v)"),
-    "a comprehension's effect is none": Broken(_without_changes("comprehension"), "[self.l.append(i) for i in [1, 2]]"),
-    "a module's function changes nothing": Broken(_without_changes("module_call"), "heapq.heappush(self.l, v)"),
-    "a function made inside is harmless": Broken(_functions_inside_are_harmless, "def f(x):\n    self.l.append(x)\nf(v)"),
+    "a comprehension's effect is none": Broken(
+        _without_changes("comprehension"), "[self.l.append(i) for i in [1, 2]]"
+    ),
+    "a module's function changes nothing": Broken(
+        _without_changes("module_call"), "heapq.heappush(self.l, v)"
+    ),
+    "a function made inside is harmless": Broken(
+        _functions_inside_are_harmless, "def f(x):\n    self.l.append(x)\nf(v)"
+    ),
     "a send to self changes nothing": Broken(_without_changes("own_send"), "self.stir(v)"),
     "another method of the object is harmless": Broken(_helpers_are_harmless, "self.help_a(v)"),
-}  # fmt: skip
+}
 HELPER = "def help_a(self, v=1, w=()):\n    self.l.append(v)\n"
 
 

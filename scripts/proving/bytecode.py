@@ -26,11 +26,13 @@ _QUIET = frozenset(
 
 
 def truth(function: types.FunctionType) -> str | None:
-    """"changes", "reads", or None where the bytecode alone does not decide."""
+    """ "changes", "reads", or None where the bytecode alone does not decide."""
     code = function.__code__
     if not code.co_argcount:
         return None
-    steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "NOP", "EXTENDED_ARG")]
+    steps = [
+        step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "NOP", "EXTENDED_ARG")
+    ]
     receiver = code.co_varnames[0]
 
     def loads_receiver(at: int) -> bool:

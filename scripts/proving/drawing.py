@@ -95,12 +95,24 @@ _ANY: list[Callable[[random.Random], Any]] = [
 ]
 _POOLS: list[tuple[str, Callable[[random.Random], Any]]] = [
     ("func callback hook factory pred method handler cb", lambda rng: rng.choice((_first, len, str))),
-    ("iterable items seq values args lines list data elements nodes edges words nbunch", lambda rng: rng.choice(([3, 1, 2], ["a", "b"], [("a", 1)], []))),
-    ("mapping dict attrs options kwds kwargs headers env", lambda rng: rng.choice(({"a": 1}, {}, {"b": [1]}))),
-    ("name text string line key word section option msg message prefix suffix tag attr title path url sep", lambda rng: rng.choice(_TEXTS)),
-    ("index count size num width pos length max min level start stop end year month day depth limit idx", lambda rng: rng.choice((0, 1, 2, 3, 2024))),
+    (
+        "iterable items seq values args lines list data elements nodes edges words nbunch",
+        lambda rng: rng.choice(([3, 1, 2], ["a", "b"], [("a", 1)], [])),
+    ),
+    (
+        "mapping dict attrs options kwds kwargs headers env",
+        lambda rng: rng.choice(({"a": 1}, {}, {"b": [1]})),
+    ),
+    (
+        "name text string line key word section option msg message prefix suffix tag attr title path url sep",
+        lambda rng: rng.choice(_TEXTS),
+    ),
+    (
+        "index count size num width pos length max min level start stop end year month day depth limit idx",
+        lambda rng: rng.choice((0, 1, 2, 3, 2024)),
+    ),
     ("file stream fp fd buf out", lambda rng: io.StringIO("a b\nc = 1\n")),
-]  # fmt: skip
+]
 
 
 def instances(found: Found, rng: random.Random, draw: Draw) -> list[Any]:

@@ -23,6 +23,7 @@ import heapq
 import itertools
 import math
 import random
+import re
 import types
 from collections import Counter
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from typing import Any
 
 from persistent import Persistent
 
-from batos.guardian import Verdict, covenant, judge, summaries_of
+from batos.guardian import Verdict, bits, covenant, judge, summaries_of
 from scripts.proving import grammar, oracle
 
 FILE = "<drawn>"
@@ -69,8 +70,9 @@ class Plain(Persistent):
         return self.h
 
 
-def born(functions: dict[str, Any]) -> Plain:
-    kind = type("Plain", (Plain,), functions)
+def born(functions: dict[str, Any], base: type[Plain] = Plain) -> Plain:
+    """An object as drawn methods expect it, with these methods."""
+    kind = type("Plain", (base,), functions)
     obj = kind()
     obj.__dict__.update(
         n=3,
@@ -88,10 +90,10 @@ def born(functions: dict[str, Any]) -> Plain:
 def function_of(source: str) -> types.FunctionType:
     names: dict[str, Any] = {
         "random": random.Random(7), "heapq": heapq, "functools": functools, "itertools": itertools, "math": math,
-        "collections": collections, "copy": copy, "bisect": bisect,
+        "collections": collections, "copy": copy, "bisect": bisect, "re": re,
     }  # fmt: skip
     exec(compile(source, FILE, "exec", dont_inherit=True), names)  # noqa: S102 - a text of our own grammar
-    return next(each for each in names.values() if isinstance(each, types.FunctionType))
+    return next(reversed(names.values()))
 
 
 @dataclass
@@ -214,6 +216,6 @@ def _run(
         if lost:
             bug(f"m{args} forgets: {', '.join(lost[:3])}")
     tally.changing += changed
-    certain = {line for line, why in study.changes if not covenant.aliases.assumed([(line, why)])}
+    certain = {line for line, why in study.changes if not bits.assumed([(line, why)])}
     tally.said += len(certain & reached)
     tally.idle += len((certain & reached) - seen)

@@ -77,17 +77,22 @@ class Writer:
 
     def test(self, scope: Scope) -> str:
         return self.one(
-            "v", "v > 1", "not v",
+            "v",
+            "v > 1",
+            "not v",
             lambda: f"{self.of('num', scope, 1)} > {self.rng.randint(0, 3)}",
             lambda: f"len({self.of('list', scope, 1)}) > {self.rng.randint(0, 3)}",
             lambda: f"{self.rng.randint(0, 3)} in {self.of('list', scope, 1)}",
-        )  # fmt: skip
+        )
 
     def a_num(self, scope: Scope, deep: int) -> str:
         if deep <= 0:
             return self.one("self.n", "v", "1", "2")
         return self.one(
-            "self.n", "v", "3", "0",
+            "self.n",
+            "v",
+            "3",
+            "0",
             lambda: f"len({self.of('list', scope, deep - 1)})",
             lambda: f"({self.of('num', scope, deep - 1)} + {self.of('num', scope, deep - 1)})",
             lambda: f"sum({self.of('list', scope, deep - 1)})",
@@ -96,72 +101,124 @@ class Writer:
             lambda: f"{self.of('list', scope, deep - 1)}.pop()",
             lambda: f"heapq.heappop({self.of('list', scope, deep - 1)})",
             lambda: f"({self.bound(scope, 'num')} := {self.of('num', scope, deep - 1)})",
-        )  # fmt: skip
+        )
 
     def a_list(self, scope: Scope, deep: int) -> str:
         if deep <= 0:
             return self.one("self.l", "self.h", "[]", "[v]", "self.d['k']")
         again = lambda: self.of("list", scope, deep - 1)  # noqa: E731
         return self.one(
-            "self.l", "self.h", "self.l", "self.d['k']", "self.g['y']", "[1, v]", "[]", "getattr(self, 'l')",
-            "self.get('h')", "list.copy(self.h)",
+            "self.l",
+            "self.h",
+            "self.l",
+            "self.d['k']",
+            "self.g['y']",
+            "[1, v]",
+            "[]",
+            "getattr(self, 'l')",
+            "self.get('h')",
+            "list.copy(self.h)",
             lambda: f"{self.of('dict', scope, deep - 1)}.get('k', {again()})",
             lambda: f"{self.of('dict', scope, deep - 1)}.setdefault('{self.rng.choice('kqy')}', {again()})",
             lambda: f"{self.of('dict', scope, deep - 1)}.pop('k', {again()})",
             lambda: f"dict.setdefault({self.of('dict', scope, deep - 1)}, 'q', {again()})",
-            lambda: f"list({again()})", lambda: f"{again()}[:]", lambda: f"({again()} + {again()})",
-            lambda: f"sorted({again()})", lambda: f"({again()} if {self.test(scope)} else {again()})",
-            lambda: f"({again()} or {again()})", lambda: f"({self.bound(scope, 'list')} := {again()})",
-            lambda: f"max([{again()}, {again()}], key=len)", lambda: f"next(iter([{again()}]))",
-            lambda: f"[{again()}, {again()}][{self.rng.randint(0, 1)}]", lambda: f"({again()}, {again()})[0]",
-            lambda: f"{{'k': {again()}}}['k']", lambda: f"[*{again()}]", lambda: f"copy.copy({again()})",
-            lambda: f"[i for i in {again()}]", lambda: f"[i for i in [{again()}]][0]",
-            lambda: f"(lambda q: q)({again()})", lambda: f"(lambda q={again()}: q)()",
-            lambda: f"list(map(lambda q: q, [{again()}]))[0]", lambda: f"functools.reduce(lambda p, q: q, [{again()}])",
-            lambda: f"list({{'k': {again()}}}.values())[0]", lambda: f"next(iter(zip([{again()}], [1])))[0]",
-            lambda: f"collections.deque([{again()}])[0]", lambda: f"list(itertools.chain([{again()}]))[0]",
-            lambda: f"sum([{again()}], [])", lambda: f"(lambda: {again()})()", lambda: f"({again()} * 1)",
-            lambda: f"collections.defaultdict(lambda: {again()})['k']", lambda: f"functools.partial(max, {again()}, key=len)({again()})",
-            *([lambda: f"self.{self.rng.choice(self.others)}({self.of('num', scope, 0)}, {again()})"] if self.others else []),
-        )  # fmt: skip
+            lambda: f"list({again()})",
+            lambda: f"{again()}[:]",
+            lambda: f"({again()} + {again()})",
+            lambda: f"sorted({again()})",
+            lambda: f"({again()} if {self.test(scope)} else {again()})",
+            lambda: f"({again()} or {again()})",
+            lambda: f"({self.bound(scope, 'list')} := {again()})",
+            lambda: f"max([{again()}, {again()}], key=len)",
+            lambda: f"next(iter([{again()}]))",
+            lambda: f"[{again()}, {again()}][{self.rng.randint(0, 1)}]",
+            lambda: f"({again()}, {again()})[0]",
+            lambda: f"{{'k': {again()}}}['k']",
+            lambda: f"[*{again()}]",
+            lambda: f"copy.copy({again()})",
+            lambda: f"[i for i in {again()}]",
+            lambda: f"[i for i in [{again()}]][0]",
+            lambda: f"(lambda q: q)({again()})",
+            lambda: f"(lambda q={again()}: q)()",
+            lambda: f"list(map(lambda q: q, [{again()}]))[0]",
+            lambda: f"functools.reduce(lambda p, q: q, [{again()}])",
+            lambda: f"list({{'k': {again()}}}.values())[0]",
+            lambda: f"next(iter(zip([{again()}], [1])))[0]",
+            lambda: f"collections.deque([{again()}])[0]",
+            lambda: f"list(itertools.chain([{again()}]))[0]",
+            lambda: f"sum([{again()}], [])",
+            lambda: f"(lambda: {again()})()",
+            lambda: f"({again()} * 1)",
+            lambda: f"collections.defaultdict(lambda: {again()})['k']",
+            lambda: f"functools.partial(max, {again()}, key=len)({again()})",
+            *(
+                [lambda: f"self.{self.rng.choice(self.others)}({self.of('num', scope, 0)}, {again()})"]
+                if self.others
+                else []
+            ),
+        )
 
     def a_rows(self, scope: Scope, deep: int) -> str:
         if deep <= 0:
             return self.one("self.rows", "[{'a': v}]")
         again = lambda: self.of("rows", scope, deep - 1)  # noqa: E731
         return self.one(
-            "self.rows", "self.rows", "[{'a': v}, {'a': 0}]",
-            lambda: f"sorted({again()}, key=lambda r: r['a'])", lambda: f"list({again()})", lambda: f"{again()}[:]",
-            lambda: f"[r for r in {again()} if r]", lambda: f"list(reversed({again()}))", lambda: f"[*{again()}]",
-            lambda: f"list(filter(None, {again()}))", lambda: f"({again()} + {again()})", lambda: f"copy.copy({again()})",
-            lambda: f"[r for i, r in enumerate({again()})]", lambda: f"[{self.of('row', scope, deep - 1)}]",
-            lambda: f"[dict(r) for r in {again()}]", lambda: f"list(itertools.islice({again()}, 2))",
+            "self.rows",
+            "self.rows",
+            "[{'a': v}, {'a': 0}]",
+            lambda: f"sorted({again()}, key=lambda r: r['a'])",
+            lambda: f"list({again()})",
+            lambda: f"{again()}[:]",
+            lambda: f"[r for r in {again()} if r]",
+            lambda: f"list(reversed({again()}))",
+            lambda: f"[*{again()}]",
+            lambda: f"list(filter(None, {again()}))",
+            lambda: f"({again()} + {again()})",
+            lambda: f"copy.copy({again()})",
+            lambda: f"[r for i, r in enumerate({again()})]",
+            lambda: f"[{self.of('row', scope, deep - 1)}]",
+            lambda: f"[dict(r) for r in {again()}]",
+            lambda: f"list(itertools.islice({again()}, 2))",
             lambda: f"heapq.nsmallest(2, {again()}, key=lambda r: r['a'])",
-        )  # fmt: skip
+        )
 
     def a_row(self, scope: Scope, deep: int) -> str:
         if deep <= 0:
             return self.one("self.rows[0]", "{'a': v}", "self.rows[-1]")
         rows = lambda: self.of("rows", scope, deep - 1)  # noqa: E731
         return self.one(
-            "self.rows[0]", "{'a': v}", lambda: f"{rows()}[0]", lambda: f"{rows()}.pop()", lambda: f"next(iter({rows()}))",
-            lambda: f"max({rows()}, key=lambda r: r['a'])", lambda: f"min({rows()}, key=lambda r: r['a'])",
-            lambda: f"dict({self.of('row', scope, deep - 1)})", lambda: f"copy.copy({self.of('row', scope, deep - 1)})",
-            lambda: f"[r for r in {rows()}][-1]", lambda: f"next(r for r in {rows()})", lambda: f"list(map(lambda r: r, {rows()}))[0]",
-            lambda: f"{{**{self.of('row', scope, deep - 1)}}}", lambda: f"random.choice({rows()})",
-        )  # fmt: skip
+            "self.rows[0]",
+            "{'a': v}",
+            lambda: f"{rows()}[0]",
+            lambda: f"{rows()}.pop()",
+            lambda: f"next(iter({rows()}))",
+            lambda: f"max({rows()}, key=lambda r: r['a'])",
+            lambda: f"min({rows()}, key=lambda r: r['a'])",
+            lambda: f"dict({self.of('row', scope, deep - 1)})",
+            lambda: f"copy.copy({self.of('row', scope, deep - 1)})",
+            lambda: f"[r for r in {rows()}][-1]",
+            lambda: f"next(r for r in {rows()})",
+            lambda: f"list(map(lambda r: r, {rows()}))[0]",
+            lambda: f"{{**{self.of('row', scope, deep - 1)}}}",
+            lambda: f"random.choice({rows()})",
+        )
 
     def a_dict(self, scope: Scope, deep: int) -> str:
         if deep <= 0:
             return self.one("self.d", "self.g", "{'k': [1]}")
         return self.one(
-            "self.d", "self.g", "self.d", lambda: f"{{'k': {self.of('list', scope, deep - 1)}}}",
-            lambda: f"dict({self.of('dict', scope, deep - 1)})", lambda: f"{{**{self.of('dict', scope, deep - 1)}}}",
+            "self.d",
+            "self.g",
+            "self.d",
+            lambda: f"{{'k': {self.of('list', scope, deep - 1)}}}",
+            lambda: f"dict({self.of('dict', scope, deep - 1)})",
+            lambda: f"{{**{self.of('dict', scope, deep - 1)}}}",
             lambda: f"{{k: x for k, x in {self.of('dict', scope, deep - 1)}.items()}}",
             lambda: f"({self.of('dict', scope, deep - 1)} | {self.of('dict', scope, deep - 1)})",
-            lambda: f"{self.of('dict', scope, deep - 1)}.copy()", lambda: f"dict(k={self.of('list', scope, deep - 1)})",
+            lambda: f"{self.of('dict', scope, deep - 1)}.copy()",
+            lambda: f"dict(k={self.of('list', scope, deep - 1)})",
             lambda: f"dict(zip(['k'], [{self.of('list', scope, deep - 1)}]))",
-        )  # fmt: skip
+        )
 
     def a_set(self, scope: Scope, deep: int) -> str:
         return self.one(
@@ -180,12 +237,20 @@ class Writer:
         if known and self.rng.random() < 0.5:
             return self.rng.choice(known)
         return self.one(
-            lambda: f"{lists()}.append", lambda: f"self.s.{self.rng.choice(('add', 'discard'))}", lambda: f"{lists()}.remove",
-            lambda: f"(lambda q: {lists()}.append(q))", lambda: f"functools.partial({lists()}.insert, 0)",
-            lambda: f"(lambda q: {self.of('row', scope, 0)}.update(a=q))", "abs", "(lambda q: q)", lambda: f"{lists()}.count",
-            lambda: f"functools.partial(list.append, {lists()})", lambda: f"[{lists()}.append][0]",
-            lambda: f"{{'f': {lists()}.append}}['f']", lambda: f"getattr({lists()}, 'append')",
-        )  # fmt: skip
+            lambda: f"{lists()}.append",
+            lambda: f"self.s.{self.rng.choice(('add', 'discard'))}",
+            lambda: f"{lists()}.remove",
+            lambda: f"(lambda q: {lists()}.append(q))",
+            lambda: f"functools.partial({lists()}.insert, 0)",
+            lambda: f"(lambda q: {self.of('row', scope, 0)}.update(a=q))",
+            "abs",
+            "(lambda q: q)",
+            lambda: f"{lists()}.count",
+            lambda: f"functools.partial(list.append, {lists()})",
+            lambda: f"[{lists()}.append][0]",
+            lambda: f"{{'f': {lists()}.append}}['f']",
+            lambda: f"getattr({lists()}, 'append')",
+        )
 
     # -- statements ------------------------------------------------------------------------------
 
@@ -194,8 +259,18 @@ class Writer:
         rng = self.rng
         if depth < 4 and self.left > 0 and rng.random() < 0.34:
             return rng.choice(
-                (self.an_if, self.an_if, self.a_for, self.a_while, self.a_try, self.a_try, self.a_with, self.a_match, self.a_function)
-            )(depth, scope, loop, inner)  # fmt: skip
+                (
+                    self.an_if,
+                    self.an_if,
+                    self.a_for,
+                    self.a_while,
+                    self.a_try,
+                    self.a_try,
+                    self.a_with,
+                    self.a_match,
+                    self.a_function,
+                )
+            )(depth, scope, loop, inner)
         if rng.random() < 0.09:
             return self.leave(depth, scope, loop, inner)
         if rng.random() < 0.04 and not inner:
@@ -224,21 +299,40 @@ class Writer:
         """Something that changes a container, which may be state."""
         lists, rows = lambda: self.of("list", scope), lambda: self.of("rows", scope)
         num = lambda: self.of("num", scope, 1)  # noqa: E731
-        self.put(depth, self.one(
-            lambda: f"{lists()}.append({num()})", lambda: f"{lists()}.extend({self.of('list', scope, 1)})",
-            lambda: f"{lists()}.insert(0, {num()})", lambda: f"{lists()}.pop()", lambda: f"{lists()}.sort(key=lambda q: -q)",
-            lambda: f"{lists()}.reverse()", lambda: f"{lists()}.clear()", lambda: f"{lists()}[0] = {num()}",
-            lambda: f"{lists()}[:1] = {self.of('list', scope, 1)}", lambda: f"del {lists()}[0]", lambda: f"{lists()}[0] += {num()}",
-            lambda: f"{self.of('row', scope)}['a'] = {num()}", lambda: f"{self.of('row', scope)}['a'] += 1",
-            lambda: f"{self.of('row', scope)}.update(a={num()})", lambda: f"del {self.of('row', scope)}['a']",
-            lambda: f"{rows()}[0]['b'] = {num()}", lambda: f"{rows()}.append({self.of('row', scope, 1)})",
-            lambda: f"{self.of('dict', scope)}['{self.rng.choice('kq')}'] = {lists()}", lambda: f"{self.of('dict', scope)}.popitem()",
-            lambda: f"{self.of('dict', scope)}['k'].append({num()})", lambda: f"{self.of('dict', scope)}['k'] += [{num()}]",
-            lambda: f"{self.of('dict', scope)}.update(k={lists()})", lambda: f"{self.of('set', scope)}.add({num()})",
-            lambda: f"list.append({lists()}, {num()})", lambda: f"dict.update({self.of('row', scope)}, b={num()})",
-            lambda: f"heapq.heappush({lists()}, {num()})", lambda: f"random.shuffle({lists()})", lambda: f"bisect.insort({lists()}, {num()})",
-            lambda: f"list.extend({lists()}, ({lists()}.append(i) for i in [1]))",
-        ))  # fmt: skip
+        self.put(
+            depth,
+            self.one(
+                lambda: f"{lists()}.append({num()})",
+                lambda: f"{lists()}.extend({self.of('list', scope, 1)})",
+                lambda: f"{lists()}.insert(0, {num()})",
+                lambda: f"{lists()}.pop()",
+                lambda: f"{lists()}.sort(key=lambda q: -q)",
+                lambda: f"{lists()}.reverse()",
+                lambda: f"{lists()}.clear()",
+                lambda: f"{lists()}[0] = {num()}",
+                lambda: f"{lists()}[:1] = {self.of('list', scope, 1)}",
+                lambda: f"del {lists()}[0]",
+                lambda: f"{lists()}[0] += {num()}",
+                lambda: f"{self.of('row', scope)}['a'] = {num()}",
+                lambda: f"{self.of('row', scope)}['a'] += 1",
+                lambda: f"{self.of('row', scope)}.update(a={num()})",
+                lambda: f"del {self.of('row', scope)}['a']",
+                lambda: f"{rows()}[0]['b'] = {num()}",
+                lambda: f"{rows()}.append({self.of('row', scope, 1)})",
+                lambda: f"{self.of('dict', scope)}['{self.rng.choice('kq')}'] = {lists()}",
+                lambda: f"{self.of('dict', scope)}.popitem()",
+                lambda: f"{self.of('dict', scope)}['k'].append({num()})",
+                lambda: f"{self.of('dict', scope)}['k'] += [{num()}]",
+                lambda: f"{self.of('dict', scope)}.update(k={lists()})",
+                lambda: f"{self.of('set', scope)}.add({num()})",
+                lambda: f"list.append({lists()}, {num()})",
+                lambda: f"dict.update({self.of('row', scope)}, b={num()})",
+                lambda: f"heapq.heappush({lists()}, {num()})",
+                lambda: f"random.shuffle({lists()})",
+                lambda: f"bisect.insort({lists()}, {num()})",
+                lambda: f"list.extend({lists()}, ({lists()}.append(i) for i in [1]))",
+            ),
+        )
 
     def bind(self, depth: int, scope: Scope) -> None:
         """Something that gives a value a name."""
@@ -280,23 +374,38 @@ class Writer:
 
     def slot_of(self, kind: str) -> str:
         return {
-            "list": self.rng.choice(("self.l", "self.d['k']", "self.g['q']", "self.h")), "rows": "self.rows",
-            "row": "self.rows[0]", "dict": self.rng.choice(("self.d", "self.g")), "set": "self.s", "num": "self.n",
-        }[kind]  # fmt: skip
+            "list": self.rng.choice(("self.l", "self.d['k']", "self.g['q']", "self.h")),
+            "rows": "self.rows",
+            "row": "self.rows[0]",
+            "dict": self.rng.choice(("self.d", "self.g")),
+            "set": "self.s",
+            "num": "self.n",
+        }[kind]
 
     def store(self, depth: int, scope: Scope) -> None:
         """Something that puts a value into a slot, or into a container that holds it."""
         kind = self.rng.choice(("list", "list", "rows", "row", "dict", "set", "num"))
         slot = self.slot_of(kind)
         value = self.of(kind, scope)
-        self.put(depth, self.one(
-            f"{slot} = {value}", f"{slot} = {value}", lambda: f"setattr(self, 'l', {self.of('list', scope)})",
-            lambda: f"self.put('h', {self.of('list', scope)})", lambda: f"self.rows.append({self.of('row', scope)})",
-            lambda: f"self.d['k'] = {self.of('list', scope)}", lambda: f"self.d.update(q={self.of('list', scope)})",
-            lambda: f"self.l += {self.of('list', scope)}", "self.n += 1", lambda: f"self.g = {{'k': {self.of('list', scope)}, 'y': []}}",
-            lambda: f"list(map(self.rows.append, [{self.of('row', scope)}]))", lambda: f"self.s |= {{{self.of('num', scope, 1)}}}",
-            lambda: f"self.d.setdefault('z', {self.of('list', scope)})", lambda: f"list.append(self.rows, {self.of('row', scope)})",
-        ))  # fmt: skip
+        self.put(
+            depth,
+            self.one(
+                f"{slot} = {value}",
+                f"{slot} = {value}",
+                lambda: f"setattr(self, 'l', {self.of('list', scope)})",
+                lambda: f"self.put('h', {self.of('list', scope)})",
+                lambda: f"self.rows.append({self.of('row', scope)})",
+                lambda: f"self.d['k'] = {self.of('list', scope)}",
+                lambda: f"self.d.update(q={self.of('list', scope)})",
+                lambda: f"self.l += {self.of('list', scope)}",
+                "self.n += 1",
+                lambda: f"self.g = {{'k': {self.of('list', scope)}, 'y': []}}",
+                lambda: f"list(map(self.rows.append, [{self.of('row', scope)}]))",
+                lambda: f"self.s |= {{{self.of('num', scope, 1)}}}",
+                lambda: f"self.d.setdefault('z', {self.of('list', scope)})",
+                lambda: f"list.append(self.rows, {self.of('row', scope)})",
+            ),
+        )
 
     def effect(self, depth: int, scope: Scope) -> None:
         """A call for its effect, or something that is consumed."""
@@ -323,10 +432,13 @@ class Writer:
         if self.others:
             send = self.rng.choice(self.others)
             forms += [
-                lambda: f"self.{send}({self.of('num', scope, 0)}, {lists()})", lambda: f"x0 = self.{send}(0)",
-                lambda: f"self.{send}(v - 1, {lists()}) if v > 1 else None", lambda: f"sorted([1, 2], key=self.{send})",
-                lambda: f"list(map(self.{send}, [0]))", lambda: f"self.{send}(0, [{lists()}])",
-            ]  # fmt: skip
+                lambda: f"self.{send}({self.of('num', scope, 0)}, {lists()})",
+                lambda: f"x0 = self.{send}(0)",
+                lambda: f"self.{send}(v - 1, {lists()}) if v > 1 else None",
+                lambda: f"sorted([1, 2], key=self.{send})",
+                lambda: f"list(map(self.{send}, [0]))",
+                lambda: f"self.{send}(0, [{lists()}])",
+            ]
         line = self.one(*forms)
         self.put(depth, line)
         for name, kind in (("w = ", "any"), ("box = ", "box")):
@@ -370,13 +482,19 @@ class Writer:
     def a_for(self, depth: int, scope: Scope, loop: bool, inner: bool) -> None:
         rng, name = self.rng, self.name()
         inside = dict(scope)
-        kind, header = rng.choice((
-            ("row", f"for {name} in {self.of('rows', scope, 1)}:"), ("num", f"for {name} in [1, 2]:"),
-            ("list", f"for {name} in {self.of('dict', scope, 1)}.values():"), ("row", f"for i, {name} in enumerate({self.of('rows', scope, 1)}):"),
-            ("list", f"for k, {name} in {self.of('dict', scope, 1)}.items():"), ("num", "for self.n in [4, 5]:"),
-            ("list", f"for {name} in [{self.of('list', scope, 1)}, {self.of('list', scope, 1)}]:"),
-            ("row", f"for {name}, j in zip({self.of('rows', scope, 1)}, [1, 2]):"), ("num", f"for {name} in list({self.of('list', scope, 1)}):"),
-        ))  # fmt: skip
+        kind, header = rng.choice(
+            (
+                ("row", f"for {name} in {self.of('rows', scope, 1)}:"),
+                ("num", f"for {name} in [1, 2]:"),
+                ("list", f"for {name} in {self.of('dict', scope, 1)}.values():"),
+                ("row", f"for i, {name} in enumerate({self.of('rows', scope, 1)}):"),
+                ("list", f"for k, {name} in {self.of('dict', scope, 1)}.items():"),
+                ("num", "for self.n in [4, 5]:"),
+                ("list", f"for {name} in [{self.of('list', scope, 1)}, {self.of('list', scope, 1)}]:"),
+                ("row", f"for {name}, j in zip({self.of('rows', scope, 1)}, [1, 2]):"),
+                ("num", f"for {name} in list({self.of('list', scope, 1)}):"),
+            )
+        )
         self.put(depth, header)
         if "self.n in" not in header:
             inside[name] = kind
@@ -465,10 +583,17 @@ class Writer:
         if self.rng.random() < 0.4:
             self.put(depth + 1, f"return {self.of('list', inside, 1)}")
         if self.rng.random() < 0.7:
-            self.put(depth, self.one(
-                f"{name}(v)", lambda: f"{name}(v, {self.of('list', scope, 1)})", lambda: f"e = {name}(v, {self.of('list', scope, 1)})",
-                lambda: f"list(map({name}, [v]))", lambda: f"{name}(p={self.of('list', scope, 1)}, u=1)", lambda: f"{name}(*[1, {self.of('list', scope, 1)}])",
-            ))  # fmt: skip
+            self.put(
+                depth,
+                self.one(
+                    f"{name}(v)",
+                    lambda: f"{name}(v, {self.of('list', scope, 1)})",
+                    lambda: f"e = {name}(v, {self.of('list', scope, 1)})",
+                    lambda: f"list(map({name}, [v]))",
+                    lambda: f"{name}(p={self.of('list', scope, 1)}, u=1)",
+                    lambda: f"{name}(*[1, {self.of('list', scope, 1)}])",
+                ),
+            )
             if self.lines[-1].strip().startswith("e = "):
                 scope["e"] = "list"
         scope[name] = "func"

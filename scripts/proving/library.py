@@ -31,7 +31,7 @@ from typing import Any
 
 from persistent import Persistent
 
-from batos.guardian import Summary, aliases, covenant, policy, summaries_of
+from batos.guardian import Summary, bits, covenant, policy, summaries_of
 from batos.guardian import vocabulary as words
 from batos.guardian.repair import mended
 from scripts.proving import bytecode, oracle, walled
@@ -93,7 +93,7 @@ def said(method: Method, summaries: Callable[[str], Summary | None]) -> Said:
     study = covenant.study(function, summaries)
     if study.refused:
         return Said("refused", [], [each.rule for each in study.findings if not each.warning], None)
-    certain = [(line, why) for line, why in study.changes if not why.endswith(aliases.COUNTED)]
+    certain = [(line, why) for line, why in study.changes if not why.endswith(bits.COUNTED)]
     lines = certain or study.changes
     text, again, _ = mended(
         method.text, study, lambda spread: covenant.study(ast.parse(spread).body[0], summaries)
@@ -198,6 +198,17 @@ _MUTATING = {
 }
 
 
+def shared(one: Any) -> str:
+    """The containers that the object's class keeps for all its objects: state that is reached from it."""
+    kept = [
+        (name, value)
+        for base in type(one).__mro__
+        for name, value in vars(base).items()
+        if base.__module__ != "builtins" and isinstance(value, (list, dict, set)) and name[:2] != "__"
+    ]
+    return oracle.picture(kept)
+
+
 def told_of(found: Found, name: str, said_: Said, made: list[Any], draw: Draw) -> dict[str, Any]:
     """What one method does, over many calls."""
     method = found.methods[name]
@@ -226,7 +237,7 @@ def told_of(found: Found, name: str, said_: Said, made: list[Any], draw: Draw) -
             copied.__class__ = writes.of(type(copied))
         run = oracle.Run(
             lambda copied=copied, args_=args_, kw_=kw_: function(copied, *args_, **kw_),
-            lambda copied=copied: oracle.picture(copied),
+            lambda copied=copied: oracle.picture(copied) + shared(copied),
             lambda code: code in codes,
             steps=number < 8,
         )
@@ -252,7 +263,9 @@ def compiled(method: Method, text: str, owner: str) -> types.FunctionType | None
         owner, [], [], tree.body, [], **({"type_params": []} if sys.version_info >= (3, 12) else {})
     )
     module = ast.fix_missing_locations(ast.Module([body], []))
-    code: types.CodeType | None = compile(module, "<repaired>", "exec", dont_inherit=True)
+    code: types.CodeType | None = compile(
+        module, method.function.__code__.co_filename, "exec", dont_inherit=True
+    )
     for wanted in (owner, method.name):
         code = next(
             (each for each in code.co_consts if isinstance(each, types.CodeType) and each.co_name == wanted),
@@ -305,7 +318,9 @@ def repaired(
         if looks[0] != looks[1]:
             return {"skipped": "it behaves otherwise each time"}
         if looks[1] != looks[2]:
-            return {"differs": str([(a[:300], b[:300]) for a, b in zip(*looks[1:], strict=True) if a != b])[:900]}
+            return {
+                "differs": str([(a[:300], b[:300]) for a, b in zip(*looks[1:], strict=True) if a != b])[:900]
+            }
         ran += 1
         if index < 2:
             lost = oracle.forgotten(
@@ -344,7 +359,6 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
     by_helper: list[tuple[Found, str, list[str]]] = field(default_factory=list)
-    quiet: set[types.FunctionType] = field(default_factory=set)
     implicit: int = 0
     undecided: int = 0
     certain: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -365,7 +379,6 @@ class Tally:
                 self.missed.append(where)
         elif told["ended"] and {line for line, _ in said_.lines} <= set(told["reached"]):
             if said_.outcome == "changes":
-                self.quiet.add(found.methods[told["name"]].function)
                 self.by_helper.append((found, told["name"], said_.lines))
             else:
                 self.still[said_.outcome] += 1
@@ -392,33 +405,62 @@ class Tally:
             self.disputed.append(f"{found.name}.{name}: {true}, said: {said_.outcome} {said_.lines[:2]}")
 
     def settle(self) -> None:
-        """Of the alarms drop those of a method that only calls another, which does change or was not seen through."""
+        """An alarm that only names helpers is one if a helper's own is: else the helper may change, seen or not."""
+        alarmed: set[types.FunctionType] = set()
+        waiting = []
         for found, name, lines in self.by_helper:
-            helpers = [helper for _, why in lines if (helper := _HELPER.match(why))]
-            called = [getattr(found.kind, helper[1], None) for helper in helpers]
-            if len(helpers) == len(lines) and not any(each in self.quiet for each in called):
-                self.still["unsettled"] += 1
+            helpers = [_HELPER.match(why) for _, why in lines]
+            if all(helpers):
+                waiting.append((found, name, lines, {getattr(found.kind, each[1], None) for each in helpers}))
             else:
-                self.still["changes"] += 1
+                alarmed.add(found.methods[name].function)
                 self.alarms.append(f"{found.name}.{name} {lines}")
+        grown = True
+        while grown:
+            grown = False
+            for entry in list(waiting):
+                found, name, lines, called = entry
+                if called & alarmed:
+                    alarmed.add(found.methods[name].function)
+                    self.alarms.append(f"{found.name}.{name} {lines}")
+                    waiting.remove(entry)
+                    grown = True
+        self.still["changes"] += len(self.alarms)
+        self.still["unsettled"] += len(waiting)
 
 
 _HELPER = re.compile(r"'(\w+)' changes the object and does not flag it")
 
 
-_OPERATES = words.SCALAR_BUILTINS | words.SHELL_BUILTINS | words.LAZY_BUILTINS | words.ELEMENT_BUILTINS - {"getattr"}
+_OPERATES = (
+    words.SCALAR_BUILTINS | words.SHELL_BUILTINS | words.LAZY_BUILTINS | words.ELEMENT_BUILTINS - {"getattr"}
+)
 
 
-def implicit(found: Found, name: str, by_function: dict[types.FunctionType, Method], seen: frozenset[str] = frozenset()) -> bool:
-    """Does the method, or one that it sends to self, run code of its class without a call?
+def implicit(found: Found, names: list[str], by_function: dict[types.FunctionType, Method]) -> set[str]:
+    """Of these methods those that run code of their class without a call, or send to self one that does.
 
     By reading a property, or by an operator, loop or built-in on self.  Objects of batos have neither, so such
     methods have no counterpart there and are left out of all counts, whatever they do.
     """
-    member = getattr(found.kind, name, None)
-    method = by_function.get(member) if isinstance(member, types.FunctionType) else None
-    if method is None:
-        return False
+    waiting, sends, met = list(names), {}, set()
+    while waiting:
+        name = waiting.pop()
+        if name in sends:
+            continue
+        member = getattr(found.kind, name, None)
+        method = by_function.get(member) if isinstance(member, types.FunctionType) else None
+        sends[name] = set()
+        if method is not None and _operates(found, method, sends[name]):
+            met.add(name)
+        waiting += sends[name]
+    while more := {name for name, sent in sends.items() if sent & met} - met:
+        met |= more
+    return met & set(names)
+
+
+def _operates(found: Found, method: Method, sends: set[str]) -> bool:
+    """Is there a property or an operator on self in the method itself?  The methods it sends go into `sends`."""
     function = ast.parse(method.text).body[0]
     receiver = covenant.receiver_name(function)
 
@@ -429,8 +471,7 @@ def implicit(found: Found, name: str, by_function: dict[types.FunctionType, Meth
         if isinstance(node, ast.Attribute) and is_self(node.value) and isinstance(node.ctx, ast.Load):
             reached = getattr(found.kind, node.attr, None)
             if isinstance(reached, types.FunctionType):
-                if node.attr not in seen and implicit(found, node.attr, by_function, seen | {name, node.attr}):
-                    return True
+                sends.add(node.attr)
             elif reached is not None and hasattr(type(reached), "__get__") and not callable(reached):
                 return True
         elif isinstance(node, (ast.Subscript, ast.Starred)) and is_self(node.value):
@@ -462,7 +503,8 @@ def prove(
     tally = Tally()
     for number, found in enumerate(corpus):
         said_ = said_of(found, by_function)
-        names = [name for name in said_ if not implicit(found, name, by_function)]
+        apart = implicit(found, list(said_), by_function)
+        names = [name for name in said_ if name not in apart]
         tally.methods += len(names)
         tally.implicit += len(said_) - len(names)
         for name in names:

@@ -94,7 +94,8 @@ def _ratio(body: str, plain: Plain, kept: UvmObject) -> float:
     with fuel.spend(time.monotonic() + 600):
         assert made["loop"](plain, plain, *rest) == guarded(kept, kept, *rest)
         pairs = [
-            (_took(made["loop"], plain, plain, *rest), _took(guarded, kept, kept, *rest)) for _ in range(TIMES)
+            (_took(made["loop"], plain, plain, *rest), _took(guarded, kept, kept, *rest))
+            for _ in range(TIMES)
         ]
     return min(ours for _, ours in pairs) / min(theirs for theirs, _ in pairs)
 

@@ -59,7 +59,12 @@ SPARED = frozenset(
         LivingImage.mission_transaction.__wrapped__.__code__, LivingImage._begin_connection.__code__,
     }
 )  # fmt: skip
-EXPECTED = (b"record of mission", b"metrics", b"spent", b"put balance to")  # what a failed mission leaves in the image
+EXPECTED = (
+    b"record of mission",
+    b"metrics",
+    b"spent",
+    b"put balance to",
+)  # what a failed mission leaves in the image
 PATIENCE = 20.0  # seconds for an answer; a mission here takes some hundredths
 WHOLE = 500  # missions between two looks at everything
 AN_OBJECT = 10  # missions, then another one: an object of ten thousand methods measures something else
@@ -212,7 +217,7 @@ class Proof:
             self.faults: list[str] = []
             self.slowest = 0.0
             self.long: dict[str, dict[str, int]] = {}
-            self.account = ""
+            self.account, self.was_put = "", False
             self.send("lobby", "clone", called="warm", balance=100)
         finally:
             threading.settrace(None)
@@ -260,13 +265,12 @@ class Proof:
             self.long[scenario] = dict(self.injector.lines)
 
     def ask(self, scenario: str, selector: str) -> Any:
-        answer = SCENARIOS[scenario]
+        answer, self.was_put = SCENARIOS[scenario], False
         self.mind.answers["plan"] = plan("change") if answer is not None else '{"can":false,"why":"no"}'
         self.mind.answers["method"] = list(answer) if isinstance(answer, list) else answer
         if "meanwhile" in scenario:
-            account = self.account
-            put = Message(account, "put", ["balance", 50])
-            self.mind.meanwhile = lambda: self.kernel.send(put)
+            put = Message(self.account, "put", ["balance", 50])
+            self.mind.meanwhile = lambda: setattr(self, "was_put", self.kernel.send(put).error is None)
         inside = "inside" in scenario
         message = Message(self.account, "asked" if inside else selector, [1], miss="mission")
         return self.kernel.submit(message)
@@ -295,7 +299,7 @@ class Proof:
         if raised:
             self.where[raised.split(" in ")[0].rsplit(":", 1)[0]] += 1
         method = self.method(selector)
-        expected = 50 if "meanwhile" in scenario and self.mind.meanwhile is None else balance
+        expected = 50 if self.was_put else balance
         if reply.error is None:
             self.counts["learned all the same" if raised else "learned"] += 1
             grown = {WITHDRAW: -1, LOOP: 3}.get(SCENARIOS[scenario], 1)

@@ -32,6 +32,7 @@ from RestrictedPython.transformer import INSPECT_ATTRIBUTES
 
 from batos.errors import Refused
 from batos.guardian import facades, guards, policy
+from batos.guardian.names import GLOBALS
 from batos.guardian.resting import bound_names
 from batos.objects.containers import Dict, List, Set
 from scripts.proving import oracle, walled
@@ -226,7 +227,7 @@ def _objects_of_batos_they_are() -> None:
 
     strictly_kept = guards.kept
     guards.get_attribute, guards.write, guards.kept = get_attribute, write, kept
-    policy._GLOBALS |= {"_getattr_": get_attribute, "_write_": write, "_kind_": kept}
+    GLOBALS.update({"_getattr_": get_attribute, "_write_": write, "_kind_": kept})
     # The other methods of the class are not compiled; to them our containers say that they are plain ones.
     for ours, plain in _PLAIN.items():
         gc.get_referents(vars(ours))[0]["__class__"] = property(lambda self, plain=plain: plain)

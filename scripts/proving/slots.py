@@ -38,7 +38,15 @@ from batos.objects.plain import NotPlain, encode, oid_text
 from scripts.proving.telling import Row, table
 
 AN_OBJECT = 40  # values, then another object
-EXPECTED = ("refused", "method_error", "bad_request", "wrong_arguments", "not_understood", "no_such_object", "deadline")
+EXPECTED = (
+    "refused",
+    "method_error",
+    "bad_request",
+    "wrong_arguments",
+    "not_understood",
+    "no_such_object",
+    "deadline",
+)
 
 LEAVES = (
     "1", "-7", "2 ** 900", "-(2 ** 63)", "True", "None", "1.5", "-0.0", "float('nan')", "float('inf')", "complex(1, 2)",

@@ -1,0 +1,86 @@
+"""The names of the language of methods: what stands ready, and what compiled code calls by hooks of its own.
+
+Whoever gives methods a new built-in puts it into `BUILTINS`; a new module is a facade (`facades`).  What
+people write that is not there stands in `INSTEAD` with what to write instead.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from batos.guardian import facades, guards
+from batos.objects import fuel
+from batos.objects.uvm_object import UvmObject
+
+_MISSING = object()
+
+# What a method may raise and catch.  Not the groups, which hold others, nor what ends a process or a turn; not
+# SyntaxError, whose printing reads the file it names.
+_EXCEPTIONS = tuple(
+    each
+    for each in vars(builtins).values()
+    if isinstance(each, type)
+    and issubclass(each, Exception)
+    and not issubclass(each, (ExceptionGroup, SyntaxError))
+)
+
+BUILTINS: dict[str, Any] = {
+    **{kind.__name__: kind for kind in _EXCEPTIONS},
+    "Ellipsis": ..., "NotImplemented": NotImplemented, "abs": abs, "all": all, "any": any,
+    "ascii": lambda value: ascii(guards.shown(value)), "bin": bin, "bool": bool, "bytes": guards.BYTES,
+    "callable": guards.is_callable, "chr": chr, "complex": complex, "delattr": guards.del_attr,
+    "dict": dict, "divmod": divmod, "enumerate": guards.lazy(enumerate), "filter": guards.lazy(filter),
+    "float": float, "format": lambda value, spec="": guards.formatted(value, "", spec),
+    "frozenset": frozenset, "getattr": guards.get_attr, "hasattr": guards.has_attr, "hex": hex,
+    "int": guards.INT, "isinstance": guards.is_instance, "iter": lambda items: guards.Lazy(iter(items)),
+    "len": len, "list": list, "map": guards.lazy(map), "max": max, "min": min, "next": next, "oct": oct,
+    "ord": ord, "pow": guards.power, "range": guards.RANGE, "repr": lambda value: repr(guards.shown(value)),
+    "reversed": guards.lazy(reversed), "round": guards.rounded, "set": set, "setattr": guards.set_attr,
+    "slice": guards.SLICE, "sorted": sorted, "str": guards.STR, "sum": guards.total, "tuple": tuple,
+    "type": guards.type_of, "zip": guards.lazy(zip),
+}  # fmt: skip
+
+guards.named(
+    *BUILTINS.values(),
+    *(getattr(handed, name) for handed in facades.MODULES.values() for name in vars(type(handed))),
+)
+
+HOOKS: dict[str, Any] = {
+    "_getattr_": guards.get_attribute, "_send_0_": guards.send_0, "_send_1_": guards.send_1,
+    "_send_2_": guards.send_2, "_send_n_": guards.send_n,
+    "_resend_": guards.resend, "_write_": guards.write, "_tank_": fuel.tank, "_look_": fuel.look,
+    "_type_": type, "_len_": len,
+    "_object_": UvmObject, "_str_": str, "_list_": list, "_dict_": dict, "_set_": set, "_kind_": guards.kept,
+    "_add_": guards.add, "_mul_": guards.multiply, "_div_": guards.divide, "_caught_": guards.caught,
+    "_pow_": guards.power, "_shl_": guards.shift_left,
+    "_mod_": guards.modulo, "_iadd_": guards.add_in_place, "_imul_": guards.multiply_in_place,
+    "_grow_": guards.grow, "_sized_": guards.sized, "_shown_": guards.shown, "_format_": guards.formatted,
+    "_missing_": _MISSING, "_slice_": slice, "_lazy_": guards.Lazy, "_now_enumerate_": enumerate,
+    "_now_filter_": filter, "_now_map_": map, "_now_reversed_": reversed, "_now_zip_": zip,
+    "_make_int_": guards.INT.make, "_make_str_": guards.STR.make, "_make_range_": guards.RANGE.make,
+    "_case_list_": guards.family(list), "_case_dict_": guards.family(dict),
+    "_case_set_": guards.family(set), "_case_int_": int, "_case_str_": str, "_case_bytes_": bytes,
+}  # fmt: skip
+
+GLOBALS: dict[str, Any] = {"__builtins__": {}, **BUILTINS, **facades.MODULES, **HOOKS}
+
+INSTEAD = {
+    "super": "write `self.resend('name', ...)` to run the parents' method",
+    "print": "answer what you want to show with `return`",
+    "input": "take it as an argument",
+    "open": "methods reach no files; `remember` puts documents into the image",
+    "exec": "text becomes behaviour only through `define`",
+    "eval": "text becomes behaviour only through `define`",
+    "compile": "text becomes behaviour only through `define`",
+    "__import__": "the modules at hand stand ready by name: " + ", ".join(facades.MODULES),
+    "object": "make a new object with `self.clone()`",
+    "vars": "read slots by name, or send `self.slots()`",
+    "dir": "send `self.slots()` or `self.selectors()`",
+    "globals": "state belongs in slots",
+    "locals": "state belongs in slots",
+    "id": "objects are compared with `is`",
+    "hash": "keep the value itself as the key",
+    "operator": "write the operation itself, or a lambda",
+    "BaseException": "catch Exception; what is beyond it is the end of the turn",
+}
