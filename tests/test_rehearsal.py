@@ -435,11 +435,12 @@ def test_what_says_more_than_it_was_asked_is_not_believed_at_all():
     assert "unknown" in told[0] and told[0]["violation"] is True
 
 
-def by_zygote(monkeypatch, outcomes, seconds: float = 0.5, drafts=(WITHDRAW,)) -> list[dict]:
+def by_zygote(monkeypatch, outcomes, seconds: float = 0.5, drafts=(WITHDRAW,), watched=False) -> list[dict]:
     """What the real zygote tells of drafts that are run by `outcomes` instead of the trial."""
     monkeypatch.setattr(trial, "outcomes", outcomes)
     monkeypatch.setattr(trial, "warm_up", lambda: None)
-    monkeypatch.setattr(trial, "_watch", lambda event, args: None)
+    if not watched:
+        monkeypatch.setattr(trial, "_watch", lambda event, args: None)
     rest = json.dumps({**trial_of(seconds=seconds), "drafts": []}).encode()
     made = zygote.Zygote(seccomp=True)
     try:
@@ -538,7 +539,7 @@ def test_the_zygote_has_one_thread_and_neither_environment_nor_descriptors_of_th
         os.set_inheritable(storage.fileno(), True)
         stage = Rehearsal.start()
         try:
-            assert stage.wall["seccomp"]
+            assert run(stage, WITHDRAW)[0][0]["result"] == 70  # it is warm
             process = Path(f"/proc/{stage._tier._process.pid}")
             assert b"A_SECRET" not in (process / "environ").read_bytes()
             assert str(storage.name) not in {os.readlink(each) for each in (process / "fd").iterdir()}
@@ -556,6 +557,15 @@ def test_a_draft_sees_none_of_the_others(monkeypatch):
         drafts=[WITHDRAW, secret],
     )
     assert "my secret draft" not in told[0]["said"] and "my secret draft" in told[1]["said"]
+
+
+@linux
+def test_a_trial_that_reaches_for_a_file_is_ended_and_told_as_such(monkeypatch):
+    def curious(given, source):
+        yield {"result": str(open("/etc/hostname"))}  # the kernel alone would only say no
+
+    (told,) = by_zygote(monkeypatch, curious, watched=True)
+    assert told == {"said": "", "end": "violation"}
 
 
 @linux

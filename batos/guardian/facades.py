@@ -24,6 +24,7 @@ import re
 import statistics
 import string
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 import regex
@@ -166,13 +167,27 @@ def _shuffle(items):
     generator.shuffle(items)
 
 
+def _finite(draw: Callable[..., float]) -> Callable[..., float]:
+    """A distribution that draws until it likes what it drew, which with NaN or infinity is never."""
+
+    def drawn(first: float, second: float) -> float:
+        if not (math.isfinite(first) and math.isfinite(second)):
+            raise ValueError("the parameters of a distribution are finite numbers")
+        return draw(first, second)
+
+    return drawn
+
+
 RANDOM = facade(
     "random",
     **taken(
         generator,
-        "random uniform randint randrange choice triangular betavariate expovariate gammavariate "
-        "gauss lognormvariate normalvariate vonmisesvariate paretovariate weibullvariate",
+        "random uniform randint randrange choice triangular expovariate "
+        "gauss lognormvariate normalvariate paretovariate weibullvariate",
     ),
+    betavariate=_finite(generator.betavariate),
+    gammavariate=_finite(generator.gammavariate),
+    vonmisesvariate=_finite(generator.vonmisesvariate),
     sample=_sample,
     shuffle=_shuffle,
     choices=_choices,

@@ -311,7 +311,7 @@ class Proof:
             self.counts[f"failed: {reply.error.code}"] += 1
             if reply.error.code in ("deadline", "busy"):
                 self.fault(number, scenario, f"{reply.error.code}: {reply.error}")
-            if method is not None and not self.counted_as_kept(reply, selector):
+            if method is not None and not self.counted_as_kept(selector):
                 self.fault(number, scenario, f"failed ({reply.error}), but {method} stands there")
             if self.balance() != expected:
                 self.fault(
@@ -320,10 +320,10 @@ class Proof:
         self.mind.meanwhile = None
         self.look(number, scenario, last, failed=reply.error is not None and method is None)
 
-    def counted_as_kept(self, reply: Any, selector: str) -> bool:
-        """Was the mission kept, and its message then answered with an error of its own?"""
-        mission = self.missions.find(reply.mission or "")
-        return mission is not None and mission.state == "COMPLETE"
+    def counted_as_kept(self, selector: str) -> bool:
+        """Did the mission complete?  Its message may have met an error of its own, before it or behind it."""
+        ended = list(self.missions._ended.values())
+        return any(each.miss.selector == selector and each.state == "COMPLETE" for each in ended)
 
     def settle(self) -> None:
         """Until the mission is out of every table, its record written."""
