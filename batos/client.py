@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import struct
 import threading
 import time
@@ -46,6 +47,7 @@ from batos.message import Message, Reply
 if TYPE_CHECKING:
     import asyncio
 
+GREETING = 0.5  # seconds for a door's greeting
 GRACE = 2.0  # seconds beyond a message's own timeout: the image's `deadline` says more than ours
 WINDOW = 500  # messages under way in one AsyncClient; above it the image would tell us to read first
 LARGE = 32 * 2**20  # bytes; an image drops what is far over its limit, and could not say so
@@ -625,7 +627,8 @@ class _Meeting:
     """What comes of a connection, event by event.
 
     A door that hangs up says nothing, and where both sides do so at once even what we see ourselves is lost;
-    so after a silent end we look again, as the library connects anew, for as long as the patience lasts.
+    so after a silent end the door's greeting is read, which names what it asks for, and we look again, as the
+    library connects anew, for as long as the patience lasts.
     """
 
     def __init__(self, endpoint: str, key: Key | None):
@@ -640,10 +643,35 @@ class _Meeting:
         if event & _UNMET:
             if event & zmq.EVENT_HANDSHAKE_FAILED_AUTH or value == _OTHER_MECHANISM:
                 raise _unmet(self._endpoint, self._key, event, value)
+            if not self._silent[0] and _asked_for(self._endpoint) not in ("", "NULL" if self._key is None else "CURVE"):
+                raise _unmet(self._endpoint, self._key, event, _OTHER_MECHANISM)
             self._silent = event, value
         elif not event or (event & _REFUSED and not self._silent[0]):
             raise _unmet(self._endpoint, self._key, *self._silent)
         return False
+
+
+def _asked_for(endpoint: str) -> str:
+    """The mechanism a ZeroMQ door names in its greeting (ZMTP 3.1, RFC 37), "" where none is to be had."""
+    scheme, _, where = endpoint.partition("://")
+    try:
+        if scheme == "ipc":
+            door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            door.settimeout(GREETING)
+            door.connect(where)
+        else:
+            host, _, port = where.rpartition(":")
+            door = socket.create_connection((host.strip("[]"), int(port)), timeout=GREETING)
+        with door:
+            door.settimeout(GREETING)
+            # Signature and version only: a door that has heard our mechanism too may hang up before we have read its.
+            door.sendall(b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01")
+            greeting = b""
+            while len(greeting) < 32 and (more := door.recv(64)):
+                greeting += more
+    except (OSError, ValueError):
+        return ""
+    return greeting[12:32].rstrip(b"\0").decode("ascii", "replace") if len(greeting) >= 32 else ""
 
 
 def _unmet(endpoint: str, key: Key | None, event: int, value: int) -> BatosError:

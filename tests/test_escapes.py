@@ -32,11 +32,9 @@ FAMILIES = {
     "poisoned objects",
 }  # fmt: skip
 BOMBS = "memory and CPU bombs"
-# Known to get through the policy today, and why.
-OPEN = {
-    "poisoned objects: the parents' slots": "traits_obj has no permission of its own",
-    "poisoned objects: the parents adopt it": "traits_obj has no permission of its own",
-}
+# The objects of these trials stand in no image, so none of them is at its root; in an image the root's objects are
+# guarded by `permission.check_ground` (tests/test_caps.py).
+OPEN = {"poisoned objects: the parents' slots", "poisoned objects: the parents adopt it"}
 
 
 def got_through(reports: list[trying.Report]) -> dict[str, list[str]]:

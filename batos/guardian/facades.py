@@ -392,6 +392,8 @@ def _dumps(value, *, indent=None, sort_keys=False, ensure_ascii=True, separators
 
     if (len(indent) if isinstance(indent, str) else indent or 0) > 100:
         raise too_big("a text")
+    if sum(map(len, separators or ())) > 100:
+        raise too_big("a text")
     return json.dumps(
         guards.shown(value),
         indent=indent,

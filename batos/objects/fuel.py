@@ -131,8 +131,9 @@ def _held() -> int:
     """Bytes of memory the process has for itself; where only the most it ever had is known, that."""
     if _STATM is None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource is not None else 0
-    _, resident, shared, *_ = map(int, os.pread(_STATM, 100, 0).split())
-    return (resident - shared) * PAGE
+    _, resident, shared, _, _, data, _ = map(int, os.pread(_STATM, 100, 0).split())
+    # `data` counts what was promised and never touched, as `bytes(n)` is; half, because threads' stacks are promised too.
+    return max(resident - shared, data // 2) * PAGE
 
 
 class _Watch:

@@ -148,8 +148,8 @@ def _search(obj: UvmObject, through: Any = None) -> UvmObject | None:
     waiting = [obj]
     while waiting:
         each = waiting.pop(0)
-        if id(each) in seen:
-            continue
+        if id(each) in seen or getattr(type(each), "_beyond", False):
+            continue  # what a snapshot does not hold rules nothing in it
         seen.add(id(each))
         if through is not None and each is not obj:
             through(each)

@@ -32,6 +32,8 @@ class OutsideCircle(BaseException):
 class Outside(UvmObject):
     """Stands for an object beyond the bound of a snapshot."""
 
+    _beyond = True
+
     def _p_activate(self):
         raise OutsideCircle
 

@@ -370,7 +370,7 @@ class Orchestrator:
         mission = at.mission
 
         def install(root: Root) -> None:
-            at.receiver = root.by_oid(mission.miss.oid)
+            at.root, at.receiver = root, root.by_oid(mission.miss.oid)
             complete.install_method(at)
 
         self._image.run(f"accepted {mission.miss.selector}", install)

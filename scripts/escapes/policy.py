@@ -35,7 +35,7 @@ from scripts.escapes.payloads import Payload, every
 SECONDS = 0.1  # of fuel
 OVERRUN = 1.5  # seconds of CPU a payload may take although its fuel is that
 LONGEST = 8.0  # seconds after which the process is ended, and that is a finding
-MEMORY = 4 << 30  # of address space, much of which nobody touches
+MEMORY = 16 << 30  # of address space, much of which nobody touches; `fuel` ends what fills it
 MODULES = (
     builtins, os, sys, json, time, pickle, policy, transformer, names, guards, facades, fuel, lookup,
     containers, trial,
@@ -158,7 +158,7 @@ def under_policy(payload: Payload, arguments: list[Any]) -> dict[str, Any]:
         end = "ended"
         said = type(exc).__name__
     except MemoryError:
-        found.append("took 4 GB of memory")
+        found.append("took 16 GB of memory")
     except (Exception, RecursionError) as exc:  # noqa: BLE001
         said = f"{type(exc).__name__}: {exc} {exc.args}"
         if isinstance(exc, (BatosError, NotPlain)):
