@@ -83,7 +83,7 @@ class Calls:
             if not summary.flags and summary.mutates:
                 return CHANGES | answers | (ASSUMED if summary.assumed else 0)
             return answers | handed
-        return CHANGES | ASSUMED | ANSWERS_STATE if bits & PART and not bits & UNKEEPABLE else 0
+        return CHANGES | ASSUMED | ANSWERS_STATE if bits & PART else 0
 
     def consume(self, node: ast.Call, args: int) -> None:
         """A call runs the callables and generators it is handed."""
@@ -162,7 +162,7 @@ class Calls:
             self.change(node, "the function called here changes the object" + told(func))
             self.comes_to_rest(node)
             self.mixes(node)
-        elif func & UNKEEPABLE:
+        elif func & UNKEEPABLE and not func & PART:  # with PART: a method of what came to rest since
             self.consume(node, args)  # a function of this method whose body is known
             if func & CHANGES_ARGUMENT:
                 self.mixes(node)
@@ -334,7 +334,7 @@ class Calls:
             self.consume(node, args)
         if summary is None or summary.fills or (summary.arguments and args & STATE):
             self.mixes(node)
-        if summary is None or summary.mutates:
+        if summary is None or summary.mutates or selector == self.selector:
             self.comes_to_rest(*handed(node))
         if summary is None:
             return PART if judged or args & STATE else 0

@@ -36,6 +36,7 @@ from batos.guardian import Verdict, bits, covenant, judge, summaries_of
 from scripts.proving import grammar, oracle
 
 FILE = "<drawn>"
+LUCK = random.Random(7)  # one for all drawn methods, so that two runs can be alike
 ARGUMENTS: tuple[tuple[Any, ...], ...] = ((0, [9]), (2, [7, 8]))
 
 
@@ -88,8 +89,9 @@ def born(functions: dict[str, Any], base: type[Plain] = Plain) -> Plain:
 
 
 def function_of(source: str) -> types.FunctionType:
+    LUCK.seed(7)
     names: dict[str, Any] = {
-        "random": random.Random(7), "heapq": heapq, "functools": functools, "itertools": itertools, "math": math,
+        "random": LUCK, "heapq": heapq, "functools": functools, "itertools": itertools, "math": math,
         "collections": collections, "copy": copy, "bisect": bisect, "re": re,
     }  # fmt: skip
     exec(compile(source, FILE, "exec", dont_inherit=True), names)  # noqa: S102 - a text of our own grammar
@@ -185,7 +187,7 @@ def _run(
             function: types.FunctionType = repaired, args: tuple[Any, ...] = args
         ) -> tuple[Plain, Callable[[], Any]]:
             random.seed(11)
-            function.__globals__["random"].seed(7)
+            LUCK.seed(7)
             obj = born({**helpers, "m": function})
             given = copy.deepcopy(args)
             return obj, lambda: obj.m(*given)

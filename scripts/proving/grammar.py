@@ -39,6 +39,9 @@ class Writer:
         scope: Scope = {"v": "num", "w": "list"}
         if self.rng.random() < 0.08:
             self.put(1, FLAG)
+        if self.rng.random() < 0.1:  # here, where `v` is what was given: a recursion must end
+            self.put(1, "if v > 1:")
+            self.put(2, f"self.{selector}(0, {self.of('list', scope)})")
         while self.left > 0:
             self.statement(1, scope, loop=False, inner=False)
         if self.rng.random() < 0.1:
@@ -604,9 +607,7 @@ def drawn(seed: int, number: int) -> dict[str, str]:
     rng = random.Random(f"{seed} {number}")
     helpers = HELPERS[: rng.choice((0, 0, 0, 1, 2, 3))]
     made = {}
-    for helper in helpers:
-        made[helper] = Writer(rng, helpers).method(helper, rng.randint(1, 4))
-    made["m"] = Writer(rng, (*helpers, *(("m",) if rng.random() < 0.1 else ()))).method(
-        "m", rng.randint(2, 12)
-    )
+    for number, helper in enumerate(helpers):
+        made[helper] = Writer(rng, helpers[:number]).method(helper, rng.randint(1, 4))
+    made["m"] = Writer(rng, helpers).method("m", rng.randint(2, 12))
     return made

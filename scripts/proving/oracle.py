@@ -227,6 +227,7 @@ def changing_lines(
     before = look()
 
     within = 0  # how many functions apart are running
+    outermost: types.FrameType | None = None  # a recursion is another call: it flags what it changes
 
     def settle(line: int | None) -> None:
         nonlocal at, before
@@ -247,12 +248,15 @@ def changing_lines(
         return elsewhere
 
     def enter(frame: types.FrameType, event: str, arg: Any) -> Any:
-        nonlocal within
-        if frame.f_code in apart:
+        nonlocal within, outermost
+        if frame.f_code in apart or (frame.f_code is code and outermost is not None):
             settle(at)
             within += 1
             return elsewhere
-        return step if frame.f_code is code and not within else None
+        if frame.f_code is not code or within:
+            return None
+        outermost = frame
+        return step
 
     traced = sys.gettrace()
     sys.settrace(enter)
