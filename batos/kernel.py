@@ -53,6 +53,7 @@ from batos.psm.teaching import REMEMBERED, Teaching
 
 log = logging.getLogger(__name__)
 
+MAX_SELECTOR = 200  # characters; a longer one would be thought about for a minute before it is refused
 MISSIONS_A_MESSAGE = 8  # a message that misses more often than this goes round in circles
 ABOUT_A_SLOT = frozenset({"put", "forget", "revert"})  # whose first argument says more than the selector
 READS_KNOWN = 4096  # messages remembered as reading
@@ -203,9 +204,10 @@ class Kernel:
             raise Busy("the image is going to sleep", hint="awaken it and send again")
         if len(self._waiting) >= self._settings.max_waiting:
             raise Busy(f"{len(self._waiting)} messages are waiting", hint="send it again in a while")
-        if not message.send.isidentifier() or keyword.iskeyword(message.send):
+        if not message.send.isidentifier() or keyword.iskeyword(message.send) or len(message.send) > MAX_SELECTOR:
             raise BadRequest(
-                f"{message.send!r} is not a selector: use letters, digits and '_', no digit first"
+                f"{message.send[:MAX_SELECTOR]!r} is not a selector: use letters, digits and '_', no digit first, "
+                f"{MAX_SELECTOR} characters at most"
             )
         with self._lock:
             self._waiting[id(waiter)] = waiter

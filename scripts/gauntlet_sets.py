@@ -218,7 +218,7 @@ def hostile(options: argparse.Namespace) -> None:
             door.setsockopt(zmq.LINGER, 0)
             door.connect(one.endpoint)
             door.send(HUGE[n % len(HUGE)])
-            answered += bool(door.poll(5000)) and b'"error"' in door.recv()
+            answered += bool(door.poll(5000)) and b"error" in door.recv()
             door.close()
         where = urlsplit(one.endpoint)
         for n in range(options.hostile):  # not even ZeroMQ

@@ -104,3 +104,11 @@ def test_a_failed_message_under_a_key_may_be_sent_again(system, send):
     assert send("account", "pay", "x", idem="k").error.code == "method_error"
     assert send("account", "pay", "x", idem="k").error.code == "method_error"
     assert send("account", "balance").result == 100
+
+
+def test_a_selector_without_end_is_refused_before_anybody_thinks_about_it(system, send):
+    calls = system.mind.calls
+    error = send("account", "x" * 1_000_000).error
+    assert error.code == "bad_request"
+    assert len(str(error)) < 400
+    assert system.mind.calls == calls
