@@ -291,8 +291,8 @@ _SPEAKER = re.compile(r"(?:\[[^\]\n]{1,40}\] ?)?[^\s:][^:\n]{0,38}: ")
 
 
 def _blocks_of_chat(text: str) -> Iterator[_Block]:
-    """A conversation: a turn is a piece of its own, under the heading of its day; lines without a speaker
-    go on with the turn before them."""
+    """A conversation: a turn is a piece of its own, under the heading of its day, which is its section and no
+    piece; lines without a speaker go on with the turn before them."""
     section: tuple[str, ...] = ()
     spans = _lines(text)
     first: int | None = None

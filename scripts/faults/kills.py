@@ -246,7 +246,8 @@ class Killing:
                     door.send("memory_manager_obj", "activate_expert_", name, timeout=60) is True,
                     f"the expert {name} cannot be activated any more",
                 )
-        demand(self.awake.stop() == 0, "the image did not go to sleep with exit code 0")
+        code = self.awake.stop()
+        demand(code == 0, f"the image went to sleep with exit code {code}: {self.awake.log.read_text()[-2000:]}")
         blobs = blobs_of(self.awake.image)
         demand(not blobs.missing, f"blobs are named by records and gone: {blobs.missing}")
         if packed:
@@ -283,7 +284,8 @@ class Killing:
                 demand(not lost, f"documents were remembered and are not recalled: {lost}")
             for number in self.kept:
                 self._same(door.send, number)
-        demand(self.awake.stop() == 0, "the image did not go to sleep with exit code 0")
+        code = self.awake.stop()
+        demand(code == 0, f"the image went to sleep with exit code {code}: {self.awake.log.read_text()[-2000:]}")
         self.settle(restore=True)
 
 
