@@ -208,7 +208,8 @@ def assert_lawful(text: str, kind: str) -> None:
     edges = [0, *(edge for unit in units for edge in (unit.start, unit.end)), len(text)]
     between = "".join(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
     if kind == "chat":  # the heading of a day is the section of its turns, and no piece
-        between = re.sub(r"^ {0,3}#{1,6}(?:[ \t].*)?$", "", between, flags=re.MULTILINE)
+        lines = re.split(r"[\r\n]", between)
+        between = "".join(line for line in lines if not re.fullmatch(r" {0,3}#{1,6}(?:[ \t].*)?", line, re.DOTALL))
     assert not between.strip(" \t\r\n\f\v\u00a0\ufeff\x00")  # nothing but white space is left out
     assert [n for piece in pieces for n in range(piece.first, piece.last)] == list(range(len(units)))
 
