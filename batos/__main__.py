@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
 import threading
@@ -19,6 +18,8 @@ def main() -> int:
     """
     code = cli.main()
     if any(each.daemon for each in threading.enumerate()):
+        import logging  # there already, where threads are left; `--help` does without
+
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
