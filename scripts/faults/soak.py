@@ -319,7 +319,7 @@ def walk(objects: int, seed: int, cache: int = 20_000) -> None:
             for lap in range(2):
                 for shelf in range(shelves):
                     with image.turn("walk") as root:
-                        seen += sum(1 for each in root.resolve("library").get_shelf(shelf) if each.n >= 0)
+                        seen += sum(1 for each in root.resolve("bookcase").get_shelf(shelf) if each.n >= 0)
                     if shelf % max(1, shelves // 15) == 0 or shelf == shelves - 1:
                         points.append((seen, resident(os.getpid())))
                 progress(f"lap {lap + 1}: {seen:,} objects seen, {clock() - built:.0f} s")
@@ -346,8 +346,8 @@ def build(directory: Path, objects: int) -> None:
     with Image.open(directory) as image:
         with image.turn("the library") as root:
             lobby: Any = root["lobby"]
-            lobby.library = lobby._clone_persistent_(shelves=[])
-            lobby.library.define("def get_shelf(self, at):\n    return self.shelves[at].books")
+            lobby.bookcase = lobby._clone_persistent_(shelves=[])
+            lobby.bookcase.define("def get_shelf(self, at):\n    return self.shelves[at].books")
             lobby.book = lobby._clone_persistent_(n=0, title="none")
         for first in range(0, objects, SHELF):
             with image.turn("a shelf") as root:
@@ -356,4 +356,4 @@ def build(directory: Path, objects: int) -> None:
                     book._clone_persistent_(n=n, title=f"volume {n}")
                     for n in range(first, min(first + SHELF, objects))
                 ]
-                root.resolve("library").shelves.append(lobby._clone_persistent_(books=books))
+                root.resolve("bookcase").shelves.append(lobby._clone_persistent_(books=books))

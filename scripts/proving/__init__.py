@@ -7,7 +7,7 @@
     corpus      the pure-Python classes of the standard library and installed packages, and their methods
     drawing     instances of these classes, and arguments for their methods
     bytecode    what a method's bytecode alone proves
-    library     those classes turned Persistent, run behind the wall, against the verdicts on their methods
+    foreign     those classes turned Persistent, run behind the wall, against the verdicts on their methods
     ordinary    their ordinary methods under the policy: do they compile, and do they still behave
     clocks      what a verdict costs
     loops       what guarded loops cost

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from scripts.proving import clocks, corpus, generated, library, loops, ordinary
+from scripts.proving import clocks, corpus, foreign, generated, loops, ordinary
 from scripts.proving.telling import Row, progress, share, table
 
 Part = Callable[[argparse.Namespace], list[Row]]
@@ -41,9 +41,9 @@ def of_library(asked: argparse.Namespace) -> list[Row]:
     found = corpus.classes()
     by_function = {method.function: method for method in corpus.methods(found)}
     found = _sampled(found, asked)
-    tally = library.prove(found, by_function, asked.seed, progress)
-    told(library.disagreements(tally))
-    return library.rows(tally, len(found))
+    tally = foreign.prove(found, by_function, asked.seed, progress)
+    told(foreign.disagreements(tally))
+    return foreign.rows(tally, len(found))
 
 
 def of_ordinary(asked: argparse.Namespace) -> list[Row]:

@@ -38,7 +38,7 @@ from batos.objects.containers import Dict, List, Set
 from scripts.proving import oracle, walled
 from scripts.proving.corpus import Found, Method
 from scripts.proving.drawing import Draw, instances
-from scripts.proving.library import codes_of
+from scripts.proving.foreign import codes_of
 from scripts.proving.telling import Row, progress, share
 
 SEED = 4
