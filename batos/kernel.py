@@ -134,6 +134,7 @@ class Kernel:
         self._count = 0
         self.since = time.time()
         self.errors: dict[str, int] = {}
+        teaching = Teaching(image, self.send, self._last)
         self.services: dict[str, Callable[..., Any]] = {
             "ping": lambda: "pong",
             "missions": self._missions,
@@ -143,7 +144,9 @@ class Kernel:
             "stats": self.stats,
             "log": self._log,
             "undo": self._undo,
-            **{name: getattr(Teaching(image, self.send, self._last), name) for name in ("wrong", "examples", "unteach")},
+            "wrong": teaching.wrong,
+            "examples": teaching.examples,
+            "unteach": teaching.unteach,
             "redo": self._image.redo,
         }
         self._quick = {"ping", "stats", "cancel", "describe", "stop"}

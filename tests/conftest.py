@@ -30,6 +30,25 @@ def image_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def mind():
+    """A mind that follows a script."""
+    from scripted import ScriptedMind
+
+    return ScriptedMind()
+
+
+@pytest.fixture
+def system(image_dir: Path, mind):
+    """A running system with that mind, in this process."""
+    from batos.app import System
+    from batos.config import Settings
+
+    system = System(Settings(image=image_dir, heartbeat=False, mission_seconds=20.0), mind)
+    yield system
+    system.close()
+
+
+@pytest.fixture
 def free_endpoint() -> str:
     """A loopback endpoint nobody listens at."""
     return free_tcp_endpoint()

@@ -86,6 +86,9 @@ def test_tokens_of_a_mind_that_costs_nothing_are_counted_and_can_be_limited(imag
     with budget.spending(Cost(1000, 1.0), "m1", costs=False) as spent:
         assert budget.told()["reserved"] == 0, "nothing is reserved where nothing is limited"
         spent.tokens = 500
+    image.run("the mission's record", budget.take("m1"))
+    assert budget.told()["today"]["tokens"] == 500
+    image.run("told twice", budget.take("m1"))
     assert budget.told()["today"]["tokens"] == 500
     limits(image, day={"tokens": 1000})
     with pytest.raises(Refused, match="500 are left"), budget.spending(Cost(501, 1.0), "m2", costs=False):

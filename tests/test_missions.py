@@ -10,24 +10,11 @@ import pytest
 from scripted import ScriptedMind, plan, sender
 
 from batos.app import System
-from batos.config import Settings
 from batos.errors import NoMind
 from batos.image import DATA
 from batos.message import Message
 
 WITHDRAW = "if ¢0 > self.§0:\n    raise ValueError('there is not that much')\nself.§0 -= ¢0\nreturn self.§0"
-
-
-@pytest.fixture
-def mind():
-    return ScriptedMind()
-
-
-@pytest.fixture
-def system(image_dir, mind):
-    system = System(Settings(image=image_dir, heartbeat=False, mission_seconds=20.0), mind)
-    yield system
-    system.close()
 
 
 @pytest.fixture

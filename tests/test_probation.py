@@ -18,18 +18,6 @@ GROW = "self.balance += self.rate\nreturn self.balance"  # breaks where the rate
 
 
 @pytest.fixture
-def mind():
-    return ScriptedMind()
-
-
-@pytest.fixture
-def system(image_dir, mind):
-    system = System(Settings(image=image_dir, heartbeat=False, mission_seconds=20.0), mind)
-    yield system
-    system.close()
-
-
-@pytest.fixture
 def send(system):
     send = sender(system)
     send("lobby", "clone", called="account", balance=100, rate=5, entries=[3, 1, 2])

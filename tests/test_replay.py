@@ -7,20 +7,7 @@ from scripted import ScriptedMind, plan, sender
 from test_missions import WITHDRAW, graph
 
 from batos.app import System
-from batos.config import Settings
 from batos.psm.journal import about
-
-
-@pytest.fixture
-def mind():
-    return ScriptedMind()
-
-
-@pytest.fixture
-def system(image_dir, mind):
-    system = System(Settings(image=image_dir, heartbeat=False, mission_seconds=20.0), mind)
-    yield system
-    system.close()
 
 
 @pytest.fixture

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from scripted import ScriptedMind, plan, sender
+from scripted import plan, sender
 
-from batos.app import System
-from batos.config import Settings
 
 WRONG = "self.§0 += ¢0\nreturn self.§0"
 RIGHT = "self.§0 -= ¢0\nreturn self.§0"
-
-
-@pytest.fixture
-def mind():
-    return ScriptedMind()
-
-
-@pytest.fixture
-def system(image_dir, mind):
-    system = System(Settings(image=image_dir, heartbeat=False, mission_seconds=20.0), mind)
-    yield system
-    system.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ spoken, and limited only where the owner says so.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -45,6 +46,9 @@ class Cost:
     seconds: float = 0.0
     usd: float = 0.0
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.tokens + other.tokens, self.seconds + other.seconds, self.usd + other.usd)
+
 
 def birth(root: Any) -> None:
     """Make the ledger an image lacks; what a crash left reserved counts as spent."""
@@ -61,7 +65,7 @@ def birth(root: Any) -> None:
 class Budget:
     """The ledger of an awake image.
 
-    image  has ``run(why, function)`` and `submit`; every entry is one turn, and turns never overlap
+    image  has ``run(why, function)``; every entry is one turn, and turns never overlap
     today  the day as text; tests hand in their own
     """
 
@@ -70,6 +74,8 @@ class Budget:
     ):
         self._image = image
         self._today = today
+        self._lock = threading.Lock()
+        self._free: dict[str, Cost] = {}  # spent and not yet written, by mission
 
     @contextmanager
     def spending(self, most: Cost, mission: str = "", costs: bool = True) -> Iterator[Cost]:
@@ -77,7 +83,7 @@ class Budget:
         unless it filled something in.
 
         costs  False: a mind that costs no money; where no limit on tokens or seconds is set either, what it
-               spent is only counted, in one turn of its own that nobody waits for
+               spent is only counted, and written by whoever keeps the mission's record (`take`)
 
         Raises `Refused` (rule ``budget``) before anything is spent where a limit would be passed.
         """
@@ -86,7 +92,8 @@ class Budget:
             try:
                 yield spent
             finally:
-                self._count(spent, mission)
+                with self._lock:
+                    self._free[mission] = self._free.get(mission, Cost()) + spent
             return
         key = self._reserve(most, mission)
         spent = Cost(-1)
@@ -116,9 +123,17 @@ class Budget:
 
         return self._image.run("look at the budget", look)
 
-    def _count(self, spent: Cost, mission: str) -> None:
+    def take(self, mission: str) -> Callable[[Any], None]:
+        """What writes down, in a turn of the caller's, what the mission has spent without being asked."""
         day = self._today()
-        self._image.submit("spent", lambda root: _add(root["budget_obj"], day, mission, spent), who="batos")
+        with self._lock:
+            spent = self._free.pop(mission, None)
+
+        def write(root: Any) -> None:
+            if spent is not None:
+                _add(root["budget_obj"], day, mission, spent)
+
+        return write
 
     def _reserve(self, most: Cost, mission: str) -> str:
         day, key = self._today(), uuid.uuid4().hex

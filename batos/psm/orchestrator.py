@@ -533,8 +533,11 @@ class Orchestrator:
     def record(self, mission: Mission) -> None:
         """Keep the mission's record in the image, by a turn of its own; the oldest ones go."""
         told = mission.told()
+        spent = self._budget.take(mission.id) if self._budget is not None else None
 
         def write(root: Root) -> None:
+            if spent is not None:
+                spent(root)
             records = root["orchestrator_obj"].missions
             records[f"{mission.began:017.6f}-{mission.id}"] = Dict(
                 {name: told[name] for name in ("id", "to", "send", "state", "since", "seconds", "sender", "plan",
