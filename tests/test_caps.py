@@ -389,6 +389,67 @@ def test_a_permission_is_a_change_like_any_other_told_and_undone(send, system):
     refused(lambda: send("account", "put", "balance", 2, by="ada"))
 
 
+@pytest.mark.parametrize(
+    "change, permission_given",
+    [
+        (("put", "balance", 5), {"write": {"balance": []}}),
+        (("grow",), {"write": {"items": ["self"]}}),
+        (("define", "def later(self):\n    return 1\n"), {"define": []}),
+        (("adopt", {"$ref": "other"}), {"write": {"balance": []}}),
+    ],
+    ids=["a slot", "what a slot holds", "a method", "a parent"],
+)
+def test_a_key_takes_back_and_does_again_only_what_it_could_write_itself(send, change, permission_given):
+    define(send, "account", "def grow(self):\n    self.items.append(3)\n    return len(self.items)\n")
+    permit(send, "account", **permission_given)
+    send("account", *change)
+
+    def told():
+        return [send("account", word) for word in ("slots", "selectors", "parents")]
+
+    done, after = send("kernel", "log", 1)[0]["message"], told()
+    assert "owner" in refused(lambda: send("kernel", "undo", done, by="ada"))
+    assert told() == after
+    send("kernel", "undo", done)
+    assert told() != after
+    refused(lambda: send("kernel", "redo", by="ada"))
+    send("kernel", "redo")
+    assert told() == after
+
+
+def test_nobody_gets_a_permission_away_by_taking_back_the_message_that_gave_it(send):
+    permit(send, "account", write={"balance": []})
+    given = send("kernel", "log", 1)[0]["message"]
+    refused(lambda: send("kernel", "undo", given, by="ada"))
+    refused(lambda: send("account", "put", "balance", 1, by="ada"))
+    assert send("other", "put", "balance", 7, by="ada") == 7  # what is open, a key takes back as ever
+    send("kernel", "undo", send("kernel", "log", 1)[0]["message"], by="ada")
+    assert send("other", "balance") == 100
+
+
+def test_a_rehearsal_knows_permissions_so_that_no_draft_wins_that_may_not_do_its_work(send, system):
+    permit(send, "account", write={"balance": ["self"], "items": ["ada"]})
+    define(send, "account", "def owned(self):\n    self.items = []\n    return 1\n")
+    with system.image.turn("look") as root:
+        circle = to_data(root.account)
+    call = {"args": [], "kw": {}}
+    in_use = permission.in_use
+
+    def tried(draft, **more):
+        return outcome({**circle, **more}, "m", draft, call, 1.0)
+
+    try:
+        for body in ("self.items = []", "self.items.append(1)", "self.items[1].append(1)", "del self.items[0]"):
+            told = tried(f"def m(self):\n    {body}\n    return 1\n")
+            assert "only by owner, ada" in told["unknown"], (body, told)
+            assert tried(f"def m(self):\n    {body}\n    return 1\n", author=["ada", None])["result"] == 1
+        assert tried("def m(self):\n    self.balance = 1\n    return 1\n")["result"] == 1  # its own words
+        assert tried("def m(self):\n    return self.owned()\n")["result"] == 1  # the owner's, who may
+        assert tried("def m(self):\n    return self.balance\n")["result"] == 100
+    finally:
+        permission.in_use = in_use
+
+
 def test_a_dry_run_and_a_refused_turn_leave_no_permission_and_no_mark(send):
     send("permissions_obj", "permit", {"$ref": "account"}, write={"items": []}, dry=True)
     assert send("permissions_obj", "permission_of", {"$ref": "account"}) is None

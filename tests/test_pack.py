@@ -100,6 +100,29 @@ def test_a_pack_keeps_the_history_of_the_days_it_is_asked_to_keep(shop, where):
     assert len(shop.storage.history(shop.root["thing 3"]._p_oid, 20)) == 9
 
 
+def test_a_mission_that_runs_goes_on_with_the_image_it_began_with(shop, where):
+    """A pack that keeps no day of history keeps what a transaction still reads; the next one drops it."""
+    wear(shop)
+    manager = transaction.TransactionManager(explicit=True)
+    mission = shop.db.open(manager)
+    manager.begin()
+    size = [shop.storage.getSize()]
+    for number in range(20, 24):
+        shop.root["thing 3"]["value"] = number
+        del shop.root[f"thing {number - 15}"]
+        shop.manager.commit()
+    pack(shop.db)
+    size.append(shop.storage.getSize())
+    mission.cacheMinimize()
+    assert mission.root()["thing 3"]["value"] == 7
+    assert [mission.root()[f"thing {number}"]["value"] for number in range(5, 9)] == [5, 6, 7, 8]
+    manager.abort()
+    mission.close()
+    pack(shop.db)
+    size.append(shop.storage.getSize())
+    assert size[0] > size[1] > size[2] and shop.get("thing 3") == 23
+
+
 def test_history_behind_the_pack_time_stays_readable(shop, where):
     wear(shop)
     time.sleep(0.05)

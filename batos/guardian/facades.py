@@ -14,6 +14,7 @@ import collections.abc
 import copy
 import datetime
 import decimal
+import fractions
 import functools
 import heapq
 import itertools
@@ -23,15 +24,18 @@ import random
 import re
 import statistics
 import string
+import sys
 import textwrap
 from collections.abc import Callable
 from typing import Any
 
 import regex
 
-from batos.guardian import guards
+from batos.guardian import consumers, guards
 from batos.guardian.guards import MAX_BITS, MAX_ITEMS, Facade, Guarded, countable, sized, ticking, too_big
+from batos.objects import fuel, weight
 from batos.objects.containers import Dict, List, Set
+from batos.objects.weight import weigh
 
 MATCH_SECONDS = 0.5  # of one search; a pattern that needs longer backtracks without end
 MAX_PATTERN = 1_000
@@ -39,6 +43,7 @@ MAX_COPIES = 5_000  # parts of a pattern once its counted repeats are written ou
 MAX_SEARCHED = 100_000  # characters one search may look at
 
 MAX_DRAWN = 200_000  # elements one call may draw, shuffle or take the mean of: 0.2 s
+MAX_CHOSEN = 10_000  # elements of one combination
 MAX_EXACT = 10_000  # fractions and the like, which the modules add in Python
 
 generator = random.Random()
@@ -80,6 +85,13 @@ def _product(items, *, start=1):
     return result
 
 
+def _divisor(*numbers):
+    result = 0
+    for number in ticking(numbers):
+        result = math.gcd(result, number)
+    return result
+
+
 def _multiple(*numbers):
     result = 1
     for number in ticking(numbers):
@@ -91,7 +103,7 @@ def _multiple(*numbers):
 
 _MATH = """
     acos acosh asin asinh atan atan2 atanh cbrt copysign cos cosh degrees dist e erf erfc exp exp2 expm1
-    fabs fmod frexp fsum gamma gcd hypot inf isclose isfinite isinf isnan isqrt ldexp lgamma log log10
+    fabs fmod frexp fsum gamma hypot inf isclose isfinite isinf isnan isqrt ldexp lgamma log log10
     log1p log2 modf nan nextafter pi pow radians remainder sin sinh sqrt tan tanh tau ulp
 """
 MATH = facade(
@@ -105,6 +117,7 @@ MATH = facade(
     perm=_at_most(5_000, math.perm),
     prod=_product,
     lcm=_multiple,
+    gcd=_divisor,
 )
 
 
@@ -117,6 +130,7 @@ def _on_finite(function):
         exact = not set(map(type, data)) <= {int, float, bool}
         if len(data) > (MAX_EXACT if exact else MAX_DRAWN):
             raise too_big("the data")
+        weigh(data)
         for each in data if exact else ():
             countable(each)
         return function(data, *more, **kw)
@@ -460,18 +474,33 @@ def _product_of(*iterables, repeat=1):
 
 
 def _pools(function):
-    def call(items, *rest, **kw):
-        return ticking(function(list(ticking(items)), *rest, **kw))
+    def call(items, r=None):
+        pool = list(ticking(items))
+        if r is not None and r > max(len(pool), MAX_CHOSEN):
+            raise too_big("a combination")
+        return ticking(function(pool, len(pool) if r is None and function is itertools.permutations else r))
 
     return call
 
 
-_ITERTOOLS = """
-    accumulate compress count cycle dropwhile filterfalse islice pairwise repeat starmap takewhile zip_longest
-"""
+def _asking(function):
+    return lambda asked, items: function(consumers.stepped(asked), items)
+
+
+def _grouping(key):
+    """Groups are told by comparing one key with the next."""
+    return consumers.keyed if key is None else lambda item: consumers.keyed(key(item))
+
+
+_ITERTOOLS = "compress count cycle islice pairwise repeat zip_longest"
+_ASKING = ("dropwhile", "filterfalse", "starmap", "takewhile")
 ITERTOOLS = facade(
     "itertools",
     **{name: _steps(getattr(itertools, name)) for name in _ITERTOOLS.split()},
+    **{name: _steps(_asking(getattr(itertools, name))) for name in _ASKING},
+    accumulate=_steps(
+        lambda items, function=None, **kw: itertools.accumulate(items, consumers.stepped(function), **kw)
+    ),
     **{
         name: _pools(getattr(itertools, name))
         for name in ("combinations", "combinations_with_replacement", "permutations")
@@ -479,7 +508,7 @@ ITERTOOLS = facade(
     chain=_Chain(),
     product=_product_of,
     groupby=lambda items, key=None: (
-        (each, list(group)) for each, group in itertools.groupby(ticking(items), key)
+        (each, list(group)) for each, group in itertools.groupby(ticking(items), _grouping(key))
     ),
     tee=lambda items, n=2: tuple(guards.Lazy(each) for each in itertools.tee(ticking(items), min(n, 1_000))),
 )
@@ -496,15 +525,38 @@ class _DefaultDict(collections.defaultdict):
 
 _Deque.__name__, _DefaultDict.__name__ = "deque", "defaultdict"
 guards.admit(_Deque), guards.admit(_DefaultDict)
+consumers.of_sequence(_Deque), consumers.of_mapping(_DefaultDict)
+for _name in ("extend", "extendleft"):
+    guards.bound(_Deque, _name, guards.extending(_name))
+
+
+def _counter(*counted, **named):
+    return collections.Counter(*(_countable(each) for each in counted), **named)
+
+
+def _countable(items):
+    return items if isinstance(items, (dict, Dict)) else consumers.hashable(items)
+
+
+def _ordered_dict(*given, **named):
+    return collections.OrderedDict(*map(consumers.pairs_of, given), **named)
+
+
+def _default_dict(factory=None, *given, **named):
+    made_by = factory if isinstance(factory, type) else consumers.stepped(factory)
+    return _DefaultDict(made_by, *map(consumers.pairs_of, given), **named)
+
+
 _KINDS = """
     Callable Collection Container Hashable Iterable Iterator Mapping MutableMapping MutableSequence MutableSet
     Reversible Sequence Set Sized
 """
 COLLECTIONS = facade(
     "collections",
-    **taken(collections, "Counter OrderedDict"),
-    deque=_Deque,
-    defaultdict=_DefaultDict,
+    Counter=Guarded(collections.Counter, _counter),
+    OrderedDict=Guarded(collections.OrderedDict, _ordered_dict),
+    deque=Guarded(_Deque, _Deque),
+    defaultdict=Guarded(_DefaultDict, _default_dict),
     abc=facade(  # to be asked for with `isinstance`
         "collections.abc",
         **{
@@ -515,36 +567,20 @@ COLLECTIONS = facade(
 )
 
 
-def _on_heap(function):
-    """A heapq function that works on a list of the image: those in C insist on a plain one."""
-
-    @functools.wraps(function)
-    def call(heap, *rest):
-        if not isinstance(heap, List):
-            return function(heap, *rest)
-        plain = list(heap)
-        answer = function(plain, *rest)
-        heap[:] = plain
-        return answer
-
-    return call
-
-
-HEAPQ = facade(
-    "heapq",
+HEAPQ = facade("heapq", **consumers.HEAPQ)
+BISECT = facade(
+    "bisect",
     **{
-        name: _on_heap(getattr(heapq, name))
-        for name in ("heapify", "heappush", "heappop", "heapreplace", "heappushpop")
+        name: consumers.seeking(function)
+        for name, function in taken(
+            bisect, "bisect bisect_left bisect_right insort insort_left insort_right"
+        ).items()
     },
-    nlargest=heapq.nlargest,
-    nsmallest=heapq.nsmallest,
-    merge=_steps(heapq.merge),
 )
-BISECT = facade("bisect", **taken(bisect, "bisect bisect_left bisect_right insort insort_left insort_right"))
 
 
 def _reduce(function, items, *initial):
-    return functools.reduce(function, ticking(items), *initial)
+    return functools.reduce(consumers.stepped(function), ticking(items), *initial)
 
 
 def _key_of(compare):
@@ -591,3 +627,15 @@ MODULES: dict[str, Facade] = {
     "random": RANDOM, "re": RE, "json": JSON, "textwrap": TEXTWRAP, "string": STRING, "itertools": ITERTOOLS,
     "collections": COLLECTIONS, "heapq": HEAPQ, "bisect": BISECT, "functools": FUNCTOOLS, "copy": COPY,
 }  # fmt: skip
+
+# What these do with a method's values in Python may be left at any line; the rest is in C or bounded.
+fuel.ends_in(
+    __file__,
+    *(
+        each.__file__
+        for each in (
+            guards, consumers, weight, collections, fractions, functools, heapq, random, statistics, string,
+            textwrap, sys.modules["json.encoder"], sys.modules["json.decoder"],
+        )
+    ),
+)  # fmt: skip

@@ -37,6 +37,7 @@ MAX_BITS = 200_000  # of one whole number: 60,000 digits multiply in a milliseco
 MAX_DIGITS = 10_000  # exponent of a Decimal, width of a format field
 MAX_KINDS = 1_000  # classes asked for at once
 MAX_FIELDS = 100  # fields of one template
+MAX_FORM = 1_000  # characters of a date's text and of its form
 CODECS = frozenset(
     "utf-8 utf8 ascii latin-1 latin1 iso-8859-1 utf-16 utf-16-le utf-16-be utf-32 cp1252".split()
 )
@@ -98,6 +99,9 @@ class Guarded:
     def __call__(self, *args, **kw):
         return self.make(*args, **kw)
 
+    def __getitem__(self, _):
+        raise TypeError(f"{self.kind.__name__}[...] tells a kind to type checkers; a method has no use for it")
+
     def __or__(self, other):
         return Either((self, other))
 
@@ -134,10 +138,14 @@ def _int(value=0, *base, **named):
 def _bytes(value=b"", *rest):
     if isinstance(value, int) and value > MAX_TEXT:
         raise too_big("bytes")
+    _codec(*rest[:1])
     return bytes(ticking(value) if not isinstance(value, (int, str, bytes)) else value, *rest)
 
 
 def _decimal(value="0", *context):
+    written = value[1] if isinstance(value, (tuple, list)) and len(value) == 3 else value
+    if isinstance(written, (str, tuple, list)) and len(written) > MAX_DIGITS:
+        raise too_big("a number")
     return countable(decimal.Decimal(value, *context))
 
 
@@ -188,7 +196,7 @@ def kinds(wanted: Any) -> Any:
     if isinstance(wanted, tuple):
         return tuple(found for each in _flat(wanted) for found in _flat(kinds(each)))
     if isinstance(wanted, Guarded):
-        return wanted.kind
+        return _FAMILY.get(wanted.kind, wanted.kind)
     if isinstance(wanted, types.UnionType):
         return kinds(wanted.__args__)
     if wanted is None:
@@ -299,6 +307,8 @@ def get_attribute(obj: Any, name: str) -> Any:
         if name in allowed:
             if (type(obj), name) in _BOUNDED:
                 return functools.partial(_BOUNDED[type(obj), name], obj)
+            if _asked_of_class(type(obj), name):
+                return functools.partial(_class_send, type(obj), name)
             return getattr(obj, name)
     elif isinstance(obj, Facade):
         return getattr(obj, name)
@@ -408,15 +418,35 @@ def _zoned(name: str) -> Callable:
 
 def _class_send(kind: type, name: str, /, *args, **kw) -> Any:
     """`list.append(self.l, 1)`, `dict.fromkeys(xs)`: a method taken from its class."""
-    if args and (
-        isinstance(args[0], kinds(kind)) and not isinstance(vars(kind).get(name), (classmethod, staticmethod))
-    ):
+    if args and isinstance(args[0], kinds(kind)) and not _asked_of_class(kind, name):
         return send_n(args[0], name, *args[1:], **kw)
     if name == "fromtimestamp" and issubclass(kind, datetime.date) and not (args[1:] or kw.get("tz")):
         raise ValueError(NO_ZONE)
     if (kind, name) == (int, "from_bytes") and len(args[0]) > MAX_BITS // 8:
         raise too_big("a number")
+    if (kind, name) in _OF_CLASS:
+        return _OF_CLASS[kind, name](*args, **kw)
     return getattr(kind, name)(*args, **kw)
+
+
+@functools.cache
+def _asked_of_class(kind: type, name: str) -> bool:
+    found = inspect.getattr_static(kind, name, None)
+    return isinstance(found, (classmethod, staticmethod, types.ClassMethodDescriptorType))
+
+
+def _strptime(text, form):
+    if len(text) > MAX_FORM or len(form) > MAX_FORM:
+        raise too_big("a date's text")
+    return datetime.datetime.strptime(text, form)
+
+
+_OF_CLASS: dict[tuple[type, str], Callable] = {(datetime.datetime, "strptime"): _strptime}
+
+
+def of_class(kind: type, name: str, call: Callable) -> None:
+    """Let `call(...)` be what `kind.name(...)` does, which is asked of the class itself."""
+    _OF_CLASS[kind, name] = call
 
 
 def write(obj: Any) -> UvmObject:
@@ -594,9 +624,6 @@ def modulo(a, b):
     return sized(a % values)
 
 
-IN_PLACE = {"+=": add_in_place, "*=": multiply_in_place, "**=": power, "<<=": shift_left, "%=": modulo}
-
-
 def grow(container):
     """What may stand left of `[a:b] = value`: it may at most double."""
     if type(container) in _METHODS:
@@ -649,7 +676,7 @@ def shown(value: Any) -> Any:
 
 def formatted(value: Any, conversion: str = "", spec: str = "") -> str:
     """One field of an f-string or template."""
-    if _WIDE.search(spec):
+    if len(spec) > MAX_FORM or _WIDE.search(spec):
         raise too_big("a text")
     shown(value)
     if conversion:
@@ -701,9 +728,13 @@ def _replacing(text, old, new, count=-1):
 
 
 def _translating(text, table, *rest):
-    if isinstance(table, (dict, Dict)):
-        longest = max((len(each) for each in table.values() if isinstance(each, str)), default=1)
-        _room(len(text) * longest, text)
+    if isinstance(table, (str, bytes)):
+        return
+    if not isinstance(table, (dict, Dict, list, tuple, List)):
+        raise TypeError("the table of a translation is a dict")
+    into = table.values() if isinstance(table, (dict, Dict)) else table
+    longest = max((len(each) for each in into if isinstance(each, str)), default=1)
+    _room(len(text) * longest, text)
 
 
 def _expanding(text, tabsize=8):
@@ -716,12 +747,17 @@ def _join(separator, items):
     return separator.join(parts)
 
 
-def _extend(target, items):
-    if hasattr(items, "__len__"):
-        _room(len(target) + len(items), target)
-    else:
-        items = ticking(items)
-    target.extend(items)
+def extending(name: str) -> Callable:
+    """`extend` or its like, of a list or deque, within bounds."""
+
+    def call(target, items):
+        if hasattr(items, "__len__"):
+            _room(len(target) + len(items), target)
+        else:
+            items = ticking(items)
+        getattr(target, name)(items)
+
+    return call
 
 
 def _to_bytes(number, length=1, byteorder="big", **kw):
@@ -736,11 +772,15 @@ _BOUNDED: dict[tuple[type, str], Callable] = {
     (str, "join"): _join,
     (bytes, "join"): _join,
     (int, "to_bytes"): _to_bytes,
+    **{
+        (kind, "strftime"): _bounded(kind, "strftime", lambda moment, form: _room(len(form) * 1_000, form))
+        for kind in (datetime.date, datetime.datetime, datetime.time)
+    },
     (datetime.datetime, "astimezone"): _zoned("astimezone"),
     (datetime.datetime, "timestamp"): _zoned("timestamp"),
     (decimal.Decimal, "as_integer_ratio"): lambda number: countable(number).as_integer_ratio(),
-    (list, "extend"): _extend,
-    (List, "extend"): _extend,
+    (list, "extend"): extending("extend"),
+    (List, "extend"): extending("extend"),
     (collections.Counter, "elements"): lambda counter: ticking(counter.elements()),
     (str, "encode"): _bounded(str, "encode", lambda text, *how, **kw: _codec(*how, **kw)),
     (bytes, "decode"): _bounded(bytes, "decode", lambda text, *how, **kw: _codec(*how, **kw)),
@@ -809,10 +849,17 @@ def unbounded(kind: type) -> list[str]:
 def _methods(kind: type) -> dict[str, Callable]:
     """name -> what to call with a value of exactly this type first."""
     found = {name: getattr(kind, name) for name in _SAFE_TYPES[kind] if callable(getattr(kind, name))}
-    static = {
-        name for name in found if isinstance(inspect.getattr_static(kind, name), (classmethod, staticmethod))
+    return {
+        name: _through_class(kind, name)
+        if _asked_of_class(kind, name)
+        else _BOUNDED.get((kind, name), method)
+        for name, method in found.items()
     }
-    return {name: _BOUNDED.get((kind, name), method) for name, method in found.items() if name not in static}
+
+
+def _through_class(kind: type, name: str) -> Callable:
+    """`value.name(...)` where the name is asked of the class: the value plays no part."""
+    return lambda _, *args, **kw: _class_send(kind, name, *args, **kw)
 
 
 _METHODS: dict[type, dict[str, Callable]] = {kind: _methods(kind) for kind in _SAFE_TYPES}

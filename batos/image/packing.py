@@ -120,7 +120,8 @@ def give_back_memory() -> None:
 
 
 def pack(source: Any, days: float = 0.0) -> Packed:
-    """Pack the image of an open storage or `ZODB.DB`, keeping the history of the last `days` days.
+    """Pack the image of an open storage or `ZODB.DB`, keeping the history of the last `days` days, and of a
+    database what its open connections read: a mission that runs goes on with the image it began with.
 
     Call it from any thread but the one that commits.  Raises `ReadOnly` where the disk has no room for
     the copy, `Busy` where a pack goes on, `Damaged` where the data is not what was written; nothing was
@@ -130,7 +131,8 @@ def pack(source: Any, days: float = 0.0) -> Packed:
     references = getattr(source, "references", plain_references)
     try:
         try:
-            return run(storage, time.time() - days * 86400, references, storage._pack_gc)
+            until = min(time.time() - days * 86400, oldest_read(source))
+            return run(storage, until, references, storage._pack_gc)
         finally:
             give_back_memory()
     except OSError as exc:
@@ -154,6 +156,19 @@ def pack(source: Any, days: float = 0.0) -> Packed:
             f"{storage._file_name} was not packed: {exc}",
             hint="look at everything: python -m batos doctor --scrub",
         ) from exc
+
+
+def oldest_read(source: Any) -> float:
+    """When the oldest snapshot was taken that a transaction of a `ZODB.DB` reads, in seconds since the epoch.
+
+    Who looks at the past (`at`) asked for what may go any time, and holds back nothing.
+    """
+    pool = getattr(source, "pool", None)
+    connections = [each for each in (pool.all if pool is not None else ()) if each.opened]
+    reading = [each for each in connections if getattr(each.transaction_manager, "_txn", None) is not None]
+    starts = [getattr(each._storage, "_start", None) for each in reading]
+    # The state at this very moment is needed: a transaction's time is rounded on its way through seconds.
+    return min((TimeStamp(start).timeTime() - 0.001 for start in starts if start), default=float("inf"))
 
 
 class AlreadyPacking(FileStorageError):

@@ -23,7 +23,7 @@ from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 
 from batos.errors import Refused
-from batos.objects import permission
+from batos.objects import permission, weight
 from batos.objects.undo_log import note
 
 ATOMS = (
@@ -32,6 +32,10 @@ ATOMS = (
     decimal.Decimal, fractions.Fraction,
 )  # fmt: skip
 PLAIN = frozenset(ATOMS) - {datetime.time}  # of exactly these classes nothing is asked
+# Tuples and frozensets can name their parts again and again (`objects.weight`), and all who walk them do so as
+# often.  So many values may be in those of what is kept at once; more cannot be told either.
+MOST_FIXED = 1_000_000
+MOST_OF_KEY = 1_000  # values in one key or member: each is hashed anew whenever its record is loaded
 
 
 def keep(value: Any, slot: str = "a container", jar: Any = None) -> Any:
@@ -45,18 +49,44 @@ def keep(value: Any, slot: str = "a container", jar: Any = None) -> Any:
     if type(value) in PLAIN:
         return value
     try:
-        return _keep(value, slot, jar, {})
+        return _keep(value, slot, jar, _Memo())
     except RecursionError:
         raise _unkeepable(f"{_told(slot)} cannot keep what is nested so deeply") from None
 
 
-def _keep(value: Any, slot: str, jar: Any, memo: dict[int, Any]) -> Any:
+class _Memo(dict[int, Any]):
+    """What is kept at once, by the id of what it was.
+
+    left     how many values its tuples and frozensets may still hold, each counted as often as it is named
+    weights  how many each of them holds, by id
+    """
+
+    def __init__(self) -> None:
+        self.left = MOST_FIXED
+        self.weights: dict[int, int] = {}
+
+    def fixed(self, value: Any, made: Any, before: int) -> Any:
+        """Remember the tuple or frozenset `made` of `value`; `before`: what was left until then."""
+        self.weights[id(value)] = before - self.left
+        self[id(value)] = made
+        return made
+
+    def spend(self, count: int, slot: str) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise _unkeepable(
+                f"{_told(slot)} cannot keep a tuple or frozenset that names its parts so many times over"
+            )
+
+
+def _keep(value: Any, slot: str, jar: Any, memo: _Memo) -> Any:
     kind = type(value)
     if kind in PLAIN:
         return value
     if isinstance(value, Persistent) or hasattr(kind, "_p_jar"):
         return _kept_object(value, slot, jar)
     if id(value) in memo:
+        memo.spend(memo.weights.get(id(value), 0), slot)
         return memo[id(value)]
     if isinstance(value, list):
         made = memo[id(value)] = List()
@@ -72,11 +102,15 @@ def _keep(value: Any, slot: str, jar: Any, memo: dict[int, Any]) -> Any:
         made.data.update([_key(each, slot) for each in value])
         return made
     if isinstance(value, frozenset):
-        return frozenset([_key(each, slot) for each in value])
+        before = memo.left
+        memo.spend(len(value), slot)
+        return memo.fixed(value, frozenset([_key(each, slot) for each in value]), before)
     if isinstance(value, tuple):
+        before = memo.left
+        memo.spend(len(value), slot)
         kept = [_keep(each, slot, jar, memo) for each in value]
         if kind is tuple:
-            return tuple(kept)
+            return memo.fixed(value, tuple(kept), before)
         made = List()
         made.data.extend(kept)
         return made
@@ -326,8 +360,13 @@ def _key(key, slot="a container"):
     if kind in PLAIN:
         return key
     if kind in (tuple, frozenset):
+        if not weight.all_light(key) and weight.weigh(key) > MOST_OF_KEY:
+            raise _unkeepable(
+                f"{_told(slot)} cannot keep a key or member of more than {MOST_OF_KEY:,} values"
+            )
         for each in key:
-            _key(each, slot)
+            if type(each) not in PLAIN:
+                _key(each, slot)
         return key
     if isinstance(key, Persistent):
         hash(key)  # a container raises TypeError here, as a list would
@@ -425,6 +464,7 @@ class Set(Persistent, MutableSet):
 
 
 KINDS = (List, Dict, Set)
+weight.of_image(*KINDS)
 
 
 def own_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
@@ -435,7 +475,8 @@ def own_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
     if id(value) in memo:
         return memo[id(value)]
     if isinstance(value, tuple):
-        return tuple(own_copy(each, memo) for each in value)
+        made = memo[id(value)] = tuple(own_copy(each, memo) for each in value)
+        return made
     copy = memo[id(value)] = type(value)()
     if isinstance(value, List):
         copy.data.extend(own_copy(each, memo) for each in value.data)
@@ -449,11 +490,14 @@ def own_copy(value: Any, memo: dict[int, Any] | None = None) -> Any:
 def containers_in(*values: Any) -> list[Persistent]:
     """The containers in some values, themselves among them, at every depth, each once; objects are not entered."""
     found: dict[int, Persistent] = {}
+    entered: set[int] = set()
     waiting = list(values)
     while waiting:
         each = waiting.pop()
         if isinstance(each, (tuple, frozenset)):
-            waiting.extend(each)
+            if id(each) not in entered:  # they hold each other, so none of them goes meanwhile
+                entered.add(id(each))
+                waiting.extend(each)
         elif isinstance(each, KINDS) and id(each) not in found:
             found[id(each)] = each
             each._p_activate()
@@ -461,8 +505,11 @@ def containers_in(*values: Any) -> list[Persistent]:
     return list(found.values())
 
 
-def kind_of(value: Any) -> str:
-    """The kind of a value in the words a mission brief uses: ``int``, ``list of text``, ``record`` ..."""
+def kind_of(value: Any, known: dict[int, str] | None = None) -> str:
+    """The kind of a value in the words a mission brief uses: ``int``, ``list of text``, ``record`` ...
+
+    `known`: kinds of the containers met so far, by id; what contains itself is ``mixed`` inside.
+    """
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -471,11 +518,19 @@ def kind_of(value: Any) -> str:
         if isinstance(value, kind):
             return "nan" if kind is float and math.isnan(value) else name
     if isinstance(value, (List, list, tuple, PersistentList)):
-        inner = {kind_of(each) for each in value}
-        return f"list of {inner.pop() if len(inner) == 1 else 'mixed' if inner else 'nothing'}"
+        return _kind_with(value, "list", value, known)
     if isinstance(value, (Dict, dict, PersistentMapping)):
-        inner = {kind_of(each) for each in value.values()}
-        return f"dict of {inner.pop() if len(inner) == 1 else 'mixed' if inner else 'nothing'}"
+        return _kind_with(value, "dict", value.values(), known)
     if isinstance(value, (Set, set, frozenset)):
         return "set"
     return "object" if isinstance(value, Persistent) else type(value).__name__
+
+
+def _kind_with(value: Any, name: str, inside: Any, known: dict[int, str] | None) -> str:
+    known = {} if known is None else known
+    if id(value) not in known:
+        known[id(value)] = "mixed"
+        inner = {kind_of(each, known) for each in inside}
+        told = inner.pop() if len(inner) == 1 else "mixed" if inner else "nothing"
+        known[id(value)] = f"{name} of {told}"
+    return known[id(value)]

@@ -178,6 +178,8 @@ def lookup(obj: UvmObject, name: str) -> tuple[UvmObject | None, Any]:
 
     Raises `Ambiguous` where two unrelated parents answer.
     """
+    if type(name) is not str:
+        return None, MISSING  # unasked: hashing what a method may say here can have no end
     known = dispatch[obj]
     if not known.kept:
         return search(obj, name)

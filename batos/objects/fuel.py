@@ -7,8 +7,15 @@ follows what a tick costs: a thousand where a turn of the loop takes a microseco
 long C call.  So a limit is met to the millisecond, however long the method ran before, and a limit that
 another thread brings forward is noticed within a glance.
 
-The same thread ends a turn in which the process's own memory grew by more than `MEMORY`: a method that
-keeps what it makes would else fill the machine long before its time is over.
+What never looks is ended from outside: the same thread raises the end in a running thread that is `GRACE`
+past its limit (`PyThreadState_SetAsyncExc`), but only where the innermost Python code is a method's own
+or stands in a module named by `ends_in`: library code that can be left at any line.  Neither that nor a look
+reaches into one call of C; what such a call may cost is bounded before it begins (`guardian.consumers`).
+
+A turn is ended too in which the process's own memory grew by more than `MEMORY`: a method that keeps what
+it makes would else fill the machine long before its time is over.  Whoever takes much memory that no
+method asked for, as a model that is loaded, says so with `announced(bytes)`; so much more may the process
+grow.  The price: of two methods that run at once in two threads nobody can say which of them it was.
 
 Where no thread can watch (a walled child, which has one thread and may make none) the flag is always up.
 
@@ -19,11 +26,16 @@ its end.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import get_ident
+from types import FrameType
 
 try:
     import resource
@@ -31,6 +43,7 @@ except ImportError:  # Windows
     resource = None
 
 GLANCE = 0.02  # seconds between two looks at the limits
+GRACE = 0.1  # seconds past its limit after which what does not look is ended from outside
 MEMORY = 1 << 30  # bytes the process may grow within one turn
 IDLE = 50  # glances without any limit, after which the watch sleeps until it is wanted
 PAGE = resource.getpagesize() if resource is not None else 4096
@@ -54,20 +67,34 @@ class Limit:
     at: float
 
 
+@dataclass(slots=True, eq=False)
+class _Run:
+    """What runs in a thread.
+
+    least    bytes the process held at the first glance at it
+    excused  bytes that were announced and whose taking had ended by then
+    hungry   has the process grown too much meanwhile?
+    """
+
+    limit: Limit
+    least: int | None = None
+    excused: int = 0
+    hungry: bool = False
+
+
 class _Tank:
     """Is some limit near?  Then ticks count, those of all threads together: they only say when to look at the
     clock, and a plain attribute costs a quarter of a thread's own."""
 
-    __slots__ = ("entered", "hungry", "left", "looked", "low", "sip")
+    __slots__ = ("hungry", "left", "looked", "low", "sip")
 
 
 tank = _Tank()
 tank.left = tank.sip = FIRST_SIP
 tank.looked = 0.0
 tank.low = True
-tank.hungry = False  # has the process grown too much?
-tank.entered = 0  # how often `spend` was entered: memory is compared within one
-_running: dict[int, Limit] = {}  # thread -> its limit
+tank.hungry = False  # is some run?
+_running: dict[int, _Run] = {}  # thread -> what runs in it
 
 
 def tick() -> None:
@@ -78,8 +105,10 @@ def tick() -> None:
 
 def look() -> None:
     """Count a tick, and look at the clock when a sip of them is used up."""
-    if tank.hungry and get_ident() in _running:
-        raise OutOfFuel  # every further tick of the turn too: a `finally` may not go on
+    if tank.hungry:
+        run = _running.get(get_ident())
+        if run is not None and run.hungry:
+            raise OutOfFuel  # every further tick of the turn too: a `finally` may not go on
     tank.left -= 1
     if tank.left >= 0:
         return
@@ -90,8 +119,8 @@ def look() -> None:
     elif took > SLOW:
         tank.sip = max(1, tank.sip // 8)
     tank.left = tank.sip
-    limit = _running.get(get_ident())
-    if limit is not None and now > limit.at:
+    run = _running.get(get_ident())
+    if run is not None and now > run.limit.at:
         tank.left = tank.sip = 0
         raise OutOfFuel
 
@@ -107,24 +136,60 @@ class spend:  # noqa: N801 - read as `with spend(limit):`
     def __enter__(self) -> None:
         thread, limit = get_ident(), self._limit
         self._before, self._low = _running.get(thread), tank.low
-        tank.entered += 1
-        tank.hungry = False
         tank.left = tank.sip = FIRST_SIP
         tank.looked = time.monotonic()
         if limit is None:
             _running.pop(thread, None)
             return
-        _running[thread] = limit
-        if limit.at < tank.looked + 2 * GLANCE or not _watch.watches():
+        _running[thread] = _Run(limit)
+        # For so short a time no thread is begun: a zygote must have none.  One that is there watches it too.
+        if limit.at < tank.looked + 2 * GLANCE:
+            tank.low = True
+            _watch.wake()
+        elif not _watch.watches():
             tank.low = True
 
     def __exit__(self, *_: object) -> None:
-        if self._before is None:
-            _running.pop(get_ident(), None)
+        thread = get_ident()
+        run = _running.get(thread)
+        if _watch.alive and run is not None and (run.hungry or time.monotonic() > run.limit.at):
+            _watch.leave(thread, self._leave)
         else:
-            _running[get_ident()] = self._before
+            self._leave(thread)
         if _watch.alive:
             tank.low = self._low  # should another thread's limit be near, the next glance says so again
+
+    def _leave(self, thread: int) -> None:
+        if self._before is None:
+            _running.pop(thread, None)
+        else:
+            _running[thread] = self._before
+
+
+# -- memory -------------------------------------------------------------------------------------------------
+
+
+class _Expected:
+    """Bytes that were announced, all together, and those of what has ended."""
+
+    __slots__ = ("begun", "ended", "lock")
+
+
+_expected = _Expected()
+_expected.begun = _expected.ended = 0
+_expected.lock = threading.Lock()
+
+
+@contextmanager
+def announced(nbytes: int) -> Iterator[None]:
+    """About so many bytes are taken here that no running method asked for: what runs meanwhile may grow by them too."""
+    with _expected.lock:
+        _expected.begun += nbytes
+    try:
+        yield
+    finally:
+        with _expected.lock:
+            _expected.ended += nbytes
 
 
 def _held() -> int:
@@ -145,11 +210,15 @@ class _Watch:
         self._sleeps = False
         self._wanted = threading.Event()
         self._lock = threading.Lock()
+        self._ending = threading.Lock()
+
+    def wake(self) -> None:
+        if self._sleeps:
+            self._wanted.set()
 
     def watches(self) -> bool:
         """See to it that somebody glances; false where nobody can."""
-        if self._sleeps:
-            self._wanted.set()
+        self.wake()
         return self.alive or self._started()
 
     def _started(self) -> bool:
@@ -163,27 +232,82 @@ class _Watch:
             return self.alive
 
     def _glance(self) -> None:
-        idle, entered, least = 0, -1, 0
+        idle = 0
         while True:
             time.sleep(GLANCE)
-            near = time.monotonic() + 2 * GLANCE
-            limits = list(_running.values())
-            if limits:
+            now = time.monotonic()
+            running = list(_running.items())
+            if running:
                 held = _held()
-                if entered != tank.entered:
-                    entered, least = tank.entered, held
-                tank.hungry = held - least > MEMORY
-            low = tank.hungry or any(limit.at < near for limit in limits)
+                for _, run in running:
+                    self._weigh(run, held)
+            tank.hungry = any(run.hungry for _, run in running)
+            low = tank.hungry or any(run.limit.at < now + 2 * GLANCE for _, run in running)
             if low and not tank.low:  # what ran unseen so far may be slow: look at once, then find the sip
                 tank.left, tank.sip = 0, 1
             tank.low = low
-            idle = 0 if limits else idle + 1
+            for thread, run in running:
+                if run.hungry or now > run.limit.at + GRACE:
+                    self._end(thread, run)
+            idle = 0 if running else idle + 1
             if idle > IDLE:
                 self._wanted.clear()
                 self._sleeps = True
                 if not _running:  # what began in between saw no sleeper
                     self._wanted.wait()
                 self._sleeps, idle = False, 0
+
+    def _weigh(self, run: _Run, held: int) -> None:
+        if run.least is None:
+            run.least, run.excused = held, _expected.ended
+        run.hungry = held - run.least > MEMORY + _expected.begun - run.excused
+
+    # Ending from outside.  The interpreter runs one thread at a time: the one whose frames are looked at here
+    # stands between two instructions of the innermost, and what is raised in it is raised right there, before
+    # it does anything else.  Should this thread have to give way between looking and raising, it might be
+    # raised elsewhere in the turn, which is rolled back all the same; that it is not raised after it, the lock
+    # sees to: a run that is past its limit leaves through `leave`.
+
+    def _end(self, thread: int, run: _Run) -> None:
+        with self._ending:
+            if _running.get(thread) is run and _may_end(sys._current_frames().get(thread)):
+                _raise_in(thread, OutOfFuel)
+
+    def leave(self, thread: int, leave: Callable[[int], None]) -> None:
+        """End a run that is past its limit: from here on nothing is raised in its thread."""
+        try:
+            with self._ending:
+                leave(thread)
+        except OutOfFuel:  # was on its way; the run has its end already
+            leave(thread)
+        _raise_in(thread, None)
+
+
+_interruptible: set[str] = set()
+
+
+def ends_in(*files: str) -> None:
+    """The code of these files may be left at any line."""
+    _interruptible.update(files)
+
+
+def _may_end(frame: FrameType | None) -> bool:
+    """Is this the frame of a method, or of code it called that may be left at any line?"""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith("<method "):
+            return True
+        if file not in _interruptible:
+            return False
+        frame = frame.f_back
+    return False
+
+
+_set_async = ctypes.pythonapi.PyThreadState_SetAsyncExc  # found now: to look it up is an audit event
+
+
+def _raise_in(thread: int, what: type[BaseException] | None) -> None:
+    _set_async(ctypes.c_ulong(thread), None if what is None else ctypes.py_object(what))
 
 
 _watch = _Watch()

@@ -34,6 +34,8 @@ from batos.objects.dispatch import (
 if TYPE_CHECKING:
     from batos.objects.uvm_object import UvmObject
 
+LONGEST_LIKENED = 200  # characters of a name that is compared with those that are understood
+
 __all__ = ["MISSING", "changed", "lookup", "own", "structure_changed"]  # found here by those who send
 
 
@@ -196,6 +198,8 @@ def visible(obj: UvmObject) -> Iterator[tuple[UvmObject, str, Any]]:
 
 def near_selectors(obj: UvmObject, selector: str) -> list[str]:
     """Understood names that resemble `selector`, nearest first, at most three."""
+    if len(selector) > LONGEST_LIKENED:
+        return []
     return get_close_matches(selector, [name for _, name, _ in visible(obj)], n=3, cutoff=0.75)
 
 

@@ -17,6 +17,7 @@ from batos.objects.genesis import child
 from batos.objects.method import PRIMITIVES, Method, primitive
 from batos.objects.traits import bind, lobby_of
 from batos.objects.uvm_object import UvmObject
+from batos.objects.weight import shortly
 
 # The words a mirror takes over from traits_obj, said about the reflectee.
 REFLECTED = (
@@ -65,7 +66,7 @@ def mirror_holder_of(self, name):
     holder, found = lookup(reflectee_of(self), name)
     if found is MISSING:
         raise NotUnderstood(
-            f"{reflectee_of(self)!r} has no slot {name!r}", hint="see what there is with `slots`"
+            f"{reflectee_of(self)!r} has no slot {shortly(name)}", hint="see what there is with `slots`"
         )
     return holder
 

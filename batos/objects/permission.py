@@ -185,6 +185,25 @@ def check_container(container: Persistent) -> None:
         check_slot(*held, "and what it holds is written")
 
 
+def check_entry(obj: Persistent, kind: str, data: Any) -> None:
+    """Raise `Refused` where whoever acts now may not put back a side of an entry of the undo log: to take a
+    change back is to write what it wrote."""
+    if not in_use:
+        return
+    if kind != "slots":
+        check_container(obj)
+        return
+    for name in data:
+        if name == NAME:
+            only_owner(obj)
+        elif name.endswith("()"):
+            check_define(obj)
+        elif name[0] == "_":
+            check_identity(obj)
+        else:  # the order of the parents stands under "*", as they all do
+            check_slot(obj, name, "is written back")
+
+
 def check_define(obj: UvmObject, author: str | None = None, mission: str | None = None) -> None:
     """Raise `Refused` where the author of a method (default: whoever acts now) may not define on `obj`."""
     found = ruling(obj) if in_use else None
@@ -323,6 +342,16 @@ def put(obj: UvmObject, permission: dict[str, Any]) -> None:
     used = _permissions_of(obj)
     if used is not None and not used.__dict__.get("in_use"):
         used.in_use = True
+
+
+def put_back(permissions: dict[UvmObject, dict[str, Any]], among: Iterable[UvmObject]) -> None:
+    """Let objects built from a snapshot have the permissions they had, and mark what they all hold."""
+    global in_use
+    for obj, permission in permissions.items():
+        obj.__dict__[NAME] = permission
+        in_use = True
+    for obj in among if permissions else ():
+        hold(obj)
 
 
 def _permissions_of(obj: UvmObject) -> UvmObject | None:

@@ -23,9 +23,9 @@ from persistent.mapping import PersistentMapping
 from batos.objects.containers import Set
 
 MAX_DEPTH = 64
-MAX_NODES = (
-    1_000_000  # values told at once; a small structure that names its parts again and again can say billions
-)
+# Told at once; a small structure that names its parts again and again can say billions.
+MAX_NODES = 1_000_000  # values
+MAX_TEXT = 50_000_000  # characters
 
 
 class NotPlain(ValueError):
@@ -54,6 +54,7 @@ class _Teller:
         self.path_of = path_of
         self.ref = ref
         self.left = MAX_NODES
+        self.text_left = MAX_TEXT
 
     def enter(self, value: Any, depth: int) -> None:
         self.left -= len(value) if hasattr(value, "__len__") else 1
@@ -62,9 +63,17 @@ class _Teller:
         if self.left < 0:
             raise NotPlain(f"the value holds more than {MAX_NODES} values")
 
+    def spell(self, text: str | bytes) -> None:
+        self.text_left -= len(text)
+        if self.text_left < 0:
+            raise NotPlain(f"the value holds texts of more than {MAX_TEXT:,} characters")
+
     def plain(self, value: Any, depth: int) -> Any:
+        if type(value) is str:
+            self.spell(value)
+            return value
         if value is None or isinstance(value, (bool, int, str)):
-            return value if type(value) in (type(None), bool, int, str) else _base(value)
+            return value if type(value) in (type(None), bool, int) else _base(value)
         if isinstance(value, float):
             if not math.isfinite(value):
                 raise NotPlain(f"{value} is not a number that can be told")
@@ -73,7 +82,7 @@ class _Teller:
         if isinstance(value, (list, tuple, PersistentList, *_VIEWS)):
             return [self.plain(each, depth + 1) for each in value]
         if isinstance(value, (dict, PersistentMapping)):
-            return {_key_text(key): self.plain(each, depth + 1) for key, each in value.items()}
+            return {self.key(key): self.plain(each, depth + 1) for key, each in value.items()}
         if isinstance(value, (set, frozenset, Set)):
             items = [self.plain(each, depth + 1) for each in value]
             try:
@@ -81,6 +90,7 @@ class _Teller:
             except TypeError:
                 return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
         if isinstance(value, bytes):
+            self.spell(value)
             return base64.b64encode(value).decode()
         if isinstance(value, (datetime.date, datetime.time)):
             return value.isoformat()
@@ -92,7 +102,15 @@ class _Teller:
             return {"oid": oid_text(value), "path": self.path_of(value)}
         raise NotPlain(f"a {type(value).__name__} is not plain data")
 
+    def key(self, key: Any) -> str:
+        if isinstance(key, bool) or key is None:
+            return json.dumps(key)
+        told = self.plain(key, 0)
+        return told if isinstance(told, str) else json.dumps(told)
+
     def encode(self, value: Any, depth: int) -> Any:
+        if type(value) in (str, bytes):
+            self.spell(value)
         if value is None or type(value) in (bool, int, str):
             return value
         if isinstance(value, float):
@@ -137,15 +155,6 @@ _TELL = (
 def _base(value: Any) -> Any:
     """A subclass of int or str (an enum, a numpy-like) as the thing it is based on."""
     return int(value) if isinstance(value, int) else str.__str__(value)
-
-
-def _key_text(key: Any) -> str:
-    if isinstance(key, str):
-        return key
-    if isinstance(key, bool) or key is None:
-        return json.dumps(key)
-    told = plain(key)
-    return told if isinstance(told, str) else json.dumps(told)
 
 
 _TAGGED = {

@@ -9,7 +9,8 @@ rather than wrong.
      "primitives": {sel: name}, "name": "account"}], "args": [...], "kw": {...}}
 
 Values are in the form of `plain.encode`, an object of the circle is ``{"$obj": index}``, one outside
-``{"$outside": null}``.
+``{"$outside": null}``.  Where permissions are in use an object also tells its own, and of each method who
+wrote it: ``"permission": {...}``, ``"authors": {sel: [author, mission]}``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from persistent import Persistent
 
+from batos.objects import permission
 from batos.objects.method import Method
 from batos.objects.plain import NotPlain, decode, encode
 from batos.objects.uvm_object import UvmObject
@@ -92,13 +94,15 @@ def to_data(
                 parents.append([name, ref(value)])
             else:
                 slots[name] = told(value)
-        methods, primitives = {}, {}
+        methods, primitives, authors = {}, {}, {}
         for _, value in obj._own_slots():
             if isinstance(value, Method):
                 if value.primitive is not None:
                     primitives[value.selector] = value.primitive
                 else:
                     methods[value.selector] = value.source
+                    record = value.record()
+                    authors[value.selector] = [record["author"], record.get("mission")]
         objects.append(
             {
                 "name": obj.__dict__.get("_name"),
@@ -108,6 +112,8 @@ def to_data(
                 "primitives": primitives,
             }
         )
+        if permission.in_use:
+            objects[-1] |= {"authors": authors, "permission": obj.__dict__.get(permission.NAME)}
     return {"receiver": 0, "objects": objects, "args": data_args, "kw": data_kw}
 
 
@@ -125,12 +131,18 @@ def from_data(circle: dict[str, Any]) -> tuple[UvmObject, list[Any], dict[str, A
             setattr(obj, name, deref(parent))
         for name, value in data["slots"].items():
             setattr(obj, name, decode(value, deref))
+        authors = data.get("authors", {})
+        methods = {selector: Method(selector, primitive) for selector, primitive in data["primitives"].items()}
         for selector, source in data["methods"].items():
-            method = Method(selector)
-            method.add_version(source, "snapshot", "accepted")
-            obj._install(method)
-        for selector, primitive in data["primitives"].items():
-            obj._install(Method(selector, primitive))
+            author, mission = authors.get(selector, ("snapshot", None))
+            methods[selector] = Method(selector)
+            methods[selector].add_version(source, author, "accepted", mission=mission)
+        if methods:  # at once: a rehearsal builds its circle anew for every call
+            obj._methods = methods
+    permission.put_back(
+        {obj: data["permission"] for obj, data in zip(objects, circle["objects"], strict=True) if data.get("permission")},
+        objects,
+    )
     return (
         objects[circle["receiver"]],
         [decode(each, deref) for each in circle["args"]],

@@ -16,6 +16,7 @@ from batos.objects.lookup import activation, visible
 from batos.objects.method import PRIMITIVES, Method, primitive
 from batos.objects.probation import ON
 from batos.objects.uvm_object import PROTECTED, UvmObject
+from batos.objects.weight import shortly
 
 # What `describe` tells of a method batos wrote, beside what it tells of every method.
 PROVENANCE = ("repairs", "model", "experts", "voices", "rehearsal", "audit", "doc")
@@ -26,7 +27,9 @@ OPEN_WORDS = frozenset({"_process_synthesis_"})
 def public(name: Any, what: str = "a slot") -> str:
     """`name` if it may name a slot or selector, else `BadRequest` with the reason."""
     if not isinstance(name, str) or not name.isidentifier():
-        raise BadRequest(f"{name!r} cannot name {what}: use letters, digits and '_', no digit first")
+        raise BadRequest(
+            f"{shortly(name)} cannot name {what}: use letters, digits and '_', no digit first"
+        )
     if name.startswith("_"):
         raise BadRequest(f"{name!r} cannot name {what}: names that start with '_' belong to batos")
     return name
@@ -229,9 +232,15 @@ def own_method(holder: UvmObject, selector: str) -> Method:
     return method
 
 
+def _selector(name: Any) -> str:
+    if not isinstance(name, str):
+        raise WrongArguments(f"a selector is a text, not {shortly(name)}")
+    return name
+
+
 def method_of(obj: UvmObject, selector: str) -> Method:
     """The method `selector` seen from `obj`; `NotUnderstood` naming what is near."""
-    _, found = lookup(obj, selector)
+    _, found = lookup(obj, _selector(selector))
     if not isinstance(found, Method):
         own_method = obj._method(selector)
         if own_method is not None:
@@ -255,7 +264,7 @@ def versions(self, selector):
 @primitive
 def revert(self, selector, version=None):
     """Install an earlier version again, by default the one before; answers the version now installed."""
-    method = self._method(selector)
+    method = self._method(_selector(selector))
     if method is None or method.primitive is not None:
         raise NotUnderstood(f"{self!r} has no method {selector!r} of its own", hint="see `versions`")
     if version is None:
@@ -267,7 +276,7 @@ def revert(self, selector, version=None):
             )
         version = earlier[-1]
     if not isinstance(version, int) or isinstance(version, bool):
-        raise WrongArguments(f"a version is a number, not {version!r}")
+        raise WrongArguments(f"a version is a number, not {shortly(version)}")
     if method.record(version)["verdict"] == "refused":
         raise Refused(
             f"version {version} of {selector!r} was refused when it came in",
@@ -343,6 +352,8 @@ def adopt(self, parent):
 def disown(self, parent):
     """Delegate to `parent` no longer; answers the parents."""
     permission.check_ground(self)
+    if not isinstance(parent, UvmObject):
+        raise WrongArguments(f"disown takes one of the parents, not {shortly(parent)}")
     left = [each for each in self._parents() if each is not parent]
     if own(self, "adopt") is MISSING and all(search(each, "adopt")[1] is MISSING for each in left):
         raise BadRequest(

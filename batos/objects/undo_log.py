@@ -30,7 +30,7 @@ from typing import Any
 from persistent import Persistent
 
 from batos.errors import Conflict
-from batos.objects import permission
+from batos.objects import fuel, permission
 from batos.objects.dispatch import changed, structure_changed
 
 Entry = tuple[Persistent, str, Any]
@@ -172,6 +172,8 @@ def _same(one: Any, other: Any) -> bool:
         return True
     if type(one) is not type(other) or isinstance(one, Persistent):
         return False
+    if fuel.tank.low:
+        fuel.look()
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     try:
@@ -215,10 +217,11 @@ def apply(entry: Entry, side: int) -> None:
     """Put the `side` (BEFORE or AFTER) of an entry back in its object; ordinary changes, noted as such.
 
     Raises `Conflict` where the object is no longer what the other side says, so that nobody's later
-    change is lost.
+    change is lost, and `Refused` where whoever acts may not write there.
     """
     obj, kind, data = entry
     obj._p_activate()
+    permission.check_entry(obj, kind, data)
     note(obj)
     obj._p_changed = True
     if kind == "slots":

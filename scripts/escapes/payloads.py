@@ -86,7 +86,7 @@ def _spelt(line: str, number: int) -> str:
 
 FAMILIES = (
     "subclass_walks frames generators formats descriptors names exceptions metaclasses pickles look_alikes "
-    "handed_out poison bombs forks files sockets processes protocol"
+    "handed_out poison bombs nested forks files sockets processes protocol"
 ).split()
 
 

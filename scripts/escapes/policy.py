@@ -7,6 +7,7 @@ number FIRST on, and prints one JSON line each; in a process of its own, for it 
 from __future__ import annotations
 
 import builtins
+import decimal
 import faulthandler
 import io
 import json
@@ -87,6 +88,9 @@ def sentinel(bystander: UvmObject) -> dict[str, Any]:
         told |= {f"{name}.{each}": id(vars(type(facade)).get(each)) for each in dir(facade)}
     told["bystander"] = json.dumps(snapshot.to_data(bystander, []), default=repr)
     told["path"], told["environ"] = tuple(sys.path), dict(os.environ)
+    context = decimal.getcontext()  # of this thread, for all turns; its flags nobody can ask for
+    told["decimal"] = context.prec, context.rounding, context.Emin, context.Emax, str(context.traps)
+    told["recursion"] = sys.getrecursionlimit()
     return told
 
 

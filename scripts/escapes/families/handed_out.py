@@ -405,5 +405,208 @@ return 0
 for each in self.rates:
     self.rates[each + 'x'] = 1
 return 0
+## a heavy function of C for each of many?
+return list(map(max, [[0] * 5000000] * 100000))
+## a search of C for each of many?
+return sum(map(('a' * 4000000).count, ['b' * 2] * 5000000))
+## a filter of C over the long?
+return list(filter(any, [[0] * 4000000] * 100000))
+## all of any?
+return all(map(any, [[0] * 4000000 + [1]] * 100000))
+## a key of C?
+return sorted([[0] * 4000000] * 10000, key=max)
+## the greatest by a key of C?
+return max([[0] * 4000000] * 10000, key=min)
+## a reduction in C?
+return functools.reduce(max, [[0] * 4000000] * 100000)
+## starmap in C?
+return list(itertools.starmap(max, [([0] * 4000000, [0] * 4000000)] * 10000))
+## dropwhile in C?
+return list(itertools.dropwhile(max, [[1] * 4000000] * 100000))
+## groups by C?
+return list(itertools.groupby([[0] * 4000000] * 10000, max))
+## a factory of C?
+d = collections.defaultdict(functools.partial(max, [0] * 4000000))
+return [d[n] for n in range(100000)]
+## a partial of C?
+return list(map(functools.partial(max, [0] * 4000000), [[0]] * 100000))
+## a replacement by C?
+return re.sub('a', functools.partial(str.replace, 'x', 'x'), 'a' * 99999)
+## long texts compared very often?
+a = 'x' * 3999999
+return [a + 'b'] * 4000000 == [a + 'c'] * 4000000
+## long texts looked for?
+a = 'x' * 3999999
+return a + 'b' in [a + 'c'] * 4000000
+## long bytes counted?
+a = b'x' * 3999999
+return ([a + b'c'] * 4000000).count(a + b'b')
+## the greatest of long texts?
+t = 'x' * 3999999
+return max([t + 'a', t + 'b'] * 2000000) == t
+## long texts sorted?
+t = 'x' * 3999999
+return len(sorted([t + 'a', t + 'b'] * 1000000))
+## great numbers looked for?
+n = 1 << 199990
+return n + 1 in [n + 2] * 5000000
+## numbers of one hash as a set?
+return len(set([n * (2**61 - 1) for n in range(200000)]))
+## numbers of one hash as keys?
+return len(dict.fromkeys([n * (2**61 - 1) for n in range(200000)]))
+## numbers of one hash counted?
+return len(collections.Counter([n * (2**61 - 1) for n in range(200000)]))
+## numbers of one hash by pairs?
+return len(dict(zip([n * (2**61 - 1) for n in range(200000)], range(200000))))
+## many sorted?
+return len(sorted([random.random() for _ in range(100000)] * 50))
+## many sorted in a slot?
+self.log = [(n * 7919) % 100003 for n in range(100000)]
+self.log.sort()
+return self.log[0]
+## a table that writes more?
+return len(('a' * 1000).translate(['x' * 4000000] * 128))
+## a great choice of one?
+return len(list(itertools.combinations([1], 10**9)))
+## a great choice with repeats?
+return len(list(itertools.combinations_with_replacement([1], 5 * 10**8)))
+## a deque that doubles itself?
+x = collections.deque([0])
+for _ in range(60):
+    x.extend(x)
+return len(x)
+## a deque that doubles to the left?
+x = collections.deque([0])
+for _ in range(60):
+    x.extendleft(x)
+return len(x)
+## the divisor of a million great numbers?
+g = 3**60000
+return math.gcd(*[g * 7**30000, g * 11**25000] * 1000000)
+## a decimal of millions of digits?
+d = decimal.Decimal('0.' + '7' * 3999990)
+while True:
+    d * d
+## a decimal of a tuple of digits?
+return decimal.Decimal((0, (7,) * 4000000, -4000000)).exp()
+## a date read by a great form?
+return datetime.datetime.strptime('x', '%d' + 'a' * 1000000)
+## a date read by its instance?
+return datetime.datetime(2020, 1, 1).strptime('x', '%d' + 'a' * 1000000)
+## a date written by a great form?
+return datetime.date(2020, 1, 1).strftime('%c' * 1000000)[:3]
+## a date in a field of a great form?
+return f"{datetime.date(2020, 1, 1):{'%c' * 1000000}}"[:4]
+## where the machine stands, by an instance?
+return str(datetime.datetime(2020, 1, 1).fromtimestamp(0))
+## the clock, by an instance?
+return won if datetime.datetime(2020, 1, 1).now() else 0
+## a number of bytes, by an instance?
+n = (0).from_bytes(b'\xff' * 3999999, 'big')
+while True:
+    n = n * n
+## keys by an instance?
+return len({}.fromkeys([n * (2**61 - 1) for n in range(200000)]))
+## an indent that is long?
+return len(textwrap.indent('a\n' * 50000, 'x' * 4000000))
+## an indent of what is wrapped?
+return len(textwrap.fill('a ' * 50000, 1, subsequent_indent='x' * 3999990))
+## an answer of gigabytes?
+return ['x' * 4000000] * 100000
+## an answer of many objects?
+return [self] * 900000
+## a number too long to be told?
+return 10**5000
+## half a character?
+return chr(0xD800)
+## a key that is missing and long?
+return {}[tuple(range(1000000))]
+## a name that is long?
+return getattr(self, 'x' * 4000000)
+## a text that is no number and long?
+return float('x' * 4000000)
+## a list that holds itself, written out?
+x = []
+x.append(x)
+return repr(x)
+## fractions that grow?
+return sum([fractions.Fraction(1, 2**90000 + 2 * k + 1) for k in range(4000)])
+## a codec by the class of bytes?
+return bytes('x', 'idna') + bytes('x', 'punycode')
+## a codec by the class of text?
+return str(b'x', 'unicode_escape') + str(b'x', 'idna')
+## a codec with a zero in its name?
+return 'x'.encode('utf-8\0')
+## an unknown way with errors?
+return chr(0xD800).encode('utf-8', 'no_such_handler')
+## the receiver's name bound to a text?
+self = '{0.__class__.__base__}'
+f = self.format
+text = f(1)
+return won if 'object' in text else 0
+## the receiver's name bound by a walrus?
+(self := '{0.__class__}')
+f = self.format
+text = f(1)
+return won if 'int' in text else 0
+## the receiver's name bound by a loop?
+for self in ['{0.__class__}']:
+    f = self.format
+text = f(1)
+return won if 'int' in text else 0
+## the receiver's name bound by a case?
+match '{0.__class__}':
+    case self:
+        f = self.format
+text = f(1)
+return won if 'int' in text else 0
+## the receiver's name bound in a lambda?
+text = (lambda self: self.format)('{0.__class__}')(1)
+return won if 'int' in text else 0
+## the receiver's name bound in a comprehension?
+text = [self.format for self in ['{0.__class__}']][0](1)
+return won if 'int' in text else 0
+## the receiver's name of an inner function?
+def inner(self):
+    return self.format
+text = inner('{0.__class__}')(1)
+return won if 'int' in text else 0
+## the receiver's name of a caught error?
+try:
+    raise ValueError('{0.__class__}')
+except ValueError as self:
+    text = self.with_traceback
+return won if text else 0
+## what an error remembers of its object?
+try:
+    (1).nothing
+except AttributeError as e:
+    return str(e.obj) + str(e.name)
+## what a stop brings along?
+try:
+    next(iter([]))
+except StopIteration as e:
+    return str(e.value)
+## a note on an error?
+try:
+    1 / 0
+except ZeroDivisionError as e:
+    e.add_note('x')
+    return str(e)
+## a partial's parts?
+p = functools.partial(max, 1)
+return str(p.func) + str(p.keywords)
+## a slot's name in keywords?
+return str(self.clone(**{'_p_oid': 5}))
+## a parent in keywords?
+return str(self.clone(**{'parent*': 5}))
+## a covenant's line by put?
+return self.put('_p_changed', 1)
+## stars on a guarded name?
+return getattr(*[self, '__class__'])
+## stars on a send?
+return self.resend(*['__init__'])
+## timeouts by place?
+return str(re.compile('(a+)+b').search('a' * 60, 0, 60, None, None, 9999))
 """,
 )
