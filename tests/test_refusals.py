@@ -13,7 +13,8 @@ from batos import Client
 from batos.errors import Refused
 from batos.guardian import judge
 from batos.guardian.remedies import REMEDIES, remedy
-from batos.repl import Conversation, pointed
+from batos.pages import pointed
+from batos.repl import Conversation
 
 GUARDIAN = Path(judge.__code__.co_filename).parent
 

@@ -418,6 +418,8 @@ OUTCOME = '{{"result": {}, "changes": {{}}, "flagged": true}}\n'
     [
         "not json\n", "[1]\n", '{"result": 1}', '{"result": 1, "error": "x"}\n', '{"changes": {}}\n',
         '{"error": 5}\n',
+        '{"unknown": "x", "missed": {"object": 5, "selector": "m", "args": [], "kw": {}}}\n',
+        '{"unknown": "x", "missed": {"selector": "m"}}\n',
         '{"result": 1, "surplus": 2}\n', '{"unknown": "x", "violation": false}\n', OUTCOME.format("NaN"),
         OUTCOME.format("-Infinity"), OUTCOME.format("1e999"), OUTCOME.format("[" * 900 + "]" * 900),
         OUTCOME.format("[" * 60_000), OUTCOME.format('"\\ud800"'), OUTCOME.format('{"\\ud800": 1}'),
@@ -446,6 +448,7 @@ def by_zygote(monkeypatch, outcomes, seconds: float = 0.5, drafts=(WITHDRAW,), w
     try:
         return made.tried(list(drafts), rest, seconds, time.monotonic() + 10)
     finally:
+        made.reap()
         made.end()
         for spare in made.spares:
             os.waitpid(spare.pid, 0)
@@ -482,6 +485,22 @@ def test_a_child_that_goes_on_after_closing_its_pipe_holds_nobody_up(monkeypatch
 
 
 @linux
+def test_a_child_that_says_it_is_done_is_ended_at_once_whatever_it_goes_on_with(monkeypatch):
+    def liar(given, source):
+        os.write(wall.OUT, OUTCOME.format(1).encode() + trial.END)
+        while True:
+            pass
+        yield
+
+    killed = []
+    monkeypatch.setattr(zygote.os, "kill", lambda pid, with_, kill=os.kill: (killed.append(pid), kill(pid, with_)))
+    started = time.monotonic()
+    (told,) = by_zygote(monkeypatch, liar, seconds=10)
+    assert told == {"said": OUTCOME.format(1), "end": "done"} and killed
+    assert time.monotonic() - started < 5
+
+
+@linux
 def test_a_spare_that_has_died_is_passed_over():
     made = zygote.Zygote(seccomp=True)
     for _ in range(2):
@@ -490,6 +509,7 @@ def test_a_spare_that_has_died_is_passed_over():
     time.sleep(0.1)
     rest = json.dumps({**trial_of(), "drafts": []}).encode()
     (told,) = made.tried([WITHDRAW], rest, 0.5, time.monotonic() + 10)
+    made.reap()
     made.end()
     for spare in made.spares:
         os.waitpid(spare.pid, 0)

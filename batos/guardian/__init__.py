@@ -29,27 +29,26 @@ def judge(
     code.  The text of a passing verdict is its `source`.
     """
     summaries = summaries or nothing_known
-    text = policy.normalised(source)
-    function, findings, make = policy.examined(text)
-    name = function.name if function is not None else ""
-    if function is not None and selector is not None and name != selector:
-        findings.append(
-            Finding(
-                "selector", function.lineno, f"the method is called {name!r}, but {selector!r} was asked for"
-            )
-        )
-    if function is None or _refused(findings):
+    written = policy.normalised(source)
+    function, shapeless = policy.parsed(written)
+    if function is None:
+        return _verdict("refused", None, source, (), [shapeless])
+    findings: list[Finding] = []
+    if selector is not None and function.name != selector:
+        words = f"the method is called {function.name!r}, but {selector!r} was asked for"
+        findings.append(Finding("selector", function.lineno, words))
+    as_written = covenant.study(function, summaries)
+    text, found, said = mended(written, as_written, lambda spread: _studied(spread, summaries))
+    # The policy reads what would be installed, and only once; where it refuses, the lines told are those written.
+    objections, make = policy.examined(found.function, text)
+    if said and _refused(objections):
+        objections = policy.read(written)[1] or objections
+    findings += objections
+    if not _refused(findings):  # of what is not of the language the covenant says nothing
+        findings += as_written.findings + [each for each in found.findings if not each.warning]
+    if _refused(findings):
         return _verdict("refused", function, source, (), findings)
-    found = covenant.study(function, summaries)
-    findings += found.findings
-    if found.refused:
-        return _verdict("refused", function, source, (), findings)
-    text, found, said = mended(text, found, lambda spread: _studied(spread, summaries))
-    if said:
-        function, again, make = policy.examined(text)
-        if function is None or _refused(again):
-            return _verdict("refused", function, source, (), findings + again)
-    if not found.holds or found.refused:  # no known text comes here; what cannot be proved does not enter
+    if not found.holds:  # no known text comes here; what cannot be proved does not enter
         line, why = found.changes[0]
         unproved = Finding("unproved", line, f"{why}, and no flag could be placed so that it is surely kept")
         return _verdict("refused", function, source, (), [*findings, unproved])
@@ -125,7 +124,11 @@ def _read(source: str | None) -> ast.FunctionDef | None:
 
 
 def _studied(text: str, summaries: Callable[[str], Summary | None]) -> Study:
-    return covenant.study(ast.parse(text).body[0], summaries)
+    """The study of a text that was repaired, which may have grown beyond what is read."""
+    function, shapeless = policy.parsed(text)
+    if function is None:
+        return Study(ast.parse(text).body[0], None, findings=[shapeless])
+    return covenant.study(function, summaries)
 
 
 def _refused(findings: list[Finding]) -> bool:

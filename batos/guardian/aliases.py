@@ -138,15 +138,14 @@ class Reader(Calls):
 
     def goes_into(self, container: Place, bits: int) -> None:
         """A value of these bits is put into this container: it and what holds it learn of it."""
-        new = held(bits)
-        if not new:
+        new = [held(bits)]  # by depth
+        if not new[0]:
             return
         for name, depth in self.shapes.names_of(container):
             if name in self.env:
-                deep = new
-                for _ in range(depth):
-                    deep = held(deep)
-                self.env[name] |= deep
+                while len(new) <= depth:
+                    new.append(held(new[-1]))
+                self.env[name] |= new[depth]
 
     def comes_to_rest(self, *values: ast.AST) -> None:
         """Values are put into the state: from here on the names of them, and of their elements, are state.
@@ -278,7 +277,7 @@ class Reader(Calls):
         )
 
     def parts(self, node: ast.stmt) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in trees.below(node):
             self.bits(child)
 
     def augmented(self, node: ast.AugAssign) -> None:
@@ -338,7 +337,7 @@ class Reader(Calls):
         handler = _EXPRESSIONS.get(type(node))
         if handler is not None:
             return handler(self, node)
-        for child in ast.iter_child_nodes(node):  # what has no handler has parts: an f-string, a slice
+        for child in trees.below(node):  # what has no handler has parts: an f-string, a slice
             self.bits(child)
         return 0
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field, fields
+from heapq import heappop, heappush
 
 from batos.guardian import bits, flow, trees
 from batos.guardian.aliases import Budget, Env, Reader, Summaries, TooLarge, receiver_name
@@ -43,9 +44,9 @@ def nothing_known(selector: str) -> Summary | None:
 def is_flag(node: ast.AST | None, receiver: str | None) -> bool:
     """Is this the covenant line, in exactly its form: `self._p_changed = True`?"""
     return (
-        isinstance(node, ast.Assign)
+        node.__class__ is ast.Assign
         and len(node.targets) == 1
-        and isinstance(node.targets[0], ast.Attribute)
+        and node.targets[0].__class__ is ast.Attribute
         and node.targets[0].attr == FLAG
         and isinstance(node.targets[0].value, ast.Name)
         and node.targets[0].value.id == receiver
@@ -143,7 +144,7 @@ def _settle(found: Study, summaries: Summaries, shapes: Shapes, budget: Budget) 
     env: Env = {argument.arg: 0 for argument in _arguments(found.function.args)}
     if found.receiver is not None:
         env[found.receiver] = bits.SELF
-    recurs = any(_is_own_send(node, found) for node in trees.walk(found.function))
+    recurs = any(_is_own_send(node, found) for node in trees.every(found.function, ast.Attribute))
     for _ in range(ROUNDS):
         fresh = Study(found.function, found.receiver, own=found.own)
         _Analysis(fresh, summaries, shapes, budget).run(dict(env))
@@ -162,10 +163,9 @@ def _settle(found: Study, summaries: Summaries, shapes: Shapes, budget: Budget) 
             setattr(found, each.name, getattr(fresh, each.name))
 
 
-def _is_own_send(node: ast.AST, found: Study) -> bool:
+def _is_own_send(node: ast.Attribute, found: Study) -> bool:
     return (
-        isinstance(node, ast.Attribute)
-        and node.attr == found.function.name
+        node.attr == found.function.name
         and isinstance(node.value, ast.Name)
         and node.value.id == found.receiver
     )
@@ -187,7 +187,7 @@ def _arguments(arguments: ast.arguments) -> list[ast.arg]:
 
 
 def _has_reachable_flag(found: Study) -> bool:
-    return any(is_flag(node, found.receiver) for node in trees.walk(found.function))
+    return any(is_flag(node, found.receiver) for node in trees.every(found.function, ast.Assign))
 
 
 # -- rules that need no flow ----------------------------------------------------------------------
@@ -211,13 +211,15 @@ def _rules(function: ast.FunctionDef, found: Study) -> None:
     # `try: while True: self.popitem() ... except KeyError` ends, by the exception.
     caught = {
         inner
-        for node in trees.walk(function)
-        if isinstance(node, ast.Try) and node.handlers
+        for node in trees.every(function, ast.Try)
+        if node.handlers
         for statement in node.body
         for inner in trees.walk(statement)
     }
-    flags = {node.targets[0] for node in trees.walk(function) if is_flag(node, found.receiver)}
-    for node in trees.walk(function):
+    flags = {
+        node.targets[0] for node in trees.every(function, ast.Assign) if is_flag(node, found.receiver)
+    }
+    for node in trees.every(function, *_RULED):
         if isinstance(node, (ast.Yield, ast.YieldFrom)):
             refuse("generator", node, "a method answers once: collect the values in a list and return it")
         elif (
@@ -254,6 +256,12 @@ def _rules(function: ast.FunctionDef, found: Study) -> None:
             )
 
 
+_RULED = (
+    ast.Yield, ast.YieldFrom, ast.Await, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef, ast.Global, ast.Nonlocal,
+    ast.Attribute, ast.Try, ast.TryStar, ast.While,
+)  # fmt: skip
+
+
 def _leaves(body: list[ast.stmt], loop: ast.While | None = None) -> list[ast.stmt]:
     """Statements in `body` that leave it (with `loop`: that leave this loop, by a raise too)."""
     leaving: list[ast.stmt] = []
@@ -280,7 +288,7 @@ def _leaves(body: list[ast.stmt], loop: ast.While | None = None) -> list[ast.stm
 def _rebinds(function: ast.FunctionDef, receiver: str) -> list[ast.AST]:
     """Every place that gives the receiver's name to something else."""
     found: list[ast.AST] = []
-    for node in trees.walk(function):
+    for node in trees.every(function, ast.Name, ast.arg, ast.alias, *_NAMING):
         kind = node.__class__
         if kind is ast.Name:
             if node.id == receiver and not isinstance(node.ctx, ast.Load):
@@ -353,21 +361,26 @@ class _Analysis:
     def spread(self, entry: Env) -> dict[flow.Node, Env]:
         """Environments before each reachable node, at their least fixpoint."""
         before: dict[flow.Node, Env] = {self.graph.entry: entry}
-        waiting = [self.graph.entry]
+        waiting = [self.graph.entry.number]  # a heap: in the order of the text, what meets is met once
         _join(self.everywhere, entry)
         while waiting:
-            node = waiting.pop()
-            after = self.step(node, before[node])
-            _join(self.everywhere, after)
-            half_way = dict(before[node])
-            _join(half_way, after)
+            node = self.graph.nodes[heappop(waiting)]
+            known = before[node]
+            after = self.step(node, known)
+            if after != known:
+                _join(self.everywhere, after)
+                half_way = dict(known)
+                _join(half_way, after)
+            else:
+                half_way = after
             for targets, env in ((node.after, after), (node.on_error, half_way)):
                 for target in targets:
                     if target not in before:
                         before[target] = dict(env)
-                        waiting.append(target)
-                    elif _join(before[target], env):
-                        waiting.append(target)
+                        heappush(waiting, target.number)
+                    elif before[target] != env and _join(before[target], env):
+                        if target.number not in waiting:
+                            heappush(waiting, target.number)
         return before
 
     def step(self, node: flow.Node, env: Env) -> Env:
@@ -521,12 +534,8 @@ class _Analysis:
                     and (dirty or node in self.changing)
                 ):
                     found.exits.append(node.tree)
-            for tree in trees.walk(self.function):
-                if (
-                    isinstance(tree, (ast.Try, ast.TryStar))
-                    and tree.finalbody
-                    and self.changes_within(tree.finalbody)
-                ):
+            for tree in trees.every(self.function, ast.Try, ast.TryStar):
+                if tree.finalbody and self.changes_within(tree.finalbody):
                     found.exits.append(tree)
         found.open_end = any(
             state[node][1] or node in self.changing

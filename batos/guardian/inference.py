@@ -14,7 +14,7 @@ import ast
 from collections.abc import Iterator
 
 from batos.guardian import trees
-from batos.guardian.resting import bound_names
+from batos.guardian.resting import bound_names, names_bound
 
 SMALL, NUMBER, TEXT = "small", "number", "text"
 _ANY = "any"  # of a name nothing speaks against any sort yet
@@ -106,28 +106,21 @@ def _bindings(function: ast.FunctionDef, bound: set[str]) -> Iterator[tuple[str,
             for inner, part in zip(target.elts, parts, strict=True):
                 yield from targets(inner, part)
 
-    for node in trees.walk(function):
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                yield from targets(target, node.value)
-        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+    for node in trees.every(function, ast.Assign):
+        for target in node.targets:
+            yield from targets(target, node.value)
+    for node in trees.every(function, ast.AnnAssign, ast.NamedExpr):
+        if node.value is not None:
             yield from targets(node.target, node.value)
-        elif isinstance(node, ast.NamedExpr):
-            yield from targets(node.target, node.value)
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+    for node in trees.every(function, ast.AugAssign):
+        if isinstance(node.target, ast.Name):
             loaded = ast.Name(node.target.id, ast.Load())
             yield from targets(node.target, ast.BinOp(loaded, node.op, node.value))
-        elif isinstance(node, (ast.For, ast.comprehension)):
-            yield from _iterated(node.target, node.iter, bound, targets)
-    for node in trees.walk(function):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and node not in seen:
-            yield node.id, None
-        elif isinstance(node, ast.arg):
-            yield node.arg, None
-        elif isinstance(node, (ast.FunctionDef, ast.MatchAs, ast.MatchStar, ast.ExceptHandler)) and node.name:
-            yield node.name, None
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            yield node.rest, None
+    for node in trees.every(function, ast.For, ast.comprehension):
+        yield from _iterated(node.target, node.iter, bound, targets)
+    for name, node in names_bound(function):
+        if node not in seen:
+            yield name, None
 
 
 def _iterated(target, items, bound, targets):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from batos.guardian import facades, guards
-from batos.objects import fuel
+from batos.guardian import consumers, facades, guards
+from batos.objects import fuel, weight
 from batos.objects.uvm_object import UvmObject
 
 _MISSING = object()
@@ -30,14 +30,16 @@ BUILTINS: dict[str, Any] = {
     "Ellipsis": ..., "NotImplemented": NotImplemented, "abs": abs, "all": all, "any": any,
     "ascii": lambda value: ascii(guards.shown(value)), "bin": bin, "bool": bool, "bytes": guards.BYTES,
     "callable": guards.is_callable, "chr": chr, "complex": complex, "delattr": guards.del_attr,
-    "dict": dict, "divmod": divmod, "enumerate": guards.lazy(enumerate), "filter": guards.lazy(filter),
+    "dict": consumers.DICT, "divmod": divmod, "enumerate": guards.lazy(enumerate),
+    "filter": guards.lazy(consumers.filtered),
     "float": float, "format": lambda value, spec="": guards.formatted(value, "", spec),
-    "frozenset": frozenset, "getattr": guards.get_attr, "hasattr": guards.has_attr, "hex": hex,
+    "frozenset": consumers.FROZENSET, "getattr": guards.get_attr, "hasattr": guards.has_attr, "hex": hex,
     "int": guards.INT, "isinstance": guards.is_instance, "iter": lambda items: guards.Lazy(iter(items)),
-    "len": len, "list": list, "map": guards.lazy(map), "max": max, "min": min, "next": next, "oct": oct,
+    "len": len, "list": consumers.LIST, "map": guards.lazy(consumers.mapped), "max": consumers.greatest,
+    "min": consumers.least, "next": next, "oct": oct,
     "ord": ord, "pow": guards.power, "range": guards.RANGE, "repr": lambda value: repr(guards.shown(value)),
-    "reversed": guards.lazy(reversed), "round": guards.rounded, "set": set, "setattr": guards.set_attr,
-    "slice": guards.SLICE, "sorted": sorted, "str": guards.STR, "sum": guards.total, "tuple": tuple,
+    "reversed": guards.lazy(reversed), "round": guards.rounded, "set": consumers.SET, "setattr": guards.set_attr,
+    "slice": guards.SLICE, "sorted": consumers.ordered, "str": guards.STR, "sum": guards.total, "tuple": consumers.TUPLE,
     "type": guards.type_of, "zip": guards.lazy(zip),
 }  # fmt: skip
 
@@ -57,10 +59,20 @@ HOOKS: dict[str, Any] = {
     "_mod_": guards.modulo, "_iadd_": guards.add_in_place, "_imul_": guards.multiply_in_place,
     "_grow_": guards.grow, "_sized_": guards.sized, "_shown_": guards.shown, "_format_": guards.formatted,
     "_missing_": _MISSING, "_slice_": slice, "_lazy_": guards.Lazy, "_now_enumerate_": enumerate,
-    "_now_filter_": filter, "_now_map_": map, "_now_reversed_": reversed, "_now_zip_": zip,
+    "_now_filter_": consumers.filtered, "_now_map_": consumers.mapped, "_now_reversed_": reversed, "_now_zip_": zip,
+    "_make_set_": consumers.SET.make, "_make_dict_": consumers.DICT.make,
+    "_and_": consumers.intersected, "_or_": consumers.united, "_xor_": consumers.differing,
+    "_sub_": consumers.less_by, "_iand_": consumers.intersected_in_place,
+    "_ior_": consumers.united_in_place, "_ixor_": consumers.differing_in_place,
+    "_isub_": consumers.less_by_in_place,
+    "_make_list_": list, "_make_tuple_": tuple, "_make_frozenset_": consumers.FROZENSET.make, "_max_2_": consumers.greatest.of_two,
+    "_min_2_": consumers.least.of_two, "_light_": weight.LIGHT, "_keyed_": weight.keyed,
+    "_weighed_": consumers.weighed, "_hashable_": consumers.hashable, "_in_": consumers.contains,
+    "_not_in_": consumers.excludes, "_eq_": consumers.equal, "_ne_": consumers.unequal, "_lt_": consumers.less,
+    "_le_": consumers.at_most, "_gt_": consumers.greater, "_ge_": consumers.at_least,
     "_make_int_": guards.INT.make, "_make_str_": guards.STR.make, "_make_range_": guards.RANGE.make,
     "_case_list_": guards.family(list), "_case_dict_": guards.family(dict),
-    "_case_set_": guards.family(set), "_case_int_": int, "_case_str_": str, "_case_bytes_": bytes,
+    "_case_set_": guards.family(set), "_case_frozenset_": frozenset, "_case_tuple_": tuple, "_case_int_": int, "_case_str_": str, "_case_bytes_": bytes,
 }  # fmt: skip
 
 GLOBALS: dict[str, Any] = {"__builtins__": {}, **BUILTINS, **facades.MODULES, **HOOKS}
@@ -82,5 +94,18 @@ INSTEAD = {
     "id": "objects are compared with `is`",
     "hash": "keep the value itself as the key",
     "operator": "write the operation itself, or a lambda",
+    "time": "a method cannot wait, and the time of day is a power: put caps_obj.clock into a slot and send it `now()`",
+    "this": "the object itself is the first parameter, `self`",
+    "true": "write True",
+    "false": "write False",
+    **dict.fromkeys(("null", "nil", "undefined", "none"), "write None"),
+    **dict.fromkeys(
+        "os sys subprocess socket pathlib shutil requests urllib http logging threading asyncio".split(),
+        "methods reach nothing outside the image but by an object in a slot that hands it out",
+    ),
+    **dict.fromkeys(
+        "np numpy pd pandas".split(), "write it with lists, `sum`, and the modules `math` and `statistics`"
+    ),
+    "uuid": "an object is found by its own id; `random` draws numbers",
     "BaseException": "catch Exception; what is beyond it is the end of the turn",
 }

@@ -14,7 +14,7 @@ from typing import Any
 from batos.errors import Refused
 from batos.guardian import covenant, facades, trees
 from batos.guardian.names import GLOBALS
-from batos.guardian.remedies import remedy
+from batos.guardian.remedies import elsewhere, remedy
 from batos.guardian.transformer import Method, import_finding
 from batos.guardian.verdict import Finding
 
@@ -39,28 +39,21 @@ def normalised(source: str) -> str:
 
 
 def examined(
-    source: str,
-) -> tuple[ast.FunctionDef | None, list[Finding], Callable[[], Callable[..., Any]]]:
-    """(the method's tree, findings of the policy, what compiles it) of a normalised text.
+    function: ast.FunctionDef, source: str
+) -> tuple[list[Finding], Callable[[], Callable[..., Any]]]:
+    """(findings of the policy, what compiles it) of a method that was `parsed` from this text.
 
-    The tree is None if the text has no shape; it may be compiled where no finding refuses it.  Identifiers
-    are NFKC-normalised by the parser, so a look-alike of `self` is `self` here.
+    It may be compiled where no finding refuses it.
     """
-    function, finding = _parsed(source)
-    if function is None:
-        return None, [finding], _nothing_to_compile
     transformer = Method(function)
     visited = transformer.visit(ast.parse(source).body[0])  # a tree of its own: visiting rewrites
-    return function, transformer.findings, lambda: _compiled(visited, transformer)
-
-
-def _nothing_to_compile() -> Callable[..., Any]:
-    raise ValueError("a text without a method cannot be compiled")
+    return transformer.findings, lambda: _compiled(visited, transformer)
 
 
 def read(source: str) -> tuple[ast.FunctionDef | None, list[Finding]]:
     """(the method's tree, findings of the policy) of a normalised text; the tree is None if it has no shape."""
-    return examined(source)[:2]
+    function, finding = parsed(source)
+    return function, [finding] if function is None else examined(function, source)[0]
 
 
 def parameters(function: ast.FunctionDef) -> tuple[str, ...]:
@@ -81,7 +74,9 @@ def compile_method(source: str) -> Callable[..., Any]:
     Raises `Refused` with line and rule for what the policy does not admit.  Every call compiles anew;
     `batos.objects.method` keeps what was compiled.
     """
-    _, findings, make = examined(normalised(source))
+    text = normalised(source)
+    function, shapeless = parsed(text)
+    findings, make = ([shapeless], None) if function is None else examined(function, text)
     for finding in findings:
         if not finding.warning:
             hint = f"{remedy(finding.rule)}; then `define` it again"
@@ -112,22 +107,25 @@ def function_of(name: str, parameter: str, body: list[ast.stmt]) -> ast.Function
 
 
 def _made(function: ast.FunctionDef, called: str) -> Callable[..., Any]:
-    module = ast.fix_missing_locations(ast.Module([function], type_ignores=[]))
+    module = trees.placed(ast.Module([function], type_ignores=[]))
     made: dict[str, Any] = {}
     exec(compile(module, f"<method {called}>", "exec", dont_inherit=True), GLOBALS, made)
     return made[function.name]
 
 
-def _parsed(source: str) -> tuple[ast.FunctionDef | None, Finding | None]:
-    """The one function definition of a text, or the finding why there is none."""
+def parsed(source: str) -> tuple[ast.FunctionDef | None, Finding | None]:
+    """The one function definition of a normalised text, or the finding why there is none.
+
+    Identifiers are NFKC-normalised by the parser, so a look-alike of `self` is `self` here.
+    """
     if len(source) > MAX_SOURCE:
         return None, Finding("too-large", None, f"a method may have {MAX_SOURCE:,} characters; split it")
     try:
         module = ast.parse(source)
     except SyntaxError as exc:
-        return None, Finding(
-            "syntax", exc.lineno or 1, f"{exc.msg}" + (f": {exc.text.strip()}" if exc.text else "")
-        )
+        line = (exc.text or "").strip()
+        said = ": ".join(filter(None, (exc.msg, line)))
+        return None, Finding("syntax", exc.lineno or 1, "; ".join(filter(None, (said, elsewhere(line)))))
     except ValueError as exc:
         return None, Finding("syntax", 1, str(exc))
     except (RecursionError, MemoryError):
@@ -140,12 +138,15 @@ def _parsed(source: str) -> tuple[ast.FunctionDef | None, Finding | None]:
                 "async", statement.lineno, "a method runs in one turn and cannot wait; write `def`"
             )
     if len(module.body) != 1 or not isinstance(module.body[0], ast.FunctionDef):
-        line = next((each.lineno for each in module.body if not isinstance(each, ast.FunctionDef)), None)
-        if line is None and len(module.body) > 1:
-            line = module.body[1].lineno
-        return None, Finding(
-            "shape", line or 1, "a method is one `def selector(self, ...)` and nothing around it"
-        )
+        other = next((each for each in module.body if not isinstance(each, ast.FunctionDef)), None)
+        if other is None and len(module.body) > 1:
+            other = module.body[1]
+        said = "a method is one `def selector(self, ...)` and nothing around it"
+        if isinstance(other, ast.ClassDef):
+            said += ": no class; define each of its methods by itself"
+        elif isinstance(other, ast.FunctionDef):
+            said += f": define {other.name!r} by itself"
+        return None, Finding("shape", getattr(other, "lineno", 1), said)
     function = module.body[0]
     level, nodes, depth = [function], 0, 0
     while level:

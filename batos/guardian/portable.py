@@ -121,7 +121,7 @@ class Interpreters:
             violated = code == trial.VIOLATION
             end = "violation" if violated else f"signal {-code}" if code is not None and code < 0 else "ended"
         self._end(process)
-        return {"said": said[:MAX_TOLD].decode(errors="replace"), "end": end}
+        return {"said": said[:MAX_TOLD].removesuffix(trial.END).decode(errors="replace"), "end": end}
 
     def _ready(self) -> subprocess.Popen[bytes]:
         """An interpreter that has said its first word."""

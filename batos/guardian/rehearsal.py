@@ -226,9 +226,11 @@ _KEYS = {
     "message": str,
     "rule": str,
     "unknown": str,
+    "missed": dict,
     "changes": dict,
     "flagged": bool,
 }
+_MISSED = {"object": (str, type(None)), "selector": str, "args": list, "kw": dict}
 _DEEPEST = MAX_DEPTH + 8  # values, and the outcome around them
 
 
@@ -244,7 +246,7 @@ def _outcomes(told: dict[str, str], calls: int) -> list[Outcome]:
             break
     if len(lines) > calls:
         found, told = [], {"end": "violation"}
-    why = {"ended": "the trial broke off", "deadline": "out of time", "violation": "it went against the wall"}
+    why = {"done": "the trial broke off", "ended": "the trial broke off", "deadline": "out of time", "violation": "it went against the wall"}
     missing: Outcome = {"unknown": why.get(told["end"], told["end"]), "changes": {}, "flagged": False}
     if told["end"] == "violation":
         missing["violation"] = True
@@ -263,8 +265,14 @@ def _outcome(line: str) -> Outcome:
             raise ValueError("not of an outcome")
         if key in ("error", "message", "rule", "unknown") and len(value) > MAX_SAID:
             raise ValueError("too much said")
+        if key == "missed" and not _is_missed(value):
+            raise ValueError("no message that was missed")
     _shallow(outcome, _DEEPEST)
     return {"changes": {}, "flagged": False, **outcome}
+
+
+def _is_missed(told: dict[str, Any]) -> bool:
+    return told.keys() == _MISSED.keys() and all(isinstance(told[key], kind) for key, kind in _MISSED.items())
 
 
 def _no_number(name: str) -> Any:

@@ -15,12 +15,12 @@ REMEDIES = {
     "async": "write it with plain `def` and without `await`: a send gives its answer at once",
     "generator": "put the values into a list, `found = []` and `found.append(value)`, and return the list",
     "global": "keep what is to last in a slot, as in `self.count = 1`",
-    "decorator": "take the decorator out, and write what it did into the method",
+    "decorator": "take the decorator out: a method without arguments is sent by its name, no `@property` is needed",
     "dunder": "use what the object answers, as in `self.slots()`, or an operator instead of its method",
     "private-name": "choose a name without the underscore in front",
     "frame": "leave it out: a method sees its arguments and its object, not the interpreter that runs it",
     "power": 'ask a person to put the power into a slot, as in `account put clock {"$ref": "caps_obj.clock"}`',
-    "unknown-name": "write `self.name` for a slot, or take the value as an argument",
+    "unknown-name": "use what a method knows: its parameters and own names, slots as `self.name`, built-ins, modules",
     "policy": "write it in simpler Python: `python -m batos send OBJECT source SELECTOR` shows how others do",
     "match-pattern": "write `if` and `isinstance(value, kind)` instead of that case",
     "too-large": "split it into several methods that send to each other, as in `self.next_step(value)`",
@@ -37,6 +37,28 @@ REMEDIES = {
     "unproved": "change the slot in a line of its own, as in `self.rows.append(1)`",
     "with-exit": "give the answer a name inside the `with`, and return it behind it",
 }
+
+
+# What people write who come from elsewhere: (what stands in the line, what to write).
+_ELSEWHERE = (
+    ("```", "leave the marks of the chat out"),
+    (">>>", "leave the prompt of the session out"),
+    ("++", "Python has no `++`; write `x += 1`"),
+    ("--", "Python has no `--`; write `x -= 1`"),
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
+    ("\u201c", "write plain quotes"),
+    ("\u201d", "write plain quotes"),
+    ("\u2018", "write plain quotes"),
+    ("\u2019", "write plain quotes"),
+    ("function ", "a method begins with `def name(self):`"),
+    ("else if", "write `elif`"),
+)
+
+
+def elsewhere(line: str) -> str:
+    """What to write in a line that is no Python, where it is the habit of another language or a chat; else nothing."""
+    return next((advice for mark, advice in _ELSEWHERE if mark in line), "")
 
 
 def remedy(rule: str | None) -> str:

@@ -105,8 +105,8 @@ def _indent(lines: list[str], lineno: int) -> str:
 
 
 def _free_name(function: ast.FunctionDef) -> str:
-    taken = {node.id for node in trees.walk(function) if isinstance(node, ast.Name)}
-    taken |= {node.arg for node in trees.walk(function) if isinstance(node, ast.arg)}
+    taken = {node.id for node in trees.every(function, ast.Name)}
+    taken |= {node.arg for node in trees.every(function, ast.arg)}
     numbered = (f"result{number}" for number in itertools.count(2))
     return next(name for name in itertools.chain(("result", "answer"), numbered) if name not in taken)
 

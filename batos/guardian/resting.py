@@ -25,31 +25,35 @@ def bound_names(function: ast.AST) -> frozenset[str]:
     """Every name the text binds anywhere, in a tree that nobody has rewritten yet."""
     if "_bound" in function.__dict__:
         return function._bound
-    bound: set[str] = set()
-    for node in trees.walk(function):
-        if node is function:
-            continue  # a method does not see itself by its bare name
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            bound.add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, (ast.FunctionDef, ast.MatchAs, ast.MatchStar, ast.ExceptHandler)) and node.name:
-            bound.add(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            bound.add(node.rest)
-    function._bound = frozenset(bound)
+    # A method does not see itself by its bare name.
+    function._bound = frozenset(name for name, node in names_bound(function) if node is not function)
     return function._bound
+
+
+def names_bound(function: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """(name, the node that binds it) of everything the text binds, the function itself included."""
+    for node in trees.every(function, ast.Name):
+        if not isinstance(node.ctx, ast.Load):
+            yield node.id, node
+    for node in trees.every(function, ast.arg):
+        yield node.arg, node
+    for node in trees.every(function, ast.FunctionDef, ast.MatchAs, ast.MatchStar, ast.ExceptHandler):
+        if node.name:
+            yield node.name, node
+    for node in trees.every(function, ast.MatchMapping):
+        if node.rest:
+            yield node.rest, node
 
 
 def _bindings(function: ast.FunctionDef) -> Iterator[tuple[list[ast.expr], ast.expr]]:
     """(targets, value) of everything that binds; what is iterated counts as the value of its targets."""
-    for node in trees.walk(function):
-        if isinstance(node, ast.Assign):
-            yield node.targets, node.value
-        elif isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+    for node in trees.every(function, ast.Assign):
+        yield node.targets, node.value
+    for node in trees.every(function, ast.AugAssign, ast.AnnAssign, ast.NamedExpr):
+        if node.value is not None:
             yield [node.target], node.value
-        elif isinstance(node, (ast.For, ast.comprehension)):
-            yield [node.target], node.iter
+    for node in trees.every(function, ast.For, ast.comprehension):
+        yield [node.target], node.iter
 
 
 def resting_names(function: ast.FunctionDef) -> frozenset[str]:
@@ -67,17 +71,10 @@ def resting_names(function: ast.FunctionDef) -> frozenset[str]:
         )
         for targets, value in _bindings(function)
     ]
-    for node in trees.walk(function):
-        if isinstance(node, ast.Match):
-            parts = {name for case in node.cases for name in captured(case.pattern)}
-            bindings.append((parts, _carriers(node.subject), []))
-    stateful = {
-        each.arg
-        for node in trees.walk(function)
-        if isinstance(node, ast.arguments)
-        for each in trees.walk(node)
-        if isinstance(each, ast.arg)
-    }
+    for node in trees.every(function, ast.Match):
+        parts = {name for case in node.cases for name in captured(case.pattern)}
+        bindings.append((parts, _carriers(node.subject), []))
+    stateful = {each.arg for each in trees.every(function, ast.arg)}
     groups: list[set[str]] = []
     for bound, named, _ in bindings:
         groups.append(bound | named)
@@ -102,17 +99,13 @@ def resting_names(function: ast.FunctionDef) -> frozenset[str]:
                 resting |= named | bound
             elif isinstance(each, ast.Subscript) and not isinstance(each.ctx, ast.Load):
                 store(each.value, named | bound)
-    for node in trees.walk(function):
-        if isinstance(node, ast.FunctionDef) and node is not function:
-            answers = [
-                each.value
-                for each in trees.walk(node)
-                if isinstance(each, ast.Return) and each.value is not None
-            ]
-            taken = {each.arg for each in trees.walk(node.args) if isinstance(each, ast.arg)}
-            groups.append({node.name} | taken | {name for each in answers for name in _carriers(each)})
-        if not isinstance(node, ast.Call):
+    for node in trees.every(function, ast.FunctionDef):
+        if node is function:
             continue
+        answers = [each.value for each in trees.every(node, ast.Return) if each.value is not None]
+        taken = {each.arg for each in trees.every(node.args, ast.arg)}
+        groups.append({node.name} | taken | {name for each in answers for name in _carriers(each)})
+    for node in trees.every(function, ast.Call):
         values = (*node.args, *(keyword.value for keyword in node.keywords))
         handed = {name for each in values for name in _carriers(each)}
         keyed = any(each.arg == "key" and not isinstance(each.value, ast.Lambda) for each in node.keywords)
@@ -154,18 +147,13 @@ _PLAIN_METHODS |= {
 def plain_locals(function: ast.FunctionDef, resting: frozenset[str]) -> dict[str, frozenset[str]]:
     """Names that are only ever bound to a display of one kind, and their methods that need no guard."""
     kinds: dict[str, set[str]] = {}
-    for node in trees.walk(function):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+    once = {each.targets[0] for each in trees.every(function, ast.Assign) if len(each.targets) == 1}
+    for node in trees.every(function, ast.Assign):
+        if node.targets[0] in once and isinstance(node.targets[0], ast.Name):
             kinds.setdefault(node.targets[0].id, set()).add(_PLAIN_METHODS.get(type(node.value), ""))
-    once = {
-        each
-        for node in trees.walk(function)
-        if isinstance(node, ast.Assign) and len(node.targets) == 1
-        for each in node.targets
-    }
-    others = {node.id for node in trees.walk(function) if stored(node) and node not in once}
+    others = {node.id for node in trees.every(function, ast.Name) if stored(node) and node not in once}
     others |= bound_names(function) - {each.id for each in once if isinstance(each, ast.Name)}
-    others |= {each.arg for each in trees.walk(function) if isinstance(each, ast.arg)}
+    others |= {each.arg for each in trees.every(function, ast.arg)}
     return {
         name: frozenset(methods.pop().split())
         for name, methods in kinds.items()
@@ -188,7 +176,7 @@ def _carriers(node: ast.AST) -> set[str]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _SCALAR_CALLS:
         return set()
     children: set[str] = set()
-    for child in ast.iter_child_nodes(node):
+    for child in trees.below(node):
         children |= _carriers(child)
     return children
 

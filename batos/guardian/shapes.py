@@ -194,7 +194,7 @@ class Shapes:
             for target in node.targets:
                 self.value(target)
         else:
-            for child in ast.iter_child_nodes(node):
+            for child in trees.below(node):
                 if isinstance(child, ast.expr):
                     self.value(child)
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Match)):
@@ -240,7 +240,7 @@ class Shapes:
             place = handler(self, node)
         else:
             place = None  # a number or a text, but its parts may bind and put
-            for child in ast.iter_child_nodes(node):
+            for child in trees.below(node):
                 if isinstance(child, ast.expr):
                     self.value(child)
                 elif isinstance(child, ast.keyword):

@@ -3,7 +3,7 @@
 A subclass of RestrictedPython's: what has no `visit_` here or there is refused.  Where we are more
 generous the rewriting is what makes it sound: augmented assignment becomes load, guarded operation,
 store, each operand evaluated once; annotations are dropped unread; `match` is admitted without
-attribute patterns; the covenant line in exactly its form.
+attribute patterns (`matching`); the covenant line in exactly its form.
 
 `x.name(...)` becomes a send; loops, comprehensions and inner functions look at their fuel; a value that
 may come to rest in a slot is made persistent where it is bound, so that a local name and the slot are
@@ -21,9 +21,11 @@ from RestrictedPython.transformer import INSPECT_ATTRIBUTES, RestrictingNodeTran
 
 from batos.guardian import covenant, facades, guards
 from batos.guardian.inference import NUMBER, SMALL, TEXT, sort_of, sorts_of
+from batos.guardian.matching import Matching
 from batos.guardian.names import BUILTINS, HOOKS, INSTEAD
-from batos.guardian.resting import bound_names, captured, plain_locals, resting_names, stored
+from batos.guardian.resting import bound_names, plain_locals, resting_names, stored
 from batos.guardian.verdict import Finding
+from batos.guardian.weighing import Weighing, is_light
 
 
 def import_finding(node: ast.AST) -> Finding:
@@ -72,9 +74,15 @@ _GROWING = {
     ast.Mod: "_mod_",
 }
 _GROWING_IN_PLACE = {**_GROWING, ast.Add: "_iadd_", ast.Mult: "_imul_"}
+# Operators of sets, which hash what they are given.
+_HASHING = {ast.BitAnd: "_and_", ast.BitOr: "_or_", ast.BitXor: "_xor_", ast.Sub: "_sub_"}
+_GUARDED = {**_GROWING, **_HASHING}
+_GUARDED_IN_PLACE = {
+    **_GROWING_IN_PLACE, ast.BitAnd: "_iand_", ast.BitOr: "_ior_", ast.BitXor: "_ixor_", ast.Sub: "_isub_",
+}  # fmt: skip
 
 
-class Method(RestrictingNodeTransformer):
+class Method(Weighing, Matching, RestrictingNodeTransformer):
     """Checks and rewrites the tree of one method; what it objects to is in `findings`."""
 
     def __init__(self, function: ast.FunctionDef):
@@ -114,6 +122,7 @@ class Method(RestrictingNodeTransformer):
         }.get(type(node), ("policy", f"{type(node).__name__} is not part of the language of methods"))
         if rule == "import":
             self.findings.append(import_finding(node))
+            self.bound |= {(each.asname or each.name).partition(".")[0] for each in node.names}  # said once
         else:
             self.refuse(rule, node, message)
         # What is refused is never compiled; a part of an expression must stay for what is built around it.
@@ -153,9 +162,11 @@ class Method(RestrictingNodeTransformer):
         remedy = INSTEAD.get(name)
         if remedy is None:
             home = next((module for module, handed in facades.MODULES.items() if hasattr(handed, name)), None)
-            known = [*self.bound, *BUILTINS, *facades.MODULES]
-            near = difflib.get_close_matches(name, known, n=1)
-            if home is not None:
+            near = difflib.get_close_matches(name, self.bound, n=1)
+            near = near or difflib.get_close_matches(name, [*BUILTINS, *facades.MODULES], n=1, cutoff=0.8)
+            if name == "self":
+                remedy = "a method's first parameter is the object that it is sent to: write it there, `def name(self):`"
+            elif home is not None:
                 remedy = f"write {home}.{name}"
             elif near:
                 remedy = f"did you mean {near[0]!r}?"
@@ -181,7 +192,14 @@ class Method(RestrictingNodeTransformer):
         if not hasattr(handed, node.attr) and not node.attr.startswith("_"):
             names = [name for name in dir(handed) if not name.startswith("_")]
             near = difflib.get_close_matches(node.attr, names, n=1)
+            inside = next((each for each in names if hasattr(getattr(handed, each), node.attr)), None)
+            whole = ast.unparse(node.value)
+            if handed is facades.DATETIME and node.attr in ("now", "utcnow", "today"):
+                self.refuse("power", node, guards.CLOCK)
+                return
             remedy = f"; did you mean {near[0]!r}?" if near else ""
+            if inside is not None:
+                remedy = f"; did you mean {whole}.{inside}.{node.attr}?"
             self.refuse("unknown-name", node, f"methods have no {ast.unparse(node)}{remedy}")
 
     def check_clock(self, node: ast.Attribute) -> None:
@@ -208,12 +226,6 @@ class Method(RestrictingNodeTransformer):
             return self.placed(guarded, node)
         if not plain:
             node.value = self.placed(_call("_write_", node.value), node)
-        return node
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        node = self.node_contents_visit(node)
-        if not isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Slice):
-            node.value = self.placed(_call("_grow_", node.value), node)
         return node
 
     def placed(self, new: ast.AST, old: ast.AST) -> Any:
@@ -253,15 +265,19 @@ class Method(RestrictingNodeTransformer):
             node = self.node_contents_visit(node)
             if isinstance(func, ast.Name) and func.id not in self.bound and f"_make_{func.id}_" in HOOKS:
                 node.func = self.placed(_name(f"_make_{func.id}_"), node)  # without the class's own detour
+            elif isinstance(func, ast.Name) and func.id in ("min", "max") and func.id not in self.bound:
+                starred = any(isinstance(each, ast.Starred) for each in node.args)
+                if len(node.args) == 2 and not node.keywords and not starred:
+                    node.func = self.placed(_name(f"_{func.id}_2_"), node)
             return node
         self.check_attribute(func, func.attr)
         self.check_clock(func)
-        if isinstance(func.value, ast.Name) and func.attr in self.plain.get(func.value.id, ()):
-            node.args = [self.visit(each) for each in node.args]
-            node.keywords = [self.visit(each) for each in node.keywords]
-            return node
         args = [self.visit(each) for each in node.args]
         keywords = [self.visit(each) for each in node.keywords]
+        unguarded = self.plain_call(node, args)
+        if unguarded is not None:
+            node.args, node.keywords = unguarded, keywords
+            return node
         if self.is_receiver(func.value) and func.attr == "resend":
             self.resends = True
             given = [_name("_holder_"), _name(self.receiver), *args]
@@ -273,7 +289,10 @@ class Method(RestrictingNodeTransformer):
         kind = _KIND_THAT_HAS.get(func.attr)
         if counted and kind and all(isinstance(each, (ast.Name, ast.Constant)) for each in (value, *args)):
             direct = ast.Call(ast.Attribute(value, func.attr, ast.Load()), args, [])
-            sent = ast.IfExp(_is_exactly(value, kind), direct, sent)
+            test = _is_exactly(value, kind)
+            if func.attr in ("get", "add") and args and not self.light(node.args[0]):
+                test = ast.BoolOp(ast.And(), [test, is_light(args[0])])
+            sent = ast.IfExp(test, direct, sent)
         return self.placed(sent, node)
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
@@ -283,7 +302,9 @@ class Method(RestrictingNodeTransformer):
     # -- operators -------------------------------------------------------------------------------
 
     def grows(self, op: ast.operator, left: ast.expr, right: ast.expr) -> bool:
-        """May the operation make something much larger than its operands?"""
+        """May the operation make something much larger than its operands, or hash them?"""
+        if type(op) in _HASHING:
+            return not (self.light(left) or self.light(right))
         if type(op) not in _GROWING:
             return False
         sorts = [sort_of(each, self.sorts, self.bound) for each in (left, right)]
@@ -313,7 +334,7 @@ class Method(RestrictingNodeTransformer):
         self.check_operator(node)
         growing = self.grows(node.op, node.left, node.right)
         node = self.node_contents_visit(node)
-        return self.placed(_call(_GROWING[type(node.op)], node.left, node.right), node) if growing else node
+        return self.placed(_call(_GUARDED[type(node.op)], node.left, node.right), node) if growing else node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         self.check_operator(node)
@@ -354,7 +375,7 @@ class Method(RestrictingNodeTransformer):
                 key = once(_call("_slice_", *parts))
                 base = _call("_grow_", base)
             else:
-                key = once(self.visit(key))
+                key = once(self.key(key, self.visit(key)))
             load = ast.Subscript(base, key, ast.Load())
             store = ast.Subscript(base, key, ast.Store())
         if growing and isinstance(node.op, ast.Add) and self.sorts.get(getattr(target, "id", "")) == TEXT:
@@ -365,7 +386,7 @@ class Method(RestrictingNodeTransformer):
                 self.placed(each, node) for each in (*before, ast.AugAssign(store, node.op, value), after)
             ]
         if growing:
-            statement: ast.stmt = ast.Assign([store], _call(_GROWING_IN_PLACE[type(node.op)], load, value))
+            statement: ast.stmt = ast.Assign([store], _call(_GUARDED_IN_PLACE[type(node.op)], load, value))
         elif isinstance(target, ast.Name):
             statement = ast.AugAssign(store, node.op, value)
         else:
@@ -399,7 +420,10 @@ class Method(RestrictingNodeTransformer):
     def display(self, node: Any) -> ast.AST:
         starred = sum(isinstance(each, ast.Starred) for each in node.elts)
         loaded = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+        written = node.elts
         node = self.node_contents_visit(node)
+        if isinstance(node, ast.Set):
+            node.elts = self.members(written, node.elts)
         return self.placed(_call("_sized_", node), node) if starred > 1 and loaded else node
 
     visit_List = visit_Tuple = visit_Set = display
@@ -570,65 +594,3 @@ class Method(RestrictingNodeTransformer):
 
     def default(self, node: ast.expr) -> ast.expr:
         return node if isinstance(node, ast.Name) and node.id == "_missing_" else self.visit(node)
-
-    # -- match: RestrictedPython knows none of it --------------------------------------------------
-
-    def visit_Match(self, node: ast.Match) -> ast.AST:
-        node.subject = self.visit(node.subject)
-        for case in node.cases:
-            names = captured(case.pattern)
-            case.pattern = self.visit(case.pattern)
-            case.guard = case.guard and self.visit(case.guard)
-            case.body = [*self.keeping(names, case.pattern), *self.statement_list(case.body)]
-        return node
-
-    def visit_MatchValue(self, node: ast.MatchValue) -> ast.AST:
-        if not isinstance(node.value, (ast.Constant, ast.UnaryOp)):
-            self.refuse("match-pattern", node, "a case compares with constants; use `if` for a named value")
-        return node
-
-    def visit_MatchSingleton(self, node: ast.MatchSingleton) -> ast.AST:
-        return node
-
-    def visit_MatchSequence(self, node: ast.MatchSequence) -> ast.AST:
-        return self.node_contents_visit(node)
-
-    visit_MatchOr = visit_MatchSequence
-
-    def visit_MatchStar(self, node: Any) -> ast.AST:
-        self.check_name(node, node.name)
-        return self.node_contents_visit(node)
-
-    visit_MatchAs = visit_MatchStar
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> ast.AST:
-        self.check_name(node, node.rest)
-        if not all(isinstance(key, ast.Constant) for key in node.keys):
-            self.refuse("match-pattern", node, "the keys of a case are constants")
-        node.patterns = [self.visit(each) for each in node.patterns]
-        return node
-
-    def visit_MatchClass(self, node: ast.MatchClass) -> ast.AST:
-        """`case int(n):`  No attributes are read: a pattern would read them unguarded."""
-        kind = node.cls.id if isinstance(node.cls, ast.Name) else None
-        whole = (
-            len(node.patterns) == 1
-            and isinstance(node.patterns[0], ast.MatchAs)
-            and node.patterns[0].pattern is None
-        )
-        if node.kwd_attrs or (node.patterns and not whole) or kind not in (
-            "int", "float", "str", "bool", "bytes", "list", "dict", "set", "tuple", "frozenset", "complex",
-        ):  # fmt: skip
-            self.refuse(
-                "match-pattern",
-                node,
-                "a case may ask for a kind of value, `case int():` or `case int(n):`, no more",
-            )
-            return node
-        name = node.patterns[0].name if node.patterns else None
-        self.check_name(node, name)
-        hook = f"_case_{kind}_"
-        plain = ast.MatchClass(_name(hook if hook in HOOKS else kind), [], [], [])
-        made = ast.MatchAs(plain, name) if name else plain
-        ast.copy_location(plain, node)
-        return ast.fix_missing_locations(ast.copy_location(made, node))

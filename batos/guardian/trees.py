@@ -1,6 +1,7 @@
 """Walking a syntax tree quickly: the guardian reads each method a dozen times, for one question at a time.
 
 What was walked is kept on the root itself, so it must not be asked of a tree that is being rewritten.
+`every` keeps it by kind: most questions are about a few kinds of node, and a method has hundreds of nodes.
 Contexts and operators are left out: nobody asks for a `Load` or an `Add` by itself.
 """
 
@@ -47,3 +48,26 @@ def walk(root: ast.AST) -> tuple[ast.AST, ...]:
                 found.append(below)
     root._walked = tuple(found)
     return root._walked
+
+
+def every(root: ast.AST, *kinds: type[ast.AST]) -> list[ast.AST]:
+    """The node and all below it that are of exactly these kinds, in the order of `walk` within each."""
+    by_kind = root.__dict__.get("_by_kind")
+    if by_kind is None:
+        by_kind = root._by_kind = {}
+        for node in walk(root):
+            by_kind.setdefault(node.__class__, []).append(node)
+    return [node for kind in kinds for node in by_kind.get(kind, ())]
+
+
+def placed(root: ast.AST) -> ast.AST:
+    """The tree, in which every node without a line now has that of the node it belongs to."""
+    waiting = [(root, 1, 0)]
+    for node, line, column in waiting:  # grows as it goes
+        if hasattr(node, "lineno"):
+            line, column = node.lineno, node.col_offset
+        elif "lineno" in node._attributes:
+            node.lineno, node.col_offset = line, column
+        for each in below(node):
+            waiting.append((each, line, column))
+    return root

@@ -5,7 +5,7 @@ a circle of its own, so nothing carries over from one call to the next.  A proce
 ends.  Beside the kernel's wall an audit hook, which Python code cannot take off, ends the process at the
 first touch of files, processes, sockets or foreign code that CPython reports.  An outcome is
 
-    {"result": plain} or {"error": type name, "message": str, "rule"?: str} or {"unknown": why}
+    {"result": plain} or {"error": type name, "message": str, "rule"?: str} or {"unknown": why, "missed"?: {...}}
     "changes": {slot: after}     own data slots that changed, by value, in the form of `plain.encode`;
                                  those of other objects of the circle as "name.slot"
     "flagged": bool              did the database learn of a change of the receiver?
@@ -36,6 +36,7 @@ from batos.objects.uvm_object import UvmObject
 
 MAX_ANSWER = 65_536  # characters of one outcome as JSON
 MAX_SAID = 1_000  # characters of the sentences in it
+END = b".\n"  # the line after the last outcome
 SEED = 8  # of `random`, the same for every call of every draft
 
 VIOLATION = 31  # the exit code of a process that reached for what is outside
@@ -72,7 +73,7 @@ class _Jar:
 
 
 def serve(reading: int, writing: int) -> None:
-    """Read one draft and its trial, run it, and write its outcomes, a line each."""
+    """Read one draft and its trial, run it, and write its outcomes, a line each, and `END`."""
     head = exactly(reading, 4)
     body = exactly(reading, struct.unpack("!I", head)[0]) if head else None
     if body is None:
@@ -81,9 +82,14 @@ def serve(reading: int, writing: int) -> None:
     draft, given = json.loads(draft), json.loads(rest)
     sys.addaudithook(_watch)
     for told in outcomes(given, draft):
-        view = memoryview(json.dumps(told).encode() + b"\n")
-        while view:
-            view = view[os.write(writing, view) :]
+        _say(writing, json.dumps(told).encode() + b"\n")
+    _say(writing, END)
+
+
+def _say(writing: int, text: bytes) -> None:
+    view = memoryview(text)
+    while view:
+        view = view[os.write(writing, view) :]
 
 
 def exactly(fd: int, count: int) -> bytes | None:
@@ -158,7 +164,8 @@ def outcome(
     fresh = {**circle, "objects": objects, "args": call.get("args") or [], "kw": call.get("kw") or {}}
     receiver, args, kw = from_data(fresh)
     method = Method(selector)
-    method.add_version(draft, "rehearsal", "accepted")
+    author, mission = circle.get("author") or ("rehearsal", "rehearsal")
+    method.add_version(draft, author, "accepted", mission=mission)
     receiver._install(method)
     names = _names(receiver)
     receiver._p_jar, receiver._p_oid = _Jar(), b"\0" * 8
@@ -197,7 +204,9 @@ def _sent(
                 )
             }
     except Missed as missed:
-        return {"unknown": f"{missed.selector!r} is not understood there"[:MAX_SAID]}
+        return {"unknown": f"{missed.selector!r} is not understood there"[:MAX_SAID]} | _missed(
+            missed, receiver
+        )
     except fuel.OutOfFuel:
         return {"unknown": "out of fuel"}
     except (OutsideCircle, Beyond):
@@ -207,12 +216,30 @@ def _sent(
     except MemoryError:
         return {"unknown": "out of memory"}
     except BatosError as exc:
-        if exc.rule == "outside":
+        if exc.rule in ("outside", "permission"):  # what it may not do, nobody can see it do
             return {"unknown": str(exc)[:MAX_SAID]}
         told = {"error": type(exc).__name__, "message": str(exc)[:MAX_SAID]}
         return told | {"rule": exc.rule} if exc.rule else told
     except Exception as exc:
         return {"error": type(exc).__name__, "message": str(exc)[:MAX_SAID]}
+
+
+def _missed(missed: Missed, receiver: UvmObject) -> dict[str, Any]:
+    """What nobody understood, so that it can be learned first: by the receiver itself (`object` None) or by an
+    object with a name; nothing where it cannot be told."""
+    name = None if missed.receiver is receiver else missed.receiver.__dict__.get("_name")
+    if name is None and missed.receiver is not receiver:
+        return {}
+    try:
+        args = [encode(each, _no_object) for each in missed.arguments]
+        kw = {key: encode(value, _no_object) for key, value in missed.keywords.items()}
+    except NotPlain:
+        return {}
+    return {"missed": {"object": name, "selector": missed.selector, "args": args, "kw": kw}}
+
+
+def _no_object(obj: Any) -> dict[str, Any]:
+    raise NotPlain("an object")
 
 
 def _names(receiver: UvmObject) -> dict[int, tuple[str, UvmObject]]:

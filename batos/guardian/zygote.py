@@ -3,8 +3,9 @@
 Started before storage, sockets and threads exist, it has nothing a child could inherit but this code.
 It forks children ahead of need: a *spare* has entered the wall, run a method of ours so that the memory
 it writes to is its own, and waits for the one trial it will ever run.  That keeps forking, walling in
-and page faults, three quarters of the cost, out of the time a mission waits; the price is some MB for
-each spare.
+and page faults, three quarters of the cost, out of the time a mission waits; the price is 3.5 MB for
+each spare.  For the same reason nobody waits for the end of a child that has told all it has to tell: it is
+killed, and let go of when the zygote has answered.
 
 It reads trials from its standard input, each behind its length in four bytes, and answers the same way;
 first of all it says what its wall holds.  It relays what children say without reading it, ends those
@@ -33,7 +34,7 @@ from batos.guardian import trial, wall
 MEMORY = 512 * 2**20  # bytes a child may map beyond what the zygote has
 MAX_TOLD = 1_000_000  # bytes one child may say
 AT_ONCE = max(1, min(4, os.cpu_count() or 1))
-SPARES = 5  # as many as a mission has drafts
+SPARES = 8  # as many as a mission tries at once: five drafts, and three methods with a like name
 LONGEST = 60  # seconds of CPU a spare may ever use; what its trial may is told when it gets one
 
 
@@ -56,6 +57,7 @@ class Zygote:
     def __init__(self, seccomp: bool, landlock: bool = True):
         self.seccomp, self.landlock = seccomp, landlock
         self.spares: deque[Child] = deque()
+        self.done: list[Child] = []  # of the last trial, killed and not let go of
 
     def fill(self) -> None:
         """Have one spare more, if there are not enough."""
@@ -91,8 +93,19 @@ class Zygote:
                 if child.end is not None:
                     poll.unregister(fd)
                     del running[fd]
-                    told[child.index] = _reaped(child)
+                    if child.end == "done":
+                        os.kill(child.pid, signal.SIGKILL)  # at once: it may hold much memory
+                        self.done.append(child)
+                    else:
+                        child.end = _reaped(child)
+                    said = bytes(child.said[:MAX_TOLD]).removesuffix(trial.END)
+                    told[child.index] = {"said": said.decode(errors="replace"), "end": child.end}
         return told
+
+    def reap(self) -> None:
+        """Let go of what is left of the last trial's children, when nobody waits any more."""
+        while self.done:
+            _reaped(self.done.pop())
 
     def end(self, *children: Child) -> None:
         """End these children and every spare."""
@@ -158,6 +171,7 @@ def main() -> None:
         asked = json.loads(envelope)
         told = zygote.tried(asked["drafts"], rest, asked["seconds"], asked["deadline"])
         _say({"id": asked["id"], "told": told})
+        zygote.reap()
     zygote.end()
 
 
@@ -175,9 +189,11 @@ def _hear(child: Child, event: int) -> None:
         child.end = "ended"
     elif len(child.said) > MAX_TOLD:
         child.end = "said too much"
+    elif child.said.endswith(trial.END):
+        child.end = "done"
 
 
-def _reaped(child: Child) -> dict[str, str]:
+def _reaped(child: Child) -> str:
     """End the child for certain, and tell how it ended: one that only closed its pipe may still run."""
     os.kill(child.pid, signal.SIGKILL)
     status = os.waitpid(child.pid, 0)[1]
@@ -188,7 +204,7 @@ def _reaped(child: Child) -> dict[str, str]:
         end = "violation" if os.WTERMSIG(status) == signal.SIGSYS else f"signal {os.WTERMSIG(status)}"
     elif end == "ended" and os.WEXITSTATUS(status) == trial.VIOLATION:
         end = "violation"
-    return {"said": bytes(child.said[:MAX_TOLD]).decode(errors="replace"), "end": end}
+    return end
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
     foreign     those classes turned Persistent, run behind the wall, against the verdicts on their methods
     ordinary    their ordinary methods under the policy: do they compile, and do they still behave
     clocks      what a verdict costs
+    rehearsals  what a rehearsal costs with a warm zygote
     loops       what guarded loops cost
     walled      how foreign code is run: in a forked child behind the wall
     missions    missions with an exception at a random line of ours, and what they leave (`scripts/prove_missions`)

@@ -8,8 +8,11 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from scripts.proving import clocks, corpus, foreign, generated, loops, ordinary
+from scripts.escapes import trying
+from scripts.escapes.payloads import every
+from scripts.proving import clocks, corpus, foreign, generated, loops, ordinary, rehearsals, walled
 from scripts.proving.telling import Row, progress, share, table
 
 Part = Callable[[argparse.Namespace], list[Row]]
@@ -41,7 +44,7 @@ def of_library(asked: argparse.Namespace) -> list[Row]:
     found = corpus.classes()
     by_function = {method.function: method for method in corpus.methods(found)}
     found = _sampled(found, asked)
-    tally = foreign.prove(found, by_function, asked.seed, progress)
+    tally = foreign.prove(found, by_function, asked.seed, walled.Kept(asked.kept), progress)
     told(foreign.disagreements(tally))
     return foreign.rows(tally, len(found))
 
@@ -61,6 +64,31 @@ def of_loops(asked: argparse.Namespace) -> list[Row]:
     return loops.measure()
 
 
+def of_rehearsals(asked: argparse.Namespace) -> list[Row]:
+    """what a rehearsal costs with a warm zygote"""
+    return rehearsals.measure()
+
+
+def of_escapes(asked: argparse.Namespace) -> list[Row]:
+    """attempts to break out, in process under the policy and behind the wall without it"""
+    rows = []
+    for where, reports in (
+        ("in process, under the policy", trying.under_policy()),
+        ("behind the wall, the policy off", trying.behind_wall(every())),
+    ):
+        through = [each for each in reports if each.found]
+        told([f"got through {where}: {each.payload}: {', '.join(each.found)}" for each in through])
+        tried = sum(sum(each.attempted.values()) for each in reports)
+        rows.append(
+            Row(
+                f"escapes, leaked state, poisoned objects, {where}",
+                f"{len(through)} of {len(reports)}", "0",
+                f"{tried} events of files, processes and sockets attempted" if tried else "",
+            )  # fmt: skip
+        )
+    return rows
+
+
 def _sampled(found: list[corpus.Found], asked: argparse.Namespace) -> list[corpus.Found]:
     return found if asked.classes >= len(found) else random.Random(asked.seed).sample(found, asked.classes)
 
@@ -70,7 +98,9 @@ PARTS: dict[str, Part] = {
     "library": of_library,
     "ordinary": of_ordinary,
     "clocks": of_clocks,
+    "rehearsals": of_rehearsals,
     "loops": of_loops,
+    "escapes": of_escapes,
 }
 _disagreed = 0
 
@@ -89,6 +119,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--methods", type=int, default=5_000, help="how many are drawn (5,000)")
     parser.add_argument("--classes", type=int, default=1_000_000, help="how many classes are sampled (all)")
+    parser.add_argument(
+        "--kept", type=Path, metavar="FILE",
+        help="what the library's classes did is written there, and not run again if it stands there",
+    )  # fmt: skip
     asked = parser.parse_args()
     if unknown := [name for name in asked.part if name not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")

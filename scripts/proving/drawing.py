@@ -6,6 +6,7 @@ dictionary learns nothing.  Everything drawn can be copied deeply, so that one d
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import copy
 import io
@@ -122,6 +123,9 @@ def instances(found: Found, rng: random.Random, draw: Draw) -> list[Any]:
     init = found.kind.__init__
 
     def keep(one: Any) -> None:
+        for name, value in list(getattr(one, "__dict__", {}).items()):
+            if type(value) is collections.defaultdict:  # as a slot does: to read it there adds nothing
+                one.__dict__[name] = dict(value)
         with contextlib.suppress(Exception):
             look = oracle.picture(copy.deepcopy(one))
             if look not in looks and look == oracle.picture(one):

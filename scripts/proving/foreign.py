@@ -17,9 +17,13 @@ What is counted:
 
 from __future__ import annotations
 
+import __future__
+
 import ast
 import contextlib
 import copy
+import functools
+import operator
 import random
 import re
 import sys
@@ -130,21 +134,22 @@ def codes_of(code: types.CodeType) -> set[types.CodeType]:
 
 
 class Writes:
-    """Counts what touches the state of an object: assignments to its attributes, mutators of its containers."""
+    """Counts what touches the state of `one`: assignments to its attributes, mutators of its containers."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.one: Any = None
 
     def of(self, kind: type) -> type:
         """The class with every assignment to an attribute counted."""
         put, take = kind.__setattr__, kind.__delattr__
 
         def set_(obj: Any, name: str, value: Any) -> None:
-            self.count += 1
+            self.count += obj is self.one  # and not an object that the method makes of the same class
             put(obj, name, value)
 
         def del_(obj: Any, name: str) -> None:
-            self.count += 1
+            self.count += obj is self.one
             take(obj, name)
 
         return type(kind)(kind.__name__, (kind,), {"__setattr__": set_, "__delattr__": del_, "__slots__": ()})
@@ -230,7 +235,7 @@ def told_of(found: Found, name: str, said_: Said, made: list[Any], draw: Draw) -
         try:
             writes = Writes()
             copied, (args_, kw_) = writes.copy(one), copy.deepcopy((args, kw))
-            writes.count = 0
+            writes.count, writes.one = 0, copied
         except Exception:  # noqa: BLE001, S112
             continue
         with contextlib.suppress(Exception):
@@ -256,16 +261,17 @@ def told_of(found: Found, name: str, said_: Said, made: list[Any], draw: Draw) -
     return told
 
 
-def compiled(method: Method, text: str, owner: str) -> types.FunctionType | None:
-    """A function of the text in the method's place: its module, defaults and closure."""
+def compiled(method: Method, text: str, owner: str, line: int = 1) -> types.FunctionType | None:
+    """A function of the text in the method's place: its module, defaults and closure.  Its text begins at `line`."""
     tree = ast.parse(text)
     body = ast.ClassDef(
         owner, [], [], tree.body, [], **({"type_params": []} if sys.version_info >= (3, 12) else {})
     )
     module = ast.fix_missing_locations(ast.Module([body], []))
     code: types.CodeType | None = compile(
-        module, method.function.__code__.co_filename, "exec", dont_inherit=True
-    )
+        ast.increment_lineno(module, line - 1), method.function.__code__.co_filename, "exec",
+        method.function.__code__.co_flags & _FUTURE, dont_inherit=True,
+    )  # fmt: skip
     for wanted in (owner, method.name):
         code = next(
             (each for each in code.co_consts if isinstance(each, types.CodeType) and each.co_name == wanted),
@@ -281,16 +287,23 @@ def compiled(method: Method, text: str, owner: str) -> types.FunctionType | None
     return made
 
 
+_FUTURE = functools.reduce(
+    operator.or_, (getattr(__future__, each).compiler_flag for each in __future__.all_feature_names)
+)
+
+
 def repaired(
     found: Found, method: Method, text: str, good: list[tuple[Any, list[Any], dict[str, Any], bool]]
 ) -> dict[str, Any]:
     """Does the repaired method behave as before, in the class turned Persistent, and forget nothing?"""
     new = compiled(method, text, found.kind.__name__)
-    if new is None:
+    moved = compiled(method, method.text, found.kind.__name__, line=3)
+    if new is None or moved is None:
         return {"skipped": "its closure is another"}
     kind = found.kind
     try:
         before = type(kind)(kind.__name__, (kind, Persistent), {method.name: method.function})
+        control = type(kind)(kind.__name__, (kind, Persistent), {method.name: moved})
         after = type(kind)(kind.__name__, (kind, Persistent), {method.name: new})
     except TypeError as exc:
         return {"skipped": str(exc)[:60]}
@@ -311,12 +324,14 @@ def repaired(
         except Exception as exc:  # noqa: BLE001 - a class that cannot be a Persistent
             return {"skipped": f"{type(exc).__name__}: {exc}"[:80]}
         looks = []
-        for turned in (before, before, after):
+        for turned in (before, control, after):
             obj, call = fresh(turned, case)
             run = oracle.Run(call, lambda obj=obj: oracle.picture(obj), lambda code: False)
             looks.append((oracle.picture(run.answer), type(run.error).__name__, run.after))
+            if isinstance(run.error, MemoryError):
+                return {"skipped": "it takes more memory than the child has"}
         if looks[0] != looks[1]:
-            return {"skipped": "it behaves otherwise each time"}
+            return {"skipped": "it behaves otherwise each time, or where its text stands"}
         if looks[1] != looks[2]:
             return {
                 "differs": str([(a[:300], b[:300]) for a, b in zip(*looks[1:], strict=True) if a != b])[:900]
@@ -497,9 +512,13 @@ def prove(
     corpus: list[Found],
     by_function: dict[types.FunctionType, Method],
     seed: int,
+    kept: walled.Kept,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Tally:
-    """Run every class of the corpus behind the wall and count; `by_function` has the texts of all methods."""
+    """Run every class of the corpus behind the wall and count; `by_function` has the texts of all methods.
+
+    What the children told is in `kept` afterwards, and a class that is there already is not run again.
+    """
     tally = Tally()
     for number, found in enumerate(corpus):
         said_ = said_of(found, by_function)
@@ -511,20 +530,25 @@ def prove(
             tally.weigh(found, name, said_[name])
         if number % 50 == 0:
             tell(f"{number} of {len(corpus)} classes, {tally.run} methods run")
-        for _ in range(TRIES):  # a method that ends the child is left out, the others are tried again
-            told = walled.told(lambda names=names: examine(found, said_, names, seed))
-            for each in told:
-                if "name" in each:
-                    tally.take(found, each, said_[each["name"]])
-            begun = [each["begins"] for each in told if "begins" in each]
-            done = [each["name"] for each in told if "name" in each]
-            if len(begun) == len(done):
-                break
-            names = names[names.index(begun[-1]) + 1 :]
-            if not names:
-                break
+        asked = [found.name, seed, [(name, found.methods[name].text, said_[name].repaired) for name in names]]
+        for each in kept.told(asked, lambda: _ran(found, said_, names, seed)):  # noqa: B023 - called at once
+            tally.take(found, each, said_[each["name"]])
     tally.settle()
     return tally
+
+
+def _ran(found: Found, said_: dict[str, Said], names: list[str], seed: int) -> list[dict[str, Any]]:
+    """What each method did; one that ends the child is left out, the others are tried again."""
+    methods = []
+    for _ in range(TRIES):
+        told = walled.told(lambda names=names: examine(found, said_, names, seed))
+        done = [each for each in told if "name" in each]
+        methods += done
+        begun = [each["begins"] for each in told if "begins" in each]
+        names = names[names.index(begun[-1]) + 1 :] if len(begun) > len(done) else []
+        if not names:
+            break
+    return methods
 
 
 def rows(tally: Tally, classes: int) -> list[Row]:

@@ -54,7 +54,8 @@ SCOPE = tuple(PACKAGE + part + os.sep for part in PARTS)
 SPARED = frozenset(
     {
         # They catch what breaks; behind them is nobody.
-        Orchestrator._work.__code__, Orchestrator._end.__code__, Orchestrator._broke.__code__,
+        Orchestrator._work.__code__, Orchestrator._take_up.__code__, Orchestrator._end.__code__,
+        Orchestrator._broke.__code__,
         # They make a connection: there is always a line between the making and what will take it back.
         LivingImage.mission_transaction.__wrapped__.__code__, LivingImage._begin_connection.__code__,
     }

@@ -61,10 +61,11 @@ def picture(value: Any) -> str:
             out.append(f"<{getattr(each, '__qualname__', getattr(each, '__name__', kind.__name__))}>")
         elif id(each) in seen:
             out.append(f"&{seen[id(each)]}")
-        elif depth > DEPTH or len(seen) > NODES:
+        elif depth > DEPTH or len(out) > 4 * NODES:
             out.append("...")
         else:
-            seen[id(each)] = len(seen)
+            if kind is not tuple:  # equal tuples are one value, whichever of them a text's constants make one object
+                seen[id(each)] = len(seen)
             out.append(f"{kind.__name__}(")
             parts(each, kind, depth + 1)
             out.append(")")
