@@ -110,6 +110,9 @@ class OpenAiServer:
         except errors.BatosError as exc:
             return self.tell(request, 400, {"error": {"message": str(exc)}})
         event("", draft.finish, draft.logprob)
+        if (body.get("stream_options") or {}).get("include_usage") and not gone.is_set():
+            usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(draft.tokens)}
+            request.wfile.write(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")
         if not gone.is_set():
             request.wfile.write(b"data: [DONE]\n\n")
         return None

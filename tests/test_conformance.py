@@ -14,7 +14,7 @@ from openai_server import OpenAiServer
 from batos import errors
 from batos.config import Settings
 from batos.image import LivingImage
-from batos.mind import Limits, Mind, dialect, incarnation, remote
+from batos.mind import Limits, Mind, conception, dialect, incarnation, remote
 from batos.mind.grammar import method_grammar, plan_grammar
 from batos.objects.genesis import genesis
 
@@ -28,7 +28,7 @@ def embedded(tmp_path_factory):
     with LivingImage.open(
         folder, Settings(), birth=lambda root: genesis(root, (incarnation.birth,))
     ) as image:
-        incarnation.ensure_embedded(image)
+        conception.ensure_embedded(image)
         mind = Mind(image)
         mind.start_loading()
         assert mind.ready(60)

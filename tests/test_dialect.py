@@ -90,6 +90,9 @@ def test_keys_of_records_and_existing_methods_get_handles_too():
         brief("deposit_balance_by_percent", {"balance": 1}, 5, selectors={"deposit_balance": ["amount"]})
     )
     assert linked.said == "deposit_§0_by_percent"
+    known = {"open": [], "empty_the_till": []}
+    linked = link(brief("open_then_empty_the_till", {"balance": 1}, selectors=known))
+    assert linked.said == "¤0_then_¤1" and linked.methods[0].name == "open"
 
 
 @pytest.mark.parametrize(
@@ -232,6 +235,79 @@ def test_trials_begin_with_the_message_and_keep_the_kinds():
             assert kind_of(trial["slots"][name]).split(" ")[0] == kind_of(value).split(" ")[0]
         assert kind_of(trial["args"][0]) == "int"
     assert len({repr(trial) for trial in trials}) > 10
+
+
+SHOP = {"price": 4, "owner": "Ada", "till": object()}
+
+
+def test_a_reading_method_stands_for_its_value_where_the_selector_names_it():
+    known = brief("is_total_price_above", SHOP, 3, selectors={"total_price": [], "sell": ["item"]})
+    assert link(known).said == "is_total_§0_above"  # nobody says that it reads
+    linked = link(known | {"answers": {"total_price": 12}})
+    assert linked.said == "is_¤0_above"
+    assert "¤0 total_§1 gives int\n" in dialect.brief_text(linked)
+    source = parse_method("return self.¤0() > ¢0", linked, {"args": ["limit"]})
+    assert source.endswith("return self.total_price() > limit")
+    assert body_text(source, linked) == "return self.¤0() > ¢0"
+
+
+def test_a_method_with_arguments_or_a_longer_slot_name_is_no_value():
+    both = {"total_price": 3}
+    known = brief("is_total_price_above", both, 3, selectors={"total_price": [], "price": ["item"]})
+    assert link(known | {"answers": {"price": 1, "total_price": 1}}).said == "is_§0_above"
+
+
+def test_what_another_object_holds_and_understands_gets_handles():
+    others = {
+        "till": {"slots": {"balance": 3, "owner": "Bo"}, "selectors": {"deposit": ["amount"], "open": []}}
+    }
+    linked = link(brief("deposit_in_till", SHOP, 3) | {"others": others})
+    assert linked.said == "¤0_in_§0"
+    assert "§0 till object £0 balance int £1 owner text ¤0 deposit amount\n" in dialect.brief_text(linked)
+    source = parse_method("return self.§0.¤0(¢0)", linked, {"args": ["amount"]})
+    assert source.endswith("return self.till.deposit(amount)")
+    assert body_text(source, linked) == "return self.§0.¤0(¢0)"
+
+    linked = link(brief("is_till_balance_above", SHOP, 3) | {"others": others})
+    assert linked.said == "is_§0_£0_above" and not linked.methods
+    source = parse_method("return self.§0.£0 > ¢0", linked, {"args": ["limit"]})
+    assert source.endswith("return self.till.balance > limit")
+
+
+def test_an_object_that_came_as_an_argument_is_told_before_the_message():
+    other = {"¢0": {"slots": {"balance": 3}, "selectors": {}}}
+    linked = link(brief("move_balance_to", {"balance": 9}, object(), 5) | {"others": other})
+    assert "¢0 object £0 balance int\nsay move_§0_to ¢0 object ¢1 int\n" in dialect.brief_text(linked)
+    body = "self.§0 -= ¢1\n¢0.put('£0', ¢0.£0 + ¢1)\nreturn self.§0"
+    source = parse_method(body, linked, {"args": ["other", "amount"]})
+    assert "other.put('balance', other.balance + amount)" in source
+    assert body_text(source, linked) == body
+
+
+def test_an_object_the_message_says_nothing_about_is_only_an_object():
+    others = {"till": {"slots": {"balance": 3}, "selectors": {"deposit": ["amount"]}}}
+    plain = brief("double_price", SHOP)
+    assert dialect.brief_text(link(plain | {"others": others})) == dialect.brief_text(link(plain))
+    assert link(brief("double_balance", SHOP) | {"others": others}).said == "double_£0"
+
+
+def test_an_object_nobody_tells_of_is_only_an_object():
+    plain = brief("is_till_balance_above", SHOP, 3)
+    assert dialect.brief_text(link(plain)) == dialect.brief_text(link(plain | {"others": {}, "answers": {}}))
+    assert "£" not in dialect.brief_text(link(plain))
+
+
+def test_a_slot_that_python_cannot_name_is_not_shown():
+    assert [slot.name for slot in link(brief("double_class", {"class": 1, "rank": 2})).slots] == ["rank"]
+
+
+def test_trials_make_up_no_object_in_a_list_of_them():
+    till = object()
+    linked = link(brief("open_tills", {"tills": [till]}))
+    shown = [
+        each for trial in generate_trials(linked, 20, random.Random(1)) for each in trial["slots"]["tills"]
+    ]
+    assert shown and all(type(each) is object for each in shown)
 
 
 def test_slots_in_any_alphabet_are_found():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections import Counter
 
 import pytest
@@ -98,15 +99,15 @@ def test_a_row_comes_out_the_same_alone_and_in_a_batch_of_other_lengths_and_expe
 def test_a_prompt_in_chunks_is_the_same_prompt(engine, monkeypatch):
     prompts = ["deposit an amount, " * 6, "withdraw"]
     whole = engine.generate(prompts, "BRICK", limits=Limits(max_tokens=10))
-    monkeypatch.setattr("batos.mind.engine.PREFILL_CHUNK", 7)
+    monkeypatch.setattr("batos.mind.decoding.PREFILL_CHUNK", 7)
     assert texts(engine.generate(prompts, "BRICK", limits=Limits(max_tokens=10))) == texts(whole)
 
 
 def test_drafts_of_one_prompt_and_expert_compute_it_once(engine, monkeypatch):
     shapes = []
-    forward = engine._forward
+    forward = engine.forward
     monkeypatch.setattr(
-        engine, "_forward", lambda tokens, *rest: shapes.append(tuple(tokens.shape)) or forward(tokens, *rest)
+        engine, "forward", lambda tokens, *rest: shapes.append(tuple(tokens.shape)) or forward(tokens, *rest)
     )
     engine.generate(PROMPTS[:1] * 5 + PROMPTS[1:2], ["BRICK"] * 4 + [None] * 2, limits=Limits(max_tokens=3))
     assert shapes[0][0] == 3  # (prompt 0, BRICK), (prompt 0, base), (prompt 1, base)
@@ -122,9 +123,9 @@ def test_a_beginning_that_prompts_share_is_computed_once_for_each_expert(engine,
         for prompt, expert in zip(prompts, experts, strict=True)
     ]
     shapes = []
-    forward = engine._forward
+    forward = engine.forward
     monkeypatch.setattr(
-        engine, "_forward", lambda tokens, *rest: shapes.append(tuple(tokens.shape)) or forward(tokens, *rest)
+        engine, "forward", lambda tokens, *rest: shapes.append(tuple(tokens.shape)) or forward(tokens, *rest)
     )
     together = engine.generate(prompts, experts, limits=Limits(max_tokens=8))
     assert [draft.tokens for draft in together] == [draft.tokens for draft in alone]
@@ -241,16 +242,39 @@ def test_a_cancel_ends_it_at_the_token_it_is_at(engine):
     assert all(0 < len(draft.tokens) < 200 for draft in drafts)
 
 
+@pytest.mark.parametrize("why", ["cancelled", "deadline"])
+def test_a_batch_of_voices_under_grammars_ends_at_the_very_token_it_is_told_to(engine, monkeypatch, why):
+    steps, cancel, forward = [], threading.Event(), engine.forward
+    hour = time.monotonic() + 3600
+
+    def until_five(*given):
+        steps.append(1)
+        if len(steps) == 5:
+            cancel.set()
+            if why == "deadline":
+                monkeypatch.setattr("batos.mind.engine.time", types.SimpleNamespace(monotonic=lambda: hour + 1))
+        return forward(*given)
+
+    monkeypatch.setattr(engine, "forward", until_five)
+    drafts = engine.generate(
+        PROMPTS[:1] * 3, ["BRICK", None, "ALFRED"], ["start: /[a-z]{40}/", METHOD, None],
+        Limits(max_tokens=40, temperature=[0, 0.8, 1.2], seed=3, deadline=hour),
+        cancel if why == "cancelled" else None,
+    )  # fmt: skip
+    assert [draft.finish for draft in drafts] == [why] * 3
+    assert {len(draft.tokens) for draft in drafts} == {len(steps) - 1} and len(steps) == 5
+
+
 def test_one_generation_at_a_time_and_who_waits_too_long_gets_deadline(engine):
     began = threading.Event()
-    forward = engine._forward
+    forward = engine.forward
 
     def slow(*arguments):
         began.set()
         time.sleep(0.05)
         return forward(*arguments)
 
-    engine._forward = slow
+    engine.forward = slow
     try:
         first = threading.Thread(target=engine.generate, args=(["x"], None, None, Limits(max_tokens=6)))
         first.start()
@@ -258,7 +282,7 @@ def test_one_generation_at_a_time_and_who_waits_too_long_gets_deadline(engine):
         (second,) = engine.generate(["y"], limits=Limits(max_tokens=2, deadline=time.monotonic() + 0.06))
         first.join()
     finally:
-        del engine._forward
+        del engine.forward
     assert second.finish == "deadline"
 
 
@@ -271,7 +295,7 @@ def test_a_prompt_over_the_window_is_refused_and_an_answer_ends_where_the_window
 
 
 def test_what_does_not_fit_the_budget_is_refused_and_the_next_one_that_fits_is_answered(folder):
-    from batos.mind.memory_manager import Ledger
+    from batos.mind.ledger import Ledger
 
     engine = open_engine(folder / "base", ledger=Ledger(1_000_000, "RAM"), threads=1)
     with pytest.raises(errors.TooLarge, match="kv"):
@@ -355,9 +379,9 @@ def test_a_prefix_that_is_kept_answers_what_the_whole_prompt_answers_and_is_read
     again = open_engine(folder / "base", folder / "experts", threads=1)  # another awakening
     again.prefixes._shelf = shelf
     shapes = []
-    forward = again._forward
+    forward = again.forward
     monkeypatch.setattr(
-        again, "_forward", lambda tokens, *rest: shapes.append(tuple(tokens.shape)) or forward(tokens, *rest)
+        again, "forward", lambda tokens, *rest: shapes.append(tuple(tokens.shape)) or forward(tokens, *rest)
     )
     assert again.generate(PROMPTS, experts, limits=limits, prefix=prefix) == cold  # bit for bit
     assert max(width for _, width in shapes) <= max(first.count(prompt) for prompt in PROMPTS)
@@ -366,7 +390,7 @@ def test_a_prefix_that_is_kept_answers_what_the_whole_prompt_answers_and_is_read
 
 
 def test_a_prefix_makes_room_when_a_context_needs_it(folder):
-    from batos.mind.memory_manager import Ledger
+    from batos.mind.ledger import Ledger
 
     engine = open_engine(folder / "base", threads=1)
     engine.generate(["x"], limits=Limits(max_tokens=2), prefix="an account " * 8)
@@ -376,6 +400,59 @@ def test_a_prefix_makes_room_when_a_context_needs_it(folder):
     with engine.memory.reserve("kv", held):
         assert engine.memory.ledger()["prefixes"] == 0
     assert isinstance(engine.memory.books, Ledger) and engine.prefixes.counters["dropped"] == 1
+
+
+@pytest.fixture
+def fixed(folder, monkeypatch):
+    """An engine that decodes at fixed addresses, as on a card; there each step is recorded besides."""
+    monkeypatch.setattr("batos.mind.steps.BUCKET", 64)
+    engine = open_engine(folder / "base", folder / "experts", threads=1)
+    engine.fixed = True
+    return engine
+
+
+def test_at_fixed_addresses_the_same_tokens_come_out_also_of_rows_that_outlive_others(engine, fixed):
+    grammars = ["start: /[0-9]{2}/", None, "start: /[0-9]{25}/", None]
+    asked = (PROMPTS[:2] * 2, ["BRICK", None, "ALFRED", "BRICK"], grammars, Limits(max_tokens=30))
+    grown = engine.generate(*asked)
+    for _ in range(2):  # the second time finds the shape there already, with another generation's numbers in it
+        drafts = fixed.generate(*asked)
+        assert [draft.tokens for draft in drafts] == [draft.tokens for draft in grown]
+        assert [draft.logprob for draft in drafts] == pytest.approx([each.logprob for each in grown], rel=1e-3)
+    assert len({len(draft.tokens) for draft in drafts}) == 3
+    ((rows, columns),) = fixed.shapes._held
+    layers = fixed.shapes._held[rows, columns].cache.layers
+    assert fixed.memory.ledger()["graphs"] == sum(each.keys.nbytes + each.values.nbytes for each in layers)
+
+
+def test_fixed_addresses_are_given_up_for_a_context_and_are_not_taken_without_room(fixed):
+    limits = Limits(max_tokens=20)
+    (told,) = fixed.generate(["deposit"], "BRICK", limits=limits)
+    for prompt in ("x" * 70, "y" * 140):
+        fixed.generate([prompt], limits=limits)
+    assert len(fixed.shapes._held) == 2  # of three shapes
+    books = fixed.memory.books
+    books.budget = books.budget - books.free + 1
+    with fixed.memory.reserve("kv", 2):
+        assert len(fixed.shapes._held) == 1
+    fixed.shapes.clear()
+    assert fixed.memory.ledger()["graphs"] == 0
+    columns = fixed.count("deposit") + 20
+    books.budget = sum(books._held.values()) + columns * fixed.kv_bytes_per_token + fixed.workspace(1, columns)
+    (again,) = fixed.generate(["deposit"], "BRICK", limits=limits)
+    assert again.tokens == told.tokens and not fixed.shapes._held
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: recorded steps run only on one")
+def test_a_recorded_step_says_what_an_ordinary_one_says_and_is_quicker(folder):
+    engine = open_engine(folder / "base", folder / "experts", device="cuda", dtype="bfloat16")
+    limits = Limits(max_tokens=40)
+    recorded = [engine.generate(PROMPTS, ["BRICK", None, "ALFRED"], limits=limits) for _ in range(2)][1]
+    (held,) = engine.shapes._held.values()
+    assert all(held.recordings.values())
+    engine.fixed = False
+    assert texts(engine.generate(PROMPTS, ["BRICK", None, "ALFRED"], limits=limits)) == texts(recorded)
 
 
 def failing(times, error):
@@ -406,13 +483,13 @@ def test_out_of_memory_evicts_and_tries_once_more_then_fails_that_generation_alo
 ):
     expected = engine.generate(["deposit"], "BRICK", limits=Limits(max_tokens=8))
     engine.generate(["deposit"], limits=Limits(max_tokens=2), prefix="an account ")
-    forward = engine._forward
+    forward = engine.forward
     with monkeypatch.context() as once:
-        once.setattr(engine, "_forward", failing(1, error)(forward))
+        once.setattr(engine, "forward", failing(1, error)(forward))
         assert engine.generate(["deposit"], "BRICK", limits=Limits(max_tokens=8)) == expected
         assert engine.memory.ledger()["prefixes"] == 0 and engine.memory.residents()["warm"] == []
     with monkeypatch.context() as twice:
-        twice.setattr(engine, "_forward", failing(2, error)(forward))
+        twice.setattr(engine, "forward", failing(2, error)(forward))
         with pytest.raises(errors.TooLarge, match="memory ran out"):
             engine.generate(["deposit"], "BRICK", limits=Limits(max_tokens=8))
     held = engine.memory.ledger()
@@ -421,6 +498,6 @@ def test_out_of_memory_evicts_and_tries_once_more_then_fails_that_generation_alo
 
 
 def test_another_error_of_the_model_is_not_taken_for_want_of_memory(engine, monkeypatch):
-    monkeypatch.setattr(engine, "_forward", failing(1, RuntimeError("shapes differ"))(engine._forward))
+    monkeypatch.setattr(engine, "forward", failing(1, RuntimeError("shapes differ"))(engine.forward))
     with pytest.raises(RuntimeError, match="shapes differ"):
         engine.generate(["deposit"], limits=Limits(max_tokens=8))

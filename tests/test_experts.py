@@ -211,9 +211,9 @@ from batos.mind import experts
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 
 stage = {stage!r}
-keep = experts.ingest
-if stage == "after its blob":
-    experts.ingest = lambda *given: keep(*given) and die()
+keep = experts.own
+if stage == "after its file":
+    experts.own = lambda *given: keep(*given) and die()
 if stage == "in the turn":
     experts._widen = die
 with LivingImage.open({image!r}, Settings(), birth=lambda root: None) as image:
@@ -222,7 +222,7 @@ with LivingImage.open({image!r}, Settings(), birth=lambda root: None) as image:
 """
 
 
-@pytest.mark.parametrize("stage", ["after its blob", "in the turn", "done"])
+@pytest.mark.parametrize("stage", ["after its file", "in the turn", "done"])
 def test_a_kill_while_an_expert_is_staged_leaves_the_one_before_or_the_new_one(stage, made, tmp_path):
     def birth(root) -> None:
         genesis(root, (incarnation.birth,))
@@ -240,3 +240,39 @@ def test_a_kill_while_an_expert_is_staged_leaves_the_one_before_or_the_new_one(s
         (again,) = experts.stage_experts(image, [made / "two"])
         assert again.outcome == ("unchanged" if stage == "done" else "replaced")
         assert experts.find_expert(image, "BRICK").rank == 8 == incarnation.max_rank(image)
+
+
+SWAPPING = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from batos.config import Settings
+from batos.image import LivingImage
+from batos.mind import Mind
+from batos.mind.slots import Layout
+
+pack = Layout.pack
+
+def die(self, expert, out):
+    pack(self, expert, out)
+    os.kill(os.getpid(), signal.SIGKILL)  # read and checked, and not in its slot yet
+
+Layout.pack = die
+with LivingImage.open({image!r}, Settings(), birth=lambda root: None) as image:
+    Mind(image).activate("BRICK")
+"""
+
+
+def test_a_kill_in_the_middle_of_a_swap_leaves_a_working_image(made, tmp_path):
+    folder = tmp_path / "image"
+    with LivingImage.open(folder, Settings(), birth=lambda root: genesis(root, (incarnation.birth,))) as image:
+        incarnation.ingest_model(image, made / "base", "tiny", "made in a test")
+        experts.stage_experts(image, [made / "one"])
+    code = SWAPPING.format(root=str(ROOT), image=str(folder))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with LivingImage.open(folder, Settings(), birth=lambda root: None) as image:
+        incarnation.tidy(image)
+        assert not list((folder / incarnation.WORK).iterdir())
+        assert all(damage is None for _, damage in incarnation.scrub(image))
+        mind = Mind(image)
+        assert mind.activate("BRICK") and mind.tier("BRICK") == "hot"

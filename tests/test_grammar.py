@@ -8,7 +8,7 @@ import pytest
 from batos.mind import dialect
 from batos.mind.dialect import link
 from batos.mind.grammar import audit_grammar, method_grammar, plan_grammar, retell_grammar
-from scripts.curriculum import OPERATIONS, samples
+from scripts.curriculum import OPERATIONS, samples, situations
 from tests.test_curriculum import draw
 
 llguidance = pytest.importorskip("llguidance")
@@ -41,6 +41,38 @@ def test_every_answer_of_the_curriculum_is_in_its_grammar(words):
         )
         assert accepts(words, method_grammar(sample.linked), sample.body()), sample.body()
         assert accepts(words, retell_grammar(sample.linked), sample.tell()), sample.tell()
+
+
+def test_every_answer_about_other_objects_and_methods_for_values_is_in_its_grammar(words):
+    rng = random.Random("situations")
+    for kind in situations.SHARES:
+        for _ in range(20):
+            sample = situations.draw(rng, kind)
+            assert accepts(
+                words, plan_grammar(sample.linked), dialect.plan_text(sample.plan(), sample.linked)
+            )
+            assert accepts(words, method_grammar(sample.linked), sample.body()), sample.body()
+            assert accepts(words, retell_grammar(sample.linked), sample.tell()), sample.tell()
+
+
+@pytest.mark.parametrize(
+    ("body", "inside"),
+    [
+        ("return self.§0.£0", True),
+        ("self.§0.put('£0', self.§0.£0 + ¢0)\nreturn ¢0", True),
+        ("return self.§0.¤0(¢0)", True),
+        ("return self.¤0(¢0)", False),  # the till understands it, the shop does not
+        ("self.§0.£0 += ¢0", False),  # another object's slot is changed by a message
+        ("self.§0.£0 = ¢0", False),
+        ("return self.§0.£3", False),
+        ("return self.§0.put('owner', ¢0)", False),
+        ("return self.§0.wheel", False),
+    ],
+)
+def test_another_object_is_reached_by_what_it_holds_and_understands(words, body, inside):
+    others = {"till": {"slots": {"balance": 3}, "selectors": {"deposit": ["amount"]}}}
+    brief = {"selector": "deposit_in_till", "args": [3], "slots": {"till": object()}, "others": others}
+    assert accepts(words, method_grammar(link(brief)), body) == inside
 
 
 def test_every_finding_and_refusal_is_in_its_grammar(words):

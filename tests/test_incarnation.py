@@ -15,7 +15,7 @@ from tiny_mind import make_adapter, make_base, peft_logits
 from batos import errors
 from batos.config import Settings
 from batos.image import LivingImage
-from batos.mind import Limits, Mind, experts, incarnation
+from batos.mind import Limits, Mind, conception, experts, incarnation
 from batos.mind.loading import load_model
 from batos.objects.genesis import genesis
 
@@ -143,15 +143,14 @@ def test_a_full_disk_is_told_before_anything_is_copied(opened, made):
 
 
 def test_a_copy_that_differs_is_found_before_the_commit(image, made, monkeypatch):
-    keep = image.blob_from
+    keep = shutil.copyfile
 
-    def failing_disk(path):
-        blob = keep(path)
-        with blob.open("r+") as stream:
+    def failing_disk(source, target):
+        keep(source, target)
+        with open(target, "r+b") as stream:
             stream.write(b"?")
-        return blob
 
-    monkeypatch.setattr(image, "blob_from", failing_disk)
+    monkeypatch.setattr(shutil, "copyfile", failing_disk)
     with pytest.raises(errors.Damaged, match="came out differently"):
         incarnation.ingest_model(image, made / "base", "other", "made in a test")
     assert incarnation.model_id(image) == "tiny"
@@ -172,9 +171,9 @@ def test_a_damaged_model_blob_is_named_when_it_is_loaded_and_when_it_is_scrubbed
 
 def test_an_image_without_a_mind_gets_the_embedded_one_once(opened, made):
     image = opened()
-    staged = incarnation.ensure_embedded(image, made)
+    staged = conception.ensure_embedded(image, made)
     assert [(each.name, each.outcome) for each in staged] == [("ALFRED", "ingested"), ("BRICK", "ingested")]
-    assert incarnation.ensure_embedded(opened(), made) == []
+    assert conception.ensure_embedded(opened(), made) == []
     assert incarnation.model_id(opened()) == "embedded"
 
 
@@ -182,9 +181,9 @@ def test_a_birth_that_was_killed_before_its_experts_is_completed_at_the_next(ope
     with monkeypatch.context() as killed:
         killed.setattr(experts, "stage_experts", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            incarnation.ensure_embedded(opened(), made)
-    assert [each.outcome for each in incarnation.ensure_embedded(opened(), made)] == ["ingested"] * 2
-    assert incarnation.ensure_embedded(opened(), made) == []
+            conception.ensure_embedded(opened(), made)
+    assert [each.outcome for each in conception.ensure_embedded(opened(), made)] == ["ingested"] * 2
+    assert conception.ensure_embedded(opened(), made) == []
 
 
 # experts

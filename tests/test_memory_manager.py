@@ -12,8 +12,9 @@ import torch
 from tiny_mind import make_adapter, make_base, peft_logits
 
 from batos import errors
-from batos.mind.loading import folder_expert, load_model
-from batos.mind.memory_manager import Ledger, MemoryManager, kv_bytes_per_token, weight_bytes
+from batos.mind.ledger import Ledger, kv_bytes_per_token, weight_bytes
+from batos.mind.loading import cap_device, folder_expert, load_model
+from batos.mind.memory_manager import MemoryManager
 
 NAMES = ["BRICK", "ALFRED", "ROBIN", "BABS"]
 TOKENS = torch.arange(3, 43).view(4, 10)
@@ -211,6 +212,19 @@ def test_prefetch_fills_free_slots_then_the_warm_tier(manager):
     memory = manager()
     memory.prefetch(["brick", "alfred", "robin", "nobody"]).join(10)
     assert [memory.tier(name) for name in ("BRICK", "ALFRED", "ROBIN")] == ["hot", "hot", "warm"]
+    assert (memory.counters["prefetched"], memory.counters["hit_prefetched"]) == (3, 0)
+    for name in ("ROBIN", "BRICK", "ROBIN", "BABS"):  # hit once each, and BABS was not foreseen
+        memory.activate(name)
+    assert memory.counters["hit_prefetched"] == 2 and memory.counters["hit_cold"] == 3
+
+
+def test_what_cannot_be_fetched_ahead_is_told_to_who_needs_it_and_not_before(manager, cold, tmp_path):
+    memory, good = manager(), cold["BRICK"]
+    cold["BRICK"] = replace(good, path=tmp_path / "nowhere")
+    memory.prefetch(["BRICK", "ALFRED"]).join(10)
+    assert memory.tier("ALFRED") == "hot" and memory.counters["prefetched"] == 1
+    with pytest.raises(errors.Damaged, match="BRICK"):
+        memory.activate("BRICK")
 
 
 def test_the_ledger_counts_what_the_tensors_take(folder, manager):
@@ -322,3 +336,18 @@ def test_a_pinned_expert_that_is_removed_is_pinned_no_more(manager):
     assert memory.residents() == {"hot": [], "warm": [], "pinned": []}
     assert memory.activate("ALFRED") and memory.activate("ROBIN")
     assert memory.residents()["hot"] == ["ALFRED", "ROBIN"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: pinned RAM and the cap exist only with one")
+def test_on_a_card_warm_rows_are_pinned_and_the_allocator_is_capped_at_the_budget(folder, cold):
+    ledger = Ledger(2e9, "VRAM")
+    cap_device(ledger)
+    _, total = torch.cuda.mem_get_info()
+    assert torch.cuda.get_per_process_memory_fraction() * total + ledger.table()["context"] <= 2.001e9
+    model, _ = load_model(folder / "base", dtype="bfloat16", device="cuda", ledger=ledger)
+    memory = MemoryManager(model, cold.get, slots=2, rank=4, ledger=ledger)
+    memory.activate("BRICK")
+    assert memory.flat.device.type == "cuda" and all(row.is_pinned() for row, _ in memory._warm.values())
+    held = sum(ledger.table()[name] for name in ("weights", "embeddings", "slots"))
+    assert abs(torch.cuda.memory_allocated() - held) < 0.03 * held + 1e6

@@ -24,11 +24,12 @@ def bench_gpu(monkeypatch):
 
 
 def test_every_row_of_the_benchmark_is_measured_in_a_tiny_shape(bench_gpu, capsys):
-    words = "--shape tiny --device cpu --wide --cap 2e9 --adapters 10 --swaps 40 --prefix 120 --chaos 0.5"
+    words = "--shape tiny --device cpu --wide --cap 2e9 --adapters 10 --swaps 40 --prefix 120 --chaos 0.5 --door 1"
     assert bench_gpu(*words.split()) == 0
     told = capsys.readouterr()
     rows = {line.split("|")[1].strip(): line for line in told.out.splitlines() if line.startswith("| ")}
-    assert len(rows) == 15, list(rows)  # fourteen and the heading
+    assert len(rows) == 16, list(rows)  # fifteen and the heading
+    assert any(what.startswith("`kernel ping` while the tiny mind generates") for what in rows)
     endurance = next(line for what, line in rows.items() if what.startswith("40 swaps"))
     assert "base logits bit-equal, 8 of 8 experts bit-equal" in endurance
     assert "8 of 8 bit-equal" in rows["rows of 8 personas, against the same batch of one"]

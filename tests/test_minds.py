@@ -154,8 +154,8 @@ def test_a_generation_that_runs_while_the_mind_changes_ends_on_the_old_one_and_t
     expected = mind.generate(["deposit"], limits=Limits(max_tokens=60))
     began, told = threading.Event(), []
     engine = mind._engine
-    forward = engine._forward
-    engine._forward = lambda *given: began.set() or forward(*given)
+    forward = engine.forward
+    engine.forward = lambda *given: began.set() or forward(*given)
     thinking = threading.Thread(target=lambda: told.extend(mind.generate(["deposit"], limits=Limits(60))))
     thinking.start()
     assert began.wait(10)
@@ -328,12 +328,52 @@ def test_a_hub_id_is_looked_at_fetched_verified_and_becomes_the_mind(image, serv
     assert any("verified" in words for words in said)
     (one,) = incarnation.minds(image)
     assert (one["origin"], one["revision"], one["licence"]) == ("tiny/llama", REVISION, "apache-2.0")
-    assert not list((image.directory / conception.FETCHED).iterdir())
+    assert not list((image.directory / incarnation.WORK).iterdir())
     with torch.inference_mode():
         direct = loading.load_model(made / "qwen2", threads=1)[0](input_ids=TOKENS).logits
     mind = Mind(image)
     mind.start_loading()
     assert torch.equal(logits(mind), direct)
+
+
+def inodes(image):
+    """The files under the blobs of the mind in use."""
+    return {name: path.stat().st_ino for name, (path, _) in incarnation.base_files(image).items()}
+
+
+def test_what_was_fetched_or_quantised_becomes_the_blobs_and_needs_its_size_on_the_disk_once(
+    image, served, monkeypatch
+):
+    seen = {}
+    keep = incarnation.own
+
+    def own(file):
+        seen[file.name] = file.stat().st_ino
+        return keep(file)
+
+    monkeypatch.setattr(incarnation, "own", own)
+    told = conception.look(image, "tiny/llama", Settings())
+    assert told["disk"] == told["bytes"]
+    conception.conceive(image, "tiny/llama", Settings())
+    assert inodes(image) == seen
+    files = [path for path, _ in incarnation.base_files(image).values()]
+    assert all(path.stat().st_nlink == 1 for path in files)  # the other name is gone, and nobody else's file
+    with incarnation.load_folder(image) as loaded:
+        loading.load_model(loaded, threads=1)
+    assert not list((image.directory / incarnation.WORK).iterdir())
+
+
+def test_what_is_here_of_a_model_needs_no_room_again(image, served):
+    found = hub.look("tiny/llama")
+    hub.fetch(found, image.directory / incarnation.WORK)
+    assert conception.look(image, "tiny/llama", Settings())["disk"] == 0
+
+
+def test_somebodys_own_folder_is_copied_and_stays_theirs(image, made):
+    conception.conceive(image, str(made / "llama"), Settings())
+    theirs = {file.stat().st_ino for file in (made / "llama").iterdir()}
+    assert not theirs & set(inodes(image).values())
+    assert os.access(made / "llama" / "config.json", os.W_OK)
 
 
 def test_a_broken_connection_goes_on_at_the_byte_where_it_stood(image, served):
@@ -349,7 +389,7 @@ def test_what_an_earlier_run_fetched_is_not_fetched_again(image, served):
     name = next(file.name for file in served.folder.glob("model-00002*"))
     served.cut[name] = [1_000] * hub.ATTEMPTS
     with pytest.raises(errors.Refused, match="could not be fetched"):
-        hub.fetch(found, image.directory / conception.FETCHED)
+        hub.fetch(found, image.directory / incarnation.WORK)
     served.asked.clear()
     served.cut.clear()
     conception.conceive(image, "tiny/llama", Settings())
@@ -402,29 +442,38 @@ from batos.objects.genesis import genesis
 
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 
-keep = incarnation.ingest
+keep = incarnation.copied
 stage = {stage!r}
-if stage == "after a blob":
-    incarnation.ingest = lambda *given: die() if keep(*given)["bytes"] > 9_000 else keep(*given)
+if stage == "after a file":
+    incarnation.copied = lambda *given: die() if keep(*given).bytes > 9_000 else keep(*given)
 if stage == "in the turn":
     incarnation._go_to = die
 with LivingImage.open({image!r}, Settings(), birth=lambda root: genesis(root, (incarnation.birth,))) as image:
-    incarnation.ingest_model(image, {source!r}, "llama", "made in a test")
+    incarnation.ingest_model(image, {source!r}, "llama", "tiny/llama", revision="0123456789ab", ours={ours!r})
     die()
 """
 
 
-@pytest.mark.parametrize("stage", ["after a blob", "in the turn", "done"])
+@pytest.mark.parametrize(
+    ("stage", "ours"),
+    [("after a file", False), ("in the turn", False), ("done", False), ("in the turn", True), ("done", True)],
+)
 def test_a_kill_at_any_stage_leaves_the_mind_before_or_the_new_one_and_again_completes_it(
-    stage, made, tmp_path
+    stage, ours, made, tmp_path
 ):
     folder = tmp_path / "image"
     with LivingImage.open(folder, Settings(), birth=birth) as image:
         incarnation.ingest_model(image, made / "qwen2", "before", "made in a test")
-    code = KILLED.format(root=str(ROOT), stage=stage, image=str(folder), source=str(made / "llama"))
+    source = made / "llama"
+    if ours:  # as a fetched one lies there
+        source = shutil.copytree(source, folder / incarnation.WORK / "tiny--llama@0123456789ab")
+    code = KILLED.format(root=str(ROOT), stage=stage, image=str(folder), source=str(source), ours=ours)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr
     with LivingImage.open(folder, Settings(), birth=birth) as image:
+        incarnation.tidy(image)
+        left = [each.name for each in (folder / incarnation.WORK).iterdir()]
+        assert left == ([source.name] if ours and stage != "done" else [])  # what was fetched waits, and once
         assert incarnation.model_id(image) == ("llama" if stage == "done" else "before")
         assert all(damage is None for _, damage in incarnation.scrub(image))
         incarnation.ingest_model(image, made / "llama", "llama", "made in a test")
@@ -435,7 +484,7 @@ def test_a_kill_at_any_stage_leaves_the_mind_before_or_the_new_one_and_again_com
 
 def test_a_kill_while_it_is_fetched_leaves_what_came_for_the_next_time(image, served, tmp_path):
     name = next(file.name for file in served.folder.glob("model-00001*"))
-    part = image.directory / conception.FETCHED / f"tiny--llama@{REVISION[:12]}" / f"{name}.part"
+    part = image.directory / incarnation.WORK / f"tiny--llama@{REVISION[:12]}" / f"{name}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes((served.folder / name).read_bytes()[:9_000])  # what a killed run leaves
     conception.conceive(image, "tiny/llama", Settings())
@@ -529,10 +578,13 @@ def test_a_chat_model_talks_in_its_own_form_and_one_without_says_that_it_cannot(
     assert mind.ready(30) and mind.converses
     generate = mind._engine.generate
     mind._engine.generate = lambda prompts, *rest: asked.append(prompts[0]) or generate(prompts, *rest)
-    told = []
-    said = mind.converse([{"role": "user", "content": "hello"}], "ROBIN", 5, told.append)
-    assert said == "".join(told).strip() and asked[0].endswith("<|ask|>user: hello\n<|ask|>")
-    assert asked[0].startswith("<|ask|>system: Bring the voices together")
+    told, spent = [], []
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}]
+    said = mind.converse(messages, "ROBIN", 5, told.append, lambda *counted: spent.append(counted))
+    assert said == "".join(told).strip()
+    assert asked == ["<|ask|>system: Be brief.\n<|ask|>user: hello\n<|ask|>"]
+    ((read, written),) = spent
+    assert read == mind._engine.count(asked[0]) and 0 < written <= mind.answer_tokens
     conception.conceive(image, str(made / "llama"), Settings())
     mind.change()
     with pytest.raises(errors.NoMind, match="cannot talk"):

@@ -18,26 +18,34 @@ from batos import errors
 from batos.config import Settings
 from batos.heavy import importing
 from batos.mind import experts, incarnation, profiles
-from batos.mind.engine import Closed, Draft, Engine, Limits, Tell, TransformersEngine, each
+from batos.mind.adapters import ColdExpert
+from batos.mind.engine import Closed, Draft, Engine, Limits, Tell, each
 from batos.mind.incarnation import EMBEDDED
-from batos.mind.memory_manager import ColdExpert, Ledger, MemoryManager, Metrics
+from batos.mind.inprocess import TransformersEngine
+from batos.mind.ledger import Ledger
+from batos.mind.memory_manager import MemoryManager, Metrics
 from batos.mind.personas import PERSONAS
 from batos.mind.prefixes import ImageShelf
-from batos.mind.primer import CODEX, primer, wants_primer
+from batos.mind.primer import primer, wants_primer
+from batos.objects import fuel
 
 __all__ = ["EMBEDDED", "Draft", "Engine", "Limits", "Mind", "mind_of"]
 
 log = logging.getLogger(__name__)
 ANSWER = 512  # tokens of an answer in a conversation
+IMPORTS = 600_000_000  # bytes that torch and transformers take, about
 VOICES = frozenset(slots["expert"] for slots in PERSONAS.values() if slots["expert"])
 
 
-def mind_of(image: Any, settings: Settings, *, metrics: Metrics | None = None) -> Any:
-    """The mind that thinks for the image: a server's where the settings name one, else the image's own."""
+def mind_of(image: Any, settings: Settings, *, metrics: Metrics | None = None, breaker: Any = None) -> Any:
+    """The mind that thinks for the image: a server's where the settings name one, else the image's own.
+
+    breaker  see `RemoteMind`
+    """
     if settings.mind_url:
         from batos.mind.remote import RemoteMind
 
-        return RemoteMind(settings, metrics=metrics)
+        return RemoteMind(settings, metrics=metrics, breaker=breaker)
     return Mind(image, settings, metrics=metrics)
 
 
@@ -57,6 +65,8 @@ class Mind:
     metrics  called as metrics(event, value, **labels): "swap_ms" and "expert_hit" of the memory
              manager, "generation_ms" with drafts and tokens, "mind_loaded_ms"
     """
+
+    answer_tokens = ANSWER
 
     def __init__(self, image: Any, settings: Settings | None = None, *, metrics: Metrics | None = None):
         self._image = image
@@ -151,7 +161,10 @@ class Mind:
         profile = profiles.choose(self._settings)
         rank = incarnation.max_rank(self._image)
         # The engine's own first steps import too, so the lock is held until the first forward is done.
-        with incarnation.load_folder(self._image) as folder, importing:
+        files = sum(path.stat().st_size for path, _ in incarnation.base_files(self._image).values())
+        # A method that runs meanwhile is not to be blamed for what this takes.
+        announced = fuel.announced(IMPORTS + 2 * files)
+        with announced, incarnation.load_folder(self._image) as folder, importing:
             import torch
 
             from batos.mind import loading
@@ -297,11 +310,15 @@ class Mind:
         persona: str | None = None,
         seconds: float = 60.0,
         tell: Callable[[str], None] | None = None,
+        spent: Callable[[int, int], None] | None = None,
     ) -> str:
-        """The next thing said in a conversation of `{"role", "content"}`, in the model's own chat form.
+        """The next thing said in a conversation of `{"role", "content"}`, in the model's own chat form; who asks
+        puts the persona's codex first.  What does not fit the window is left out of the middle.
 
-        A persona's codex goes first.  What does not fit the window is left out of the middle.  Raises `NoMind`
-        where the mind cannot talk.
+        tell   told the text as it comes
+        spent  told how many tokens were read and how many were written
+
+        Raises `NoMind` where the mind cannot talk.
         """
         deadline = time.monotonic() + seconds
         engine = self._awaited(deadline)
@@ -310,13 +327,12 @@ class Mind:
                 f"{incarnation.model_id(self._image)} writes methods and cannot talk",
                 hint="a mind that can: python -m batos incarnate DIR_OR_HUB_ID",
             )
-        said = [dict(each) for each in messages]
-        if persona is not None and persona.upper() in CODEX:
-            said.insert(0, {"role": "system", "content": CODEX[persona.upper()]})
-        prompt = engine.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        prompt = engine.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         limits = Limits(max_tokens=ANSWER, temperature=0.7, top_p=0.9, deadline=deadline, over="middle")
         heard = None if tell is None else lambda _, text: tell(text)
         (draft,) = self.generate([prompt], persona, None, limits, tell=heard)
+        if spent is not None:
+            spent(engine.count(prompt) - draft.cut, len(draft.tokens))
         return draft.text.strip()
 
     def activate(self, name: str, deadline: float | None = None) -> bool:

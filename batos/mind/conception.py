@@ -13,7 +13,6 @@ mind.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,7 @@ from batos import errors
 from batos.config import Settings
 from batos.heavy import importing
 from batos.message import OWNER
-from batos.mind import hub, incarnation, loading, profiles
-
-FETCHED = "incarnating"  # the folder in the image's own where a hub's files wait until they are blobs
+from batos.mind import experts, hub, incarnation, loading, profiles
 
 
 def look(image: Any, source: str, settings: Settings) -> dict[str, Any]:
@@ -34,8 +31,7 @@ def look(image: Any, source: str, settings: Settings) -> dict[str, Any]:
     profile = profiles.choose(settings)
     if Path(source).is_dir():
         told = loading.survey(source, profile) | {"revision": ""}
-        # Quantising writes the new files to the disk before they become blobs.
-        wanted = told["bytes"] if not told["quantise"] else 2 * told["memory"]
+        wanted = told["memory"] if told["quantise"] else told["bytes"]
     else:
         found = _on_the_hub(source)
         told = {
@@ -51,7 +47,9 @@ def look(image: Any, source: str, settings: Settings) -> dict[str, Any]:
         }
         numbers = told["parameters"]
         told |= loading.fitted(int(numbers * loading.NF4_BYTES) if profile.quantise else found.bytes, profile)
-        wanted = found.bytes + (2 * told["memory"] if profile.quantise else found.bytes)
+        # What is fetched becomes the blobs; quantising writes its own files beside it.
+        here = hub.here(found, image.directory / incarnation.WORK)
+        wanted = found.bytes - here + (told["memory"] if profile.quantise else 0)
     image.check_space(wanted)
     return told | {"disk": int(wanted), "disk_free": shutil.disk_usage(image.directory).free}
 
@@ -84,26 +82,54 @@ def conceive(
     else:
         found = _on_the_hub(source)
         tell(f"{found.bytes / 1e6:.0f} MB of {found.hub_id} are fetched")
-        folder = fetched = hub.fetch(found, image.directory / FETCHED, tell)
+        folder = fetched = hub.fetch(found, image.directory / incarnation.WORK, tell)
         told |= {
             key: loading.survey(folder, profiles.choose(settings))[key] for key in ("quantise", "memory")
         }
     tell("the model is built once, to see that it is whole")
     with importing:
         shapes = loading.examine(folder)["shapes"]
-    with tempfile.TemporaryDirectory(prefix="batos-nf4-", dir=image.directory) as made:
+    with incarnation.workshop(image) as place:
         if told["quantise"]:
             tell("it is quantised to 4 bits, once and for all")
             with importing:
-                folder = loading.quantised(folder, Path(made) / "nf4")
+                folder = loading.quantised(folder, place / "nf4")
         tell("its files become blobs of the image")
         report = incarnation.ingest_model(
             image, folder, told["name"], told["origin"], _licence(told, folder), who,
-            revision=told["revision"], shapes=shapes,
+            revision=told["revision"], shapes=shapes, ours=fetched is not None or bool(told["quantise"]),
         )  # fmt: skip
     if fetched is not None:
         shutil.rmtree(fetched, ignore_errors=True)
     return report | {"licence": _licence(told, folder), "revision": told["revision"]}
+
+
+def ensure_embedded(image: Any, folder: Path = incarnation.EMBEDDED) -> list[Any]:
+    """Give an image without a mind the embedded one, and its experts by the road of `lora_staging`.
+
+    Does nothing where there is a mind; what a kill interrupted is completed.
+    """
+    def state(root: Any) -> tuple[str | None, bool]:
+        mind = root["pLLM_obj"]
+        return mind.model_id, mind._slots.get("embedded_staged", False)
+
+    name, staged = image.run("is there a mind?", state)
+    if name not in (None, incarnation.EMBEDDED_NAME) or staged or not (folder / "base" / "config.json").is_file():
+        return []
+    if name is None:
+        base, licence = folder / "base", "as the package"
+        incarnation.ingest_model(
+            image, base, incarnation.EMBEDDED_NAME, "made by this project", licence, incarnation.BATOS
+        )
+    reports = []
+    if (folder / "experts").is_dir():
+        reports = experts.stage_experts(image, [folder / "experts"], incarnation.BATOS)
+
+    def done(root: Any) -> None:
+        root["pLLM_obj"].embedded_staged = True
+
+    image.run("the embedded mind is whole", done, incarnation.BATOS)
+    return reports
 
 
 def _licence(told: dict[str, Any], folder: Path) -> str:

@@ -36,12 +36,26 @@ from __future__ import annotations
 
 import ast
 import builtins
-import datetime
 import json
 import keyword
 import re
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+
+from batos.mind.linking import (
+    FIELDS_SHOWN,
+    METHODS_SHOWN,
+    PARAMS_SHOWN,
+    SLOTS_SHOWN,
+    LinkedBrief,
+    keys_of,
+    kind_of,
+    link,
+    said_with,
+    spans_of,
+    words_of,
+)
+
+__all__ = ["LinkedBrief", "kind_of", "link"]  # the dialect's own words for what a brief is
 
 PLAN_META = "plan the method"
 METHOD_META = "write the method"
@@ -59,7 +73,6 @@ BRIEF, PLAN, METHOD, SOURCE, AUDIT, RETELL = (
 PAD, END = "<|pad|>", "<|end|>"
 SPECIALS = (PAD, END, BRIEF, PLAN, METHOD, SOURCE, AUDIT, RETELL)
 
-SLOTS_SHOWN, METHODS_SHOWN, PARAMS_SHOWN, FIELDS_SHOWN = 10, 4, 4, 6
 HANDLES = tuple(
     [f"§{i}" for i in range(SLOTS_SHOWN)]
     + [f"¤{i}" for i in range(METHODS_SHOWN)]
@@ -147,344 +160,8 @@ ARGUMENTS = (
     "year",
 )
 
-# First words of selectors that name what to do. A slot of the same name is not meant when the rest of the
-# selector names another slot: `count_items` with slots count and items counts the items.
-OPERATION_WORDS = frozenset(
-    "count total sum average mean number length size max min maximum minimum largest smallest highest "
-    "lowest first last "
-    "order sort reverse name rename set put add remove take move cap limit level rate double half "
-    "clear reset is has "
-    "can of in at by to from and or above below over under between with without per the a an current "
-    "latest best worst "
-    "new old next previous unique distinct text list words word letters letter key keys value values "
-    "entries items item "
-    "difference product ratio share percent sorted reversed upper lower range median mode tally all "
-    "any each every "
-    "times twice thrice then".split()
-)
-# With these words around its name, and only these, an existing method is called by the new one.
-COMPOSITION_WORDS = frozenset(
-    "twice thrice times all each every many and then repeatedly again for with them two three".split()
-)
-
-# Slots that are meant without being named come first, in this order, when a message names none.
-_RANK = {
-    name: rank
-    for rank, name in enumerate(
-        "width length height breadth depth side radius first_name last_name name owner nickname price "
-        "unit_price revenue income sales cost costs expenses spending quantity amount distance miles time hours "
-        "duration "
-        "mass weight volume celsius temperature fahrenheit age birth_year year_of_birth guests members items "
-        "players passengers capacity seats places start_date start begin end_date end finish balance "
-        "account_balance".split()
-    )
-}
-
-_IRREGULAR = {
-    "people": "person",
-    "children": "child",
-    "men": "man",
-    "women": "woman",
-    "mice": "mouse",
-    "feet": "foot",
-    "geese": "goose",
-    "teeth": "tooth",
-    "indices": "index",
-    "data": "datum",
-    "oxen": "ox",
-}
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?\Z")
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+\d*|\d+|_+|[^\W_]+")
 _HANDLE = re.compile("[§¤¢£][0-9]|¤")
 _HIDEABLE = frozenset(dir(builtins)) | {"math", "statistics", "datetime", "re"}
-
-
-@dataclass(frozen=True)
-class Slot:
-    handle: str
-    name: str
-    kind: str
-    linked: bool
-
-
-@dataclass(frozen=True)
-class Method:
-    handle: str
-    name: str
-    params: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Param:
-    handle: str
-    name: str | None  # the keyword it was sent by; None: it came by position and the plan names it
-    kind: str
-
-
-@dataclass(frozen=True)
-class LinkedBrief:
-    """A brief with its handles. `said` is the selector as the mind reads it."""
-
-    selector: str
-    said: str
-    want: str | None
-    slots: tuple[Slot, ...]
-    methods: tuple[Method, ...]
-    params: tuple[Param, ...]
-    fields: tuple[tuple[str, str, str], ...]  # (handle, key, kind of what stands there)
-    state: Mapping = field(default_factory=dict, repr=False)
-    args: tuple = ()
-    kw: Mapping = field(default_factory=dict)
-
-    def slot(self, name: str) -> str:
-        """The handle of a slot: KeyError if the slot is not shown."""
-        for slot in self.slots:
-            if slot.name == name:
-                return slot.handle
-        raise KeyError(name)
-
-
-# -- kinds of values ---------------------------------------------------------------------------------------
-
-
-def kind_of(value) -> str:
-    """What the mind is told of a value: int, float, bool, text, date, none, object, or a container and what
-    is in it: `list int`, `dict text`, `set`, `list record`; an empty container has the bare word."""
-    if isinstance(value, bool):
-        return "bool"
-    if value is None:
-        return "none"
-    if isinstance(value, int):
-        return "int"
-    if isinstance(value, float):
-        return "float"
-    if isinstance(value, str):
-        return "date" if _DATE.match(value) else "text"
-    if isinstance(value, (datetime.date, datetime.datetime)):
-        return "date"
-    if isinstance(value, Mapping):
-        return _container("dict", value.values())
-    if isinstance(value, Set):
-        return _container("set", value)
-    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return _container("list", value)
-    return "object"
-
-
-def _container(word, values):
-    kinds = {kind_of(value).split(" ")[0] for value in list(values)[:50]}
-    if not kinds:
-        return word
-    if kinds <= {"int", "float"}:
-        return f"{word} {'float' if 'float' in kinds else 'int'}"
-    if kinds <= {"text", "date"} and len(kinds) == 2:
-        return f"{word} text"
-    if len(kinds) > 1:
-        return f"{word} mixed"
-    kind = kinds.pop()
-    return f"{word} record" if kind == "dict" and word == "list" else f"{word} {kind}"
-
-
-# -- the linker --------------------------------------------------------------------------------------------
-
-
-def words_of(name: str) -> list[str]:
-    """`unit_price`, `unitPrice` -> ['unit', 'price']."""
-    return [word.lower() for word in _WORD.findall(name) if not word.startswith("_")]
-
-
-def folds(word: str) -> frozenset[str]:
-    """The word and what it may be the plural of; two words agree if their folds meet."""
-    out = {word, _IRREGULAR.get(word, word)}
-    if len(word) > 2 and word.endswith("s") and not word.endswith("ss"):
-        out.add(word[:-1])
-        if word.endswith("ies"):
-            out.add(word[:-3] + "y")
-        elif word.endswith("ves"):
-            out.update((word[:-3] + "f", word[:-3] + "fe"))
-        if word.endswith("es"):
-            out.add(word[:-2])
-    return frozenset(out)
-
-
-def _agree(left, right):
-    return all(
-        left_word == right_word or folds(left_word) & folds(right_word)
-        for left_word, right_word in zip(left, right, strict=True)
-    )
-
-
-def _spans(words, names):
-    """Which words of a selector name what: {(start, end): name}, longest first, slots in full before slots
-    in part."""
-    found, taken = {}, set()
-
-    def claim(start, end, name):
-        if not taken & set(range(start, end)):
-            found[start, end] = name
-            taken.update(range(start, end))
-
-    split = {name: words_of(name) for name in names}
-    exact = []
-    for order, (name, parts) in enumerate(split.items()):
-        size = len(parts)
-        for start in range(len(words) - size + 1 if size else 0):
-            if _agree(words[start : start + size], parts):
-                same = words[start : start + size] == parts
-                exact.append((-size, not same, order, start, name))
-    # `count_items`: the first word says what to do if another word already names a slot
-    others = {start for _, _, _, start, _ in exact}
-    for size, _, _, start, name in sorted(exact):
-        if start == 0 and size == -1 and len(words) > 1 and words[0] in OPERATION_WORDS and others - {0}:
-            continue
-        claim(start, start - size, name)
-    for start, word in enumerate(words):
-        if start in taken or word in OPERATION_WORDS:
-            continue
-        matches = [
-            name
-            for name, parts in split.items()
-            if len(parts) > 1 and name not in found.values() and any(_agree([word], [part]) for part in parts)
-        ]
-        if len(matches) == 1:
-            end = start + 1
-            parts = split[matches[0]]
-            while (
-                end < len(words) and end not in taken and any(_agree([words[end]], [part]) for part in parts)
-            ):
-                end += 1
-            claim(start, end, matches[0])
-    return found
-
-
-def _said(selector, spans, handle_of):
-    words, out, position = words_of(selector), [], 0
-    while position < len(words):
-        for (start, end), name in spans.items():
-            if start == position:
-                out.append(handle_of[name])
-                position = end
-                break
-        else:
-            out.append(words[position])
-            position += 1
-    return "_".join(out) + ("_" if selector.endswith("_") else "")
-
-
-def link(brief: Mapping) -> LinkedBrief:
-    """Find what the words of the message name and give out handles. Never fails on a well-formed brief;
-    ValueError if the message has more arguments than the mind has handles for."""
-    selector = brief["selector"]
-    state = {
-        name: value
-        for name, value in (brief.get("slots") or {}).items()
-        if isinstance(name, str) and name.isidentifier() and not name.startswith("_")
-    }
-    args, kw = tuple(brief.get("args") or ()), dict(brief.get("kw") or {})
-    if len(args) + len(kw) > PARAMS_SHOWN:
-        raise ValueError(
-            f"{selector} has {len(args) + len(kw)} arguments; the embedded mind reads {PARAMS_SHOWN}"
-        )
-    words = words_of(selector)
-
-    existing = {
-        name: tuple(params) for name, params in (brief.get("selectors") or {}).items() if name != selector
-    }
-    calls = _composition(words, existing)
-    spans = _spans(words, list(state)) if not calls else {}
-    in_order = [name for _, name in sorted(spans.items())]
-    named = list(dict.fromkeys(in_order))
-    others = [name for name in state if name not in named]
-    if not named:  # `area` names no slot, but means width before height before any other
-        others.sort(key=lambda name: _RANK.get(name, len(_RANK)))
-    shown = (named + others)[:SLOTS_SHOWN]
-    slots = tuple(Slot(f"§{i}", name, kind_of(state[name]), name in named) for i, name in enumerate(shown))
-
-    fields, free = (
-        [],
-        [
-            word
-            for position, word in enumerate(words)
-            if not any(start <= position < end for start, end in spans)
-        ],
-    )
-    for slot in slots:
-        for key, kind in _keys(slot, state[slot.name], free):
-            if len(fields) < FIELDS_SHOWN and key not in [known for _, known, _ in fields]:
-                fields.append((f"£{len(fields)}", key, kind))
-    handle_of = {slot.name: slot.handle for slot in slots}
-    if fields and not calls:
-        keys = {key: handle for handle, key, _ in fields}
-        rest = {
-            span: key
-            for span, key in _spans(words, [key for key in keys if key not in state]).items()
-            if not any(start < span[1] and span[0] < end for start, end in spans)
-        }
-        spans = {**spans, **rest}
-        handle_of.update({key: keys[key] for key in rest.values()})
-
-    ordered = list(dict.fromkeys(list(calls.values()) + list(existing)))[: METHODS_SHOWN if calls else 2]
-    methods = tuple(Method(f"¤{i}", name, existing[name]) for i, name in enumerate(ordered))
-    handle_of.update({method.name: method.handle for method in methods if method.name in calls.values()})
-
-    params = tuple(
-        Param(f"¢{i}", name, kind_of(value))
-        for i, (name, value) in enumerate([(None, value) for value in args] + list(kw.items()))
-    )
-    intent = brief.get("intent")
-    return LinkedBrief(
-        selector,
-        _said(selector, calls or spans, handle_of),
-        _want(intent, slots) if intent else None,
-        slots,
-        methods,
-        params,
-        tuple(fields),
-        state,
-        args,
-        kw,
-    )
-
-
-def _composition(words, existing):
-    """{span: selector} if the message is only existing methods and words like twice, each, and."""
-    spans = _spans(words, [name for name in existing if len(words_of(name)) < len(words)])
-    spans = {(start, end): name for (start, end), name in spans.items() if words[start:end] == words_of(name)}
-    left = [
-        word
-        for position, word in enumerate(words)
-        if not any(start <= position < end for start, end in spans)
-    ]
-    return spans if spans and left and set(left) <= COMPOSITION_WORDS else {}
-
-
-def _keys(slot, value, free):
-    if slot.kind == "list record":
-        record = next((each for each in value if isinstance(each, Mapping)), {})
-        return [
-            (key, kind_of(record[key]))
-            for key in record
-            if isinstance(key, str)
-            and key.isprintable()
-            and len(key) < 40
-            and not set("'\\{}§¤¢£<") & set(key)
-        ]
-    if slot.kind.startswith("dict "):
-        keys = [key for key in list(value)[:200] if isinstance(key, str) and key.isidentifier()]
-        named = [
-            key for key in keys if any(_agree([word], [part]) for word in free for part in words_of(key))
-        ]
-        return [(key, kind_of(value[key])) for key in named]
-    return []
-
-
-def _want(intent, slots):
-    """The intent with handles for the names in it, in one clean line."""
-    text = re.sub(r"\s+", " ", re.sub(r"[^\x20-\x7e]|<\|", " ", str(intent))).strip().lower()[:160]
-    for slot in sorted(slots, key=lambda slot: -len(slot.name)):
-        pattern = r"[_ ]".join(map(re.escape, words_of(slot.name)))
-        text = re.sub(rf"\b{pattern}\b", slot.handle, text) if pattern else text
-    return text
 
 
 # -- prompts -----------------------------------------------------------------------------------------------
@@ -497,7 +174,7 @@ def brief_text(linked: LinkedBrief) -> str:
         line = f"{slot.handle} {'_'.join(words_of(slot.name))[:40]} {slot.kind}"
         if slot.kind in ("list record", "dict mixed") or slot.kind.startswith("dict "):
             keys = (
-                _keys(slot, linked.state[slot.name], [])
+                keys_of(slot, linked.state[slot.name], [])
                 if slot.kind == "list record"
                 else [(key, kind) for _, key, kind in linked.fields if key in linked.state[slot.name]]
             )
@@ -505,18 +182,40 @@ def brief_text(linked: LinkedBrief) -> str:
                 handle = next((handle for handle, known, _ in linked.fields if known == key), None)
                 if handle:
                     line += f" {handle} {key.lower()[:24]} {kind}"
-        lines.append(line)
+        lines.append(line + _other_text(slot.handle, linked))
+    for param in linked.params:
+        known = _other_text(param.handle, linked)
+        if known:
+            lines.append(f"{param.handle} {param.kind}{known}")
     for method in linked.methods:
+        if method.of:
+            continue
         names = {slot.name: slot.handle for slot in linked.slots}
-        said = _said(method.name, _spans(words_of(method.name), list(names)), names)
-        lines.append(" ".join([method.handle, said, *method.params]))
+        said = said_with(method.name, spans_of(words_of(method.name), list(names)), names)
+        gives = ["gives", method.gives] if method.gives else []
+        lines.append(" ".join([method.handle, said, *method.params, *gives]))
     if linked.want:
         lines.append(f"want {linked.want}")
+    lines += linked.told
     said = [f"say {linked.said}"]
     for param in linked.params:
         said.append(f"{param.handle} {param.name + ' is ' if param.name else ''}{param.kind}")
     lines.append(" ".join(said))
     return "\n".join(lines) + "\n"
+
+
+def _other_text(holder, linked):
+    """What is told of the object in a slot or argument, after its kind: its slots, and its methods in question."""
+    other = next((each for each in linked.others if each.handle == holder), None)
+    if other is None:
+        return ""
+    parts = [f" {handle} {'_'.join(words_of(name))[:24]} {kind}" for handle, name, kind in other.fields]
+    parts += [
+        " " + " ".join([method.handle, "_".join(words_of(method.name))[:40], *method.params])
+        for method in linked.methods
+        if method.of == holder
+    ]
+    return "".join(parts)
 
 
 def _meta(meta):
@@ -655,7 +354,10 @@ class _Delexicalise(ast.NodeTransformer):
 
     def __init__(self, linked, params):
         self.slots = {slot.name: slot.handle for slot in linked.slots}
-        self.methods = {method.name: method.handle for method in linked.methods} | {linked.selector: "¤"}
+        self.methods = {method.name: method.handle for method in linked.methods if not method.of}
+        self.methods |= {linked.selector: "¤"}
+        self.theirs = {name: handle for other in linked.others for handle, name, _ in other.fields}
+        self.theirs |= {method.name: method.handle for method in linked.methods if method.of}
         self.params = dict(zip(params, (f"¢{i}" for i in range(PARAMS_SHOWN)), strict=False))
         self.keys = {key: handle for handle, key, _ in linked.fields}
 
@@ -663,6 +365,8 @@ class _Delexicalise(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.value, ast.Name) and node.value.id == "self":
             node.attr = _spell(self.slots.get(node.attr) or self.methods.get(node.attr) or node.attr)
+        else:
+            node.attr = _spell(self.theirs.get(node.attr, node.attr))
         return node
 
     def visit_Name(self, node):

@@ -28,8 +28,8 @@ from ZODB.POSException import POSKeyError
 
 from batos import errors
 from batos.message import OWNER
-from batos.mind.incarnation import base_files, committed, digest, identity, ingest, proxy
-from batos.mind.memory_manager import ColdExpert, adapter_scale, adapter_tensors, read_header
+from batos.mind.adapters import ColdExpert, adapter_scale, adapter_tensors, read_header
+from batos.mind.incarnation import base_files, checksum, committed, digest, identity, own, proxy, workshop
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -119,49 +119,41 @@ def _stage(image: Any, folder: Path, name: str, base: _Base, who: str) -> Staged
     if before and before["source"] == source and _whole(before):
         return Staged(name, str(folder), "unchanged", rank=config["r"])
     header, numbers, targets = _convert(folder / WEIGHTS, config["r"], base)
-    with tempfile.TemporaryDirectory(prefix="batos-expert-") as made:
-        file = Path(made) / WEIGHTS
+    with workshop(image) as place:
+        file = place / WEIGHTS
         with open(file, "wb") as stream:
             stream.write(struct.pack("<Q", len(header)) + header)
-            for array in numbers:
-                stream.write(array.tobytes())
-        if before and before["sha256"] == digest(file)[0] and before["config"] == config and _whole(before):
+            stream.writelines(array.tobytes() for array in numbers)
+        waiting = own(file)
+        if before and before["sha256"] == waiting.sha256 and before["config"] == config and _whole(before):
             return Staged(name, str(folder), "unchanged", rank=config["r"])  # the same, written another way
-        kept = ingest(image, file)
-    slots = {
-        "adapter_name": name,
-        "model_blob": kept["blob"],
-        "rank": config["r"],
-        "alpha": config["lora_alpha"],
-        "scale": adapter_scale(config),
-        "sha256": kept["sha256"],
-        "xxh3": kept["xxh3"],
-        "bytes": kept["bytes"],
-        "base": base.model_id,
-        "base_sha256": base.sha256,
-        "targets": targets,
-        "config": config,
-        "source_sha256": source,
-    }
+        image.check_space()
 
-    def keep(root: Any) -> None:
-        mind = root["pLLM_obj"]
-        if mind.digests.get("weights") != base.sha256:
-            raise errors.Conflict("the image went to another mind meanwhile; nothing was changed")
-        old = mind.lora_repository.get(name)
-        earlier = [*old._slots.get("earlier", ()), old][-EARLIER:] if old is not None else []
-        version = old._slots.get("version", 1) + 1 if old is not None else 1
-        mind.lora_repository[name] = proxy(root, name, **slots, version=version, earlier=earlier)
-        _widen(mind, config["r"])
+        def keep(root: Any) -> None:
+            mind = root["pLLM_obj"]
+            if mind.digests.get("weights") != base.sha256:
+                raise errors.Conflict("the image went to another mind meanwhile; nothing was changed")
+            slots = waiting.slots(root)
+            slots["model_blob"] = slots.pop("blob")
+            slots |= {
+                "adapter_name": name, "rank": config["r"], "alpha": config["lora_alpha"],
+                "scale": adapter_scale(config), "base": base.model_id, "base_sha256": base.sha256,
+                "targets": targets, "config": config, "source_sha256": source,
+            }  # fmt: skip
+            old = mind.lora_repository.get(name)
+            earlier = [*old._slots.get("earlier", ()), old][-EARLIER:] if old is not None else []
+            version = old._slots.get("version", 1) + 1 if old is not None else 1
+            mind.lora_repository[name] = proxy(root, name, **slots, version=version, earlier=earlier)
+            _widen(mind, config["r"])
 
-    image.run(f"stage the expert {name}", keep, who)
+        image.run(f"stage the expert {name}", keep, who)
     return Staged(
         name,
         str(folder),
         "replaced" if before else "ingested",
         rank=config["r"],
-        bytes=kept["bytes"],
-        sha256=kept["sha256"],
+        bytes=waiting.bytes,
+        sha256=waiting.sha256,
     )
 
 
@@ -195,7 +187,7 @@ def _known(root: Any, name: str) -> dict[str, Any] | None:
 
 def _whole(known: dict[str, Any]) -> bool:
     try:
-        return known["path"] is not None and digest(Path(known["path"]))[1] == known["xxh3"]
+        return known["path"] is not None and checksum(Path(known["path"])) == known["xxh3"]
     except OSError:
         return False
 

@@ -78,8 +78,13 @@ def plan_grammar(linked: LinkedBrief) -> Grammar:
 
 
 @lru_cache(maxsize=512)
-def _method(slots: int, methods: int, params: int, fields: int) -> Grammar:
+def _method(
+    slots: int, methods: int, params: int, fields: int, theirs: int = 0, others: bool = False
+) -> Grammar:
+    """theirs: methods of other objects, whose handles follow those of the receiver's own; others: whether the
+    slots of other objects are in reach."""
     slot, method = [f"§{i}" for i in range(slots)], [f"¤{i}" for i in range(methods)]
+    foreign = [f"¤{i}" for i in range(methods, methods + theirs)]
     param, key = [f"¢{i}" for i in range(params)], [f"£{i}" for i in range(fields)]
     inside = [name for name, words in (("slot", slot), ("param", param), ("field", key)) if words]
     text = " | ".join(["CHARS", *inside])
@@ -100,6 +105,7 @@ def _method(slots: int, methods: int, params: int, fields: int) -> Grammar:
         'place: (own | local) ("[" subscript "]")+\n'
         'call: primary "(" arguments? ")"'
         + (" | sent" if methods else "")
+        + (" | primary put" if others and key else "")
         + "\n"
         + ('own: "self." slot\n' if slots else 'own: "self.none"\n')
         + 'expr: choice | "lambda " local ": " choice\n'
@@ -112,7 +118,10 @@ def _method(slots: int, methods: int, params: int, fields: int) -> Grammar:
         "OPERATOR: / (\\+|-|\\*|\\*\\*|\\/|\\/\\/|%|&|\\||\\^) /\n"
         'factor: "-"? primary\n'
         "primary: atom trailer*\n"
-        'trailer: "." ATTRIBUTE | "(" arguments? ")" | "[" subscript "]"\n'
+        'trailer: "." ATTRIBUTE | "(" arguments? ")" | "[" subscript "]"'
+        + (' | "." foreign "(" arguments? ")"' if foreign else "")
+        + (' | "." field | put\nput: ".put(\'" field "\', " expr ")"' if others and key else "")
+        + "\n"
         'arguments: argument (", " argument)*\n'
         'argument: (KEYWORD "=")? expr\n'
         'subscript: expr | expr? ":" expr? (":" expr?)?\n'
@@ -138,13 +147,18 @@ def _method(slots: int, methods: int, params: int, fields: int) -> Grammar:
         + 'KEYWORD: "key" | "reverse" | "default" | "days" | "start"\n'
         + _rule("slot", slot)
         + _rule("method", method)
+        + _rule("foreign", foreign)
         + _rule("param", param)
         + _rule("field", key)
     )
 
 
 def method_grammar(linked: LinkedBrief) -> Grammar:
-    return _method(len(linked.slots), len(linked.methods), len(linked.params), len(linked.fields))
+    own = sum(method.of is None for method in linked.methods)
+    theirs = len(linked.methods) - own
+    return _method(
+        len(linked.slots), own, len(linked.params), len(linked.fields), theirs, bool(linked.others)
+    )
 
 
 @lru_cache(maxsize=1)

@@ -139,7 +139,7 @@ def fetch(found: Found, beside: Path, tell: Tell = lambda words: None) -> Path:
     The folder stays until the caller removes it.  Raises `Refused` naming the file where the hub does not
     answer, answers something else, or the bytes are not what it promised.
     """
-    folder = beside / f"{found.hub_id.replace('/', '--')}@{found.revision[:12]}"
+    folder = _folder(found, beside)
     folder.mkdir(parents=True, exist_ok=True)
     done = 0
     for file in found.files:
@@ -149,6 +149,17 @@ def fetch(found: Found, beside: Path, tell: Tell = lambda words: None) -> Path:
         done += file.bytes
         tell(f"{file.name}: {done / 1e6:.1f} of {found.bytes / 1e6:.1f} MB are here and verified")
     return folder
+
+
+def here(found: Found, beside: Path) -> int:
+    """Bytes of it that earlier runs have fetched already."""
+    folder = _folder(found, beside)
+    names = [name for file in found.files for name in (file.name, f"{file.name}.part")]
+    return sum((folder / name).stat().st_size for name in names if (folder / name).exists())
+
+
+def _folder(found: Found, beside: Path) -> Path:
+    return beside / f"{found.hub_id.replace('/', '--')}@{found.revision[:12]}"
 
 
 def _fetch_file(found: Found, file: File, target: Path) -> None:

@@ -1,9 +1,14 @@
 """Incarnation: model files become part of the image, and are loaded from it again.
 
 Owns the road between a folder of model files and `pLLM_obj`.  Each file of a base model is one blob behind
-a proxy object; it is hashed while it is read, compared after it is written, and only then committed.
-Loading makes a folder of links to the committed blobs and maps them: no archive, no second copy on the
-disk, no network.
+a proxy object.  A file of somebody else's is copied into the image's own folder, hashed while it is read
+and compared after it is written; one that is the image's own already (fetched, quantised) *becomes* the
+blob, by a second name for the same bytes, so that a model needs its size on the disk once and not twice.
+Only then is it committed.  Loading makes a folder of links to the committed blobs and maps them: no
+archive, no network.
+
+What is on its way lies in `incarnating/` beside the blobs, never in the machine's own folder for such
+things, which may be small or memory; `tidy` takes away what a killed process left there.
 
 `pLLM_obj` is the mind in use: model_id, origin, revision, licence, files (file name -> proxy with blob,
 sha256, xxh3, bytes), digests (weights: over all weight files), shapes (of the layers an expert may adapt,
@@ -19,10 +24,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +42,7 @@ from ZODB.POSException import POSKeyError
 
 from batos import errors
 from batos.message import OWNER
-from batos.mind.memory_manager import read_header
+from batos.mind.adapters import read_header
 from batos.objects import UvmObject
 from batos.objects.genesis import child
 
@@ -41,6 +50,8 @@ EMBEDDED = Path(__file__).parent / "embedded"  # the mind that ships with the pa
 EMBEDDED_NAME = "embedded"
 BATOS = "batos"  # who takes in what ships with the package: nobody asked for it
 CHUNK = 1 << 20
+WORK = "incarnating"  # the folder in the image's own where files wait until they are blobs
+PASSING = "passing-"  # begins the name of a folder in it that no process but this one has any use for
 
 # What a model folder may hold; pickled weights and code are left where they are.
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.md", "LICENSE*", "LICENCE*")
@@ -77,6 +88,15 @@ def digest(file: Path) -> tuple[str, str, int]:
     return sure.hexdigest(), fast.hexdigest(), size
 
 
+def checksum(file: Path) -> str:
+    """xxh3 of a file, as quick as it can be read."""
+    fast = xxhash.xxh3_64()
+    with open(file, "rb") as stream:
+        while chunk := stream.read(CHUNK):
+            fast.update(chunk)
+    return fast.hexdigest()
+
+
 def weights_digest(folder: str | Path) -> str:
     """One digest for all weight files of a model folder: what an adapter may name as its base.
 
@@ -93,18 +113,70 @@ def _weights_digest(sha256_of: dict[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def ingest(image: Any, file: Path) -> dict[str, Any]:
-    """A file as a blob that was read back and found equal; the slots of its proxy."""
-    sha256, xxh3, size = digest(file)
-    blob = image.blob_from(file)
-    with blob.open("r") as kept:
-        written = hashlib.file_digest(kept, "sha256").hexdigest()
-    if written != sha256:
+@contextmanager
+def workshop(image: Any) -> Iterator[Path]:
+    """A folder beside the blobs for what is on its way in; gone at the end."""
+    place = image.directory / WORK
+    place.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=PASSING, dir=place) as made:
+        yield Path(made)
+
+
+def tidy(image: Any) -> None:
+    """Take away what killed processes left: folders nobody works in, and fetched files that are blobs by now."""
+    place = image.directory / WORK
+    if not place.is_dir():
+        return
+    known = {
+        f"{each['origin'].replace('/', '--')}@{each['revision'][:12]}"
+        for each in minds(image)
+        if each["revision"]
+    }
+    for each in place.iterdir():
+        if each.name.startswith(PASSING) or each.name in known:
+            shutil.rmtree(each, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A file of the image's own, verified, that becomes a blob in the turn that refers to it."""
+
+    path: Path
+    sha256: str
+    xxh3: str
+    bytes: int
+
+    def slots(self, root: Any) -> dict[str, Any]:
+        """The slots of its proxy, the blob among them, in a turn.
+
+        The blob is the file itself under a second name: no byte is copied, and until the commit stands the first
+        name keeps it for another try.  Where the blobs lie on another disk it is copied by the storage.
+        """
+        blob = Blob()
+        root.connection.add(blob)  # before it takes the file: so it takes it to the blobs' own disk
+        other = self.path.with_name(f"{self.path.name}.blob")
+        other.unlink(missing_ok=True)
+        os.link(self.path, other)
+        blob.consumeFile(str(other))
+        return {"blob": blob, "sha256": self.sha256, "xxh3": self.xxh3, "bytes": self.bytes}
+
+
+def own(file: Path) -> Waiting:
+    """A file that lies in the image's own folder already, digested."""
+    return Waiting(file, *digest(file))
+
+
+def copied(file: Path, place: Path) -> Waiting:
+    """A copy of somebody's file in `place`, read back and found equal; `Damaged` where it is not."""
+    target = place / file.name
+    shutil.copyfile(file, target)
+    waiting = own(target)
+    if digest(file)[0] != waiting.sha256:
         raise errors.Damaged(
             f"{file} came out differently when it was copied into the image; nothing was changed",
             hint="the file changed meanwhile, or the disk is failing: try again, then python -m batos doctor",
         )
-    return {"blob": blob, "sha256": sha256, "xxh3": xxh3, "bytes": size}
+    return waiting
 
 
 def proxy(root: Any, name: str, **slots: Any) -> UvmObject:
@@ -126,7 +198,7 @@ def committed(blob: Blob, what: str, remedy: str) -> Path:
 
 def _check(path: Path, xxh3: str, what: str, remedy: str) -> None:
     try:
-        found = digest(path)[1]
+        found = checksum(path)
     except OSError as exc:
         raise errors.Damaged(f"{what} cannot be read: {exc}", hint=remedy) from exc
     if found != xxh3:
@@ -223,12 +295,14 @@ def ingest_model(
     *,
     revision: str = "",
     shapes: dict[str, list[int]] | None = None,
+    ours: bool = False,
 ) -> dict[str, Any]:
     """Make the model in `folder` the mind of the image: `{"model_id", "files", "bytes", "sha256"}`.
 
-    The folder is only read.  A mind of that name and those weights that the image already has is only
-    gone to.  Raises `BadRequest` or `Refused` if the folder holds no whole model, `Conflict` if another mind
-    has the name, `ReadOnly` if the disk has no room, `Damaged` if a copy differs; nothing is changed then.
+    The folder is only read, unless it is `ours`: then its files become the blobs themselves.  A mind of that
+    name and those weights that the image already has is only gone to.  Raises `BadRequest` or `Refused` if the
+    folder holds no whole model, `Conflict` if another mind has the name, `ReadOnly` if the disk has no room,
+    `Damaged` if a copy differs; nothing is changed then.
 
     shapes  layer path -> (out, in) of what experts may adapt, for weights whose files do not tell it
             (4-bit ones are packed); None: the files' own
@@ -247,15 +321,14 @@ def ingest_model(
             **{key: before[key] for key in ("files", "bytes")},
             "sha256": before["weights"],
         }
-    image.check_space(sum(file.stat().st_size for file in files))
-    kept = {file.name: ingest(image, file) for file in files}
-    weights = _weights_digest({file: slots["sha256"] for file, slots in kept.items()})
+    if not ours:
+        image.check_space(sum(file.stat().st_size for file in files))
 
     def keep(root: Any) -> None:
         mind = root["pLLM_obj"]
         slots = {
             "model_id": name, "origin": origin, "revision": revision, "licence": licence,
-            "files": {file: proxy(root, file, **each) for file, each in kept.items()},
+            "files": {file: proxy(root, file, **each.slots(root)) for file, each in waiting.items()},
             "digests": {"weights": weights}, "shapes": shapes or {},
         }  # fmt: skip
         known = mind.minds.get(name)  # the same weights, whose blobs were damaged: its experts stay
@@ -266,9 +339,12 @@ def ingest_model(
         mind.minds[name] = _record(root, slots)
         _go_to(mind, name)
 
-    image.run(f"incarnate {name}", keep, who)
-    size = sum(slots["bytes"] for slots in kept.values())
-    return {"model_id": name, "files": sorted(kept), "bytes": size, "sha256": weights}
+    with workshop(image) as place:
+        waiting = {file.name: own(file) if ours else copied(file, place) for file in files}
+        weights = _weights_digest({file: each.sha256 for file, each in waiting.items()})
+        image.run(f"incarnate {name}", keep, who)
+    size = sum(each.bytes for each in waiting.values())
+    return {"model_id": name, "files": sorted(waiting), "bytes": size, "sha256": weights}
 
 
 def weights_digest_of(files: list[Path]) -> str:
@@ -293,7 +369,7 @@ def _known(image: Any, name: str) -> dict[str, Any] | None:
         return None
     weights, files = found
     try:
-        whole = all(path and digest(Path(path))[1] == xxh3 for path, xxh3, _ in files.values())
+        whole = all(path and checksum(Path(path)) == xxh3 for path, xxh3, _ in files.values())
     except OSError:
         whole = False
     size = sum(size for _, _, size in files.values())
@@ -378,31 +454,6 @@ def _there(mind: UvmObject, name: str) -> None:
         )
 
 
-def ensure_embedded(image: Any, folder: Path = EMBEDDED) -> list[Any]:
-    """Give an image without a mind the embedded one, and its experts by the road of `lora_staging`.
-
-    Does nothing where there is a mind; what a kill interrupted is completed.
-    """
-    from batos.mind.experts import stage_experts
-
-    def state(root: Any) -> tuple[str | None, bool]:
-        mind = root["pLLM_obj"]
-        return mind.model_id, mind._slots.get("embedded_staged", False)
-
-    name, staged = image.run("is there a mind?", state)
-    if name not in (None, EMBEDDED_NAME) or staged or not (folder / "base" / "config.json").is_file():
-        return []
-    if name is None:
-        ingest_model(image, folder / "base", EMBEDDED_NAME, "made by this project", "as the package", BATOS)
-    reports = stage_experts(image, [folder / "experts"], BATOS) if (folder / "experts").is_dir() else []
-
-    def done(root: Any) -> None:
-        root["pLLM_obj"].embedded_staged = True
-
-    image.run("the embedded mind is whole", done, BATOS)
-    return reports
-
-
 def identity(image: Any) -> tuple[str | None, str | None]:
     """(model_id, digest of the weights) of the image's mind, None where it has none."""
 
@@ -447,16 +498,33 @@ INCARNATE_AGAIN = (
 
 @contextmanager
 def load_folder(image: Any) -> Iterator[Path]:
-    """A folder to load the mind from: links to the committed blobs, each checked, gone at the end.
+    """A folder to load the mind from: links to the committed blobs, gone at the end.
 
-    What was mapped from it stays valid.  Raises `NoMind`, or `Damaged` naming the file.
+    Every file is checked while the body loads it, and the end waits for that: what was loaded is to be believed
+    behind the block and not before.  What was mapped from the folder stays valid.  Raises `NoMind`, or `Damaged`
+    naming the file, whatever a damaged one did to the body.
     """
-    with tempfile.TemporaryDirectory(prefix="batos-mind-") as made:
-        folder = Path(made)
-        for name, (path, xxh3) in base_files(image).items():
-            _check(path, xxh3, f"the mind's {name}", INCARNATE_AGAIN)
+    files = base_files(image)
+    damage: list[errors.Damaged] = []
+
+    def check() -> None:
+        for name, (path, xxh3) in files.items():
+            try:
+                _check(path, xxh3, f"the mind's {name}", INCARNATE_AGAIN)
+            except errors.Damaged as exc:
+                damage.append(exc)
+
+    with workshop(image) as folder:
+        for name, (path, _) in files.items():
             (folder / name).symlink_to(path.resolve())
-        yield folder
+        reader = threading.Thread(target=check, name="checksum", daemon=True)  # nobody waits for it at the end
+        reader.start()
+        try:
+            yield folder
+        finally:
+            reader.join()
+            if damage:
+                raise damage[0]
 
 
 def scrub(image: Any) -> Iterator[tuple[str, errors.Damaged | None]]:

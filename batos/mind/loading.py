@@ -18,18 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from batos import errors
-from batos.mind.engine import TransformersEngine
+from batos.mind.adapters import ColdExpert, adapter_scale, read_header
 from batos.mind.incarnation import licence_of, model_files
-from batos.mind.memory_manager import (
-    ColdExpert,
-    Ledger,
-    MemoryManager,
-    adapter_scale,
-    embedding_bytes,
-    kv_bytes_per_token,
-    read_header,
-    weight_bytes,
-)
+from batos.mind.inprocess import TransformersEngine
+from batos.mind.ledger import Ledger, embedding_bytes, kv_bytes_per_token, weight_bytes
+from batos.mind.memory_manager import MemoryManager
 from batos.mind.profiles import Profile
 
 SMALL = 50_000_000  # parameters up to which more threads cost more than they bring

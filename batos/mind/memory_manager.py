@@ -1,334 +1,43 @@
-"""The memory manager: which experts are where, and what fits.
+"""The memory manager: which experts are where.
 
-Owns three tiers of LoRA experts over one base model, and the ledger of bytes.
+Owns three tiers of LoRA experts over one base model.
 
-* hot: a fixed number of slots of one maximum rank, laid out as one flat tensor (slots, numbers); the
-  matrices of every linear layer are views into it.  Activating an expert is one in-place copy of one
-  row, whatever the number of layers; peft's load, set and delete costs hundreds of milliseconds of
-  Python for the same bytes (FACTS).
-* warm: the same flat row in RAM as bf16, least recently used out first, counted in bytes.
-* cold: the adapter's own file, `adapter_model.safetensors` in peft's words, mapped and checked with a
-  fast checksum before a byte of it is believed.
+* hot: in a slot beside the layers (`slots`), ready for the next token.
+* warm: the same flat row in RAM as bf16, pinned where there is a card, least recently used out first,
+  counted in bytes.
+* cold: the adapter's own file, `adapter_model.safetensors` in peft's words, mapped and checked with a fast
+  checksum before a byte of it is believed.
 
-The price of fixed slots: smaller adapters carry zeros, and one of a higher rank than any before makes
-all slots anew.  Rows of one batch may use different slots: the engine says
-which rows through `routed`.  With nobody routed a layer answers exactly what the bare base answers, bit
-for bit.
+An expert of a higher rank than any before makes all slots anew; who is pinned is not evicted.  What fits is
+the `ledger`'s word, and is asked before anything is allocated.
 
-How adapters get into the image is `incarnation`'s business, how tokens are made `engine`'s.
+How adapters get into the image is `experts`' business, how tokens are made `engine`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import math
-import struct
+import logging
 import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batos import errors
+from batos.mind.adapters import ColdExpert
+from batos.mind.ledger import Ledger, kv_bytes_per_token
+from batos.mind.slots import Layout, Route, SlottedLinear, slot_dtype
 
 if TYPE_CHECKING:
     import torch
 
+log = logging.getLogger(__name__)
+
 Metrics = Callable[..., None]  # metrics(event, value, **labels)
-
-
-@dataclass(frozen=True, slots=True)
-class ColdExpert:
-    """Where an expert's file lies and what is known of it without reading it.
-
-    scale is the factor of B·A·x, alpha / rank (alpha / sqrt(rank) for rank-stabilised adapters);
-    xxh3 the checksum of the whole file, or None where nobody keeps one (a training script's folder).
-    """
-
-    name: str
-    path: Path
-    rank: int
-    scale: float
-    bytes: int
-    xxh3: str | None = None
-
-
-class Ledger:
-    """The byte budget of one device: every large allocation asks here first.
-
-    >>> ledger = Ledger(100, "RAM"); ledger.admit("weights", 90); ledger.free
-    10
-    """
-
-    def __init__(self, budget: float, device: str):
-        self.budget = int(budget)
-        self.device = device
-        self._held: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    @property
-    def free(self) -> int:
-        return self.budget - sum(self._held.values())
-
-    def admit(self, entry: str, size: int) -> None:
-        """Count `size` bytes more under `entry`, or raise `TooLarge` and count nothing."""
-        with self._lock:
-            if size > self.free:
-                setting = "vram_bytes" if self.device == "VRAM" else "ram_bytes"
-                raise errors.TooLarge(
-                    f"{entry} of {size / 1e6:.1f} MB do not fit: {self.free / 1e6:.1f} of "
-                    f"{self.budget / 1e6:.1f} MB {self.device} are free",
-                    hint=f"raise {setting} in batos.toml, or choose a smaller mind, fewer slots or a "
-                    "shorter prompt",
-                )
-            self._held[entry] = self._held.get(entry, 0) + size
-
-    def release(self, entry: str, size: int) -> None:
-        with self._lock:
-            self._held[entry] -= size
-
-    def table(self) -> dict[str, int]:
-        with self._lock:
-            return {**self._held, "budget": self.budget, "free": self.free}
-
-
-def weight_bytes(folder: Path, itemsize: int | None = None, named: Iterable[str] = ("",)) -> int:
-    """Bytes the weights in `folder` will take, from the shapes in the safetensors headers alone.
-
-    itemsize is the width they are converted to; None keeps the width of the file.  named: only those with one
-    of these words in their names.
-    """
-    total = 0
-    for file in sorted(Path(folder).glob("*.safetensors")):
-        for name, entry in read_header(file)[0].items():
-            if not any(word in name for word in named):
-                continue
-            begin, end = entry["data_offsets"]
-            numbers = 1
-            for side in entry["shape"]:
-                numbers *= side
-            floating = entry["dtype"] in ("F64", "F32", "F16", "BF16")
-            total += numbers * itemsize if itemsize and floating else end - begin
-    return total
-
-
-EMBEDDINGS = ("embed", "wte", "wpe", "lm_head")  # what the tables of words are called, whoever made the model
-
-
-def embedding_bytes(folder: Path, itemsize: int | None = None) -> int:
-    """The part of `weight_bytes` that are embeddings and the head: 2.1 of the 5.7 GB of an 8B in four bits."""
-    return weight_bytes(folder, itemsize, EMBEDDINGS)
-
-
-def workspace_bytes(config: Any, rows: int, columns: int, chunk: int, itemsize: int) -> int:
-    """What one step holds for a moment at its worst, from the model's own shapes.
-
-    A chunk of the prompt passes one layer at a time: its stream (in and out), the products of attention and
-    of the larger of the two feed-forward sides, a mask of (rows, chunk, columns); then scores over the
-    vocabulary in float32, sorted and summed where they are drawn from.  In four bits the largest matrix
-    is unpacked to 16 bits.
-
-    Llama-3.1-8B, one row of 4,096 columns in chunks of 512: 114 MB.
-    """
-    tokens = rows * min(chunk, columns)
-    hidden = config.hidden_size
-    wide = getattr(config, "intermediate_size", None) or 4 * hidden
-    stream = tokens * (6 * hidden + 2 * wide) * itemsize
-    mask = tokens * columns * itemsize
-    scores = rows * config.vocab_size * 4 * 4
-    packed = getattr(config, "quantization_config", None) is not None
-    return stream + mask + scores + (hidden * wide * 2 if packed else 0)
-
-
-def read_header(file: Path) -> tuple[dict[str, Any], dict[str, str], int]:
-    """(tensors, metadata, offset of the data) of a safetensors file; raises `Damaged` if it is none.
-
-    The format: eight bytes length, that much JSON, then the numbers without gaps
-    (https://github.com/huggingface/safetensors#format).
-    """
-    try:
-        size = file.stat().st_size
-        with open(file, "rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > min(size - 8, 100_000_000):
-                raise ValueError("the header is longer than the file")
-            tensors = json.loads(stream.read(length))
-        metadata = tensors.pop("__metadata__", {})
-        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
-        if 8 + length + end != size:
-            raise ValueError(f"{size} bytes where {8 + length + end} belong")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as exc:
-        raise errors.Damaged(f"{file} is not a whole safetensors file: {exc}") from exc
-    return tensors, metadata, 8 + length
-
-
-def adapter_tensors(tensors: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Layer path -> names of its (A, B), of the tensors of a file that peft wrote.
-
-    >>> adapter_tensors({"base_model.model.q.lora_A.weight": 0, "base_model.model.q.lora_B.weight": 0})
-    {'q': ('base_model.model.q.lora_A.weight', 'base_model.model.q.lora_B.weight')}
-    """
-    pairs = {}
-    for name in tensors:
-        path, found, _ = name.partition(".lora_A.")
-        if found:
-            pairs[path.removeprefix("base_model.model.")] = (name, name.replace(".lora_A.", ".lora_B."))
-    return pairs
-
-
-def adapter_scale(config: dict[str, Any]) -> float:
-    """The factor of an adapter's product, from its `adapter_config.json`: alpha / rank, or
-    alpha / sqrt(rank) where it is rank-stabilised.
-
-    >>> adapter_scale({"r": 16, "lora_alpha": 32})
-    2.0
-    """
-    rank = config["r"]
-    return config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)
-
-
-class Layout:
-    """Where each linear layer's A (rank, in) and B (out, rank) lie in a slot's flat row.
-
-    Layers stand in the order of their paths, A before B: the order in which `incarnation` writes an
-    adapter's file, so that an adapter of the full rank over all layers is one contiguous copy.
-    """
-
-    def __init__(self, model: torch.nn.Module, rank: int):
-        from torch import nn
-
-        self.rank = rank
-        head = model.get_output_embeddings()
-        self.layers = {
-            path: module
-            for path, module in sorted(model.named_modules())
-            if isinstance(module, nn.Linear) and module is not head
-        }
-        self.places: dict[str, tuple[int, int, int]] = {}  # path -> start of A, start of B, end of B
-        at = 0
-        for path, layer in self.layers.items():
-            middle = at + rank * layer.in_features
-            end = middle + layer.out_features * rank
-            self.places[path] = (at, middle, end)
-            at = end
-        self.numbers = at
-
-    def views(self, flat: torch.Tensor, path: str, rank: int | None = None) -> tuple[torch.Tensor, ...]:
-        """(A, B) of a layer as views into `flat` (..., numbers), cut to the first `rank` dimensions."""
-        start, middle, end = self.places[path]
-        layer = self.layers[path]
-        a = flat[..., start:middle].unflatten(-1, (self.rank, layer.in_features))  # (..., R, in)
-        b = flat[..., middle:end].unflatten(-1, (layer.out_features, self.rank))  # (..., out, R)
-        return a[..., :rank, :], b[..., :rank]
-
-    def pack(self, expert: ColdExpert, out: torch.Tensor) -> None:
-        """Read the expert's file into one flat row of bf16, ranks padded with zeros.
-
-        Raises `Damaged` when the checksum differs from the one taken at ingestion, `Refused` when a
-        tensor has no place in this base.
-        """
-        import numpy
-        import torch
-        import xxhash
-
-        try:
-            # Copy on write: torch asks for writable memory, the blob is never written.
-            raw = numpy.memmap(expert.path, numpy.uint8, "c")
-        except (OSError, ValueError) as exc:
-            raise errors.Damaged(
-                f"the file of expert {expert.name} cannot be read: {exc}", hint=_STAGE_AGAIN
-            ) from exc
-        if expert.xxh3 and xxhash.xxh3_64_hexdigest(raw) != expert.xxh3:
-            raise errors.Damaged(
-                f"expert {expert.name} is damaged: {expert.path} differs from what was ingested",
-                hint=_STAGE_AGAIN,
-            )
-        tensors, _, base = read_header(expert.path)
-        pairs = adapter_tensors(tensors)
-        if expert.rank == self.rank and list(pairs) == list(self.places) and self._contiguous(tensors, pairs):
-            out.copy_(torch.from_numpy(raw[base:]).view(torch.bfloat16))
-            return
-        out.zero_()
-        for path, names in pairs.items():
-            if path not in self.places:
-                raise errors.Refused(f"expert {expert.name} adapts {path}, which this mind does not have")
-            for name, place in zip(names, self.views(out, path, expert.rank), strict=True):
-                entry = tensors[name]
-                begin, end = entry["data_offsets"]
-                numbers = torch.from_numpy(raw[base + begin : base + end]).view(_dtype(entry["dtype"]))
-                if tuple(entry["shape"]) != tuple(place.shape):
-                    raise errors.Refused(
-                        f"expert {expert.name}: {name} is {entry['shape']}, this mind wants "
-                        f"{list(place.shape)}"
-                    )
-                place.copy_(numbers.view(entry["shape"]))
-
-    def _contiguous(self, tensors: dict[str, Any], pairs: dict[str, tuple[str, str]]) -> bool:
-        at = 0
-        for path, (a, b) in pairs.items():
-            start, middle, end = self.places[path]
-            for name, size in ((a, middle - start), (b, end - middle)):
-                entry = tensors[name]
-                if entry["dtype"] != "BF16" or entry["data_offsets"] != [at, at + 2 * size]:
-                    return False
-                at += 2 * size
-        return True
-
-
 GONE = "\0"  # begins the name of a slot whose expert was renamed or removed while it was at work
-_STAGE_AGAIN = "stage the adapter again: python -m batos experts --stage lora_staging/NAME"
-
-
-def _dtype(word: str) -> torch.dtype:
-    import torch
-
-    return {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}[word]
-
-
-class Route:
-    """Which rows of the batch now in the model use which slot: (first row, end row, slot, scale)."""
-
-    def __init__(self) -> None:
-        self.segments: list[tuple[int, int, int, float]] = []
-
-
-class SlottedLinear:
-    """The forward of one linear layer with slots beside it: y = Wx + scale · B(Ax) for routed rows.
-
-    It takes the place of the layer's own `forward` rather than wrapping the module: the names of the
-    weights stay, a 4-bit layer keeps its own arithmetic, and no second module call is paid.
-
-    A row comes out the same bit for bit whichever rows share its expert: each is a product of its own in one
-    batched call (`bmm`), because a plain product of one row and of five round differently in float32.  In
-    bfloat16 on a CPU they do not (measured), and the batched call is twice as slow: `flat_rows`.
-    """
-
-    __slots__ = ("a", "b", "flat_rows", "plain", "route")
-
-    def __init__(self, plain: Callable, a: torch.Tensor, b: torch.Tensor, route: Route):
-        self.plain, self.route = plain, route
-        self.flat_rows = a.dtype.itemsize == 2 and a.device.type == "cpu"
-        self.a = [matrix.T for matrix in a]  # (in, R) each: a view, taken once rather than at every token
-        self.b = [matrix.T for matrix in b]  # (R, out) each
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:  # (rows, tokens, in) -> (rows, tokens, out)
-        y = self.plain(x)
-        for first, end, slot, scale in self.route.segments:
-            rows = end - first
-            into, out = (x, y) if rows == len(x) else (x[first:end], y[first:end])
-            a, b = self.a[slot], self.b[slot]
-            if self.flat_rows:
-                part = into.reshape(-1, into.shape[-1]).mm(a)  # (rows * tokens, R)
-                out.view(-1, out.shape[-1]).addmm_(part, b, alpha=scale)
-            else:
-                part = into.bmm(a.expand(rows, *a.shape))  # (rows, tokens, R)
-                out.baddbmm_(part, b.expand(rows, *b.shape), alpha=scale)
-        return y
 
 
 class MemoryManager:
@@ -367,6 +76,7 @@ class MemoryManager:
         self._scale = [0.0] * slots
         self._pins: Counter[int] = Counter()  # by slot: an expert may be renamed while it is at work
         self._kept: dict[str, int] = {}  # pinned by a person, until they unpin: name -> slot
+        self._ahead: set[str] = set()  # fetched because a plan names them, and not needed yet
         self._warm: OrderedDict[str, tuple[torch.Tensor, float]] = OrderedDict()  # name -> row, scale
         self._warm_bytes = int(warm_bytes)
         self.counters: Counter[str] = Counter()
@@ -376,10 +86,11 @@ class MemoryManager:
         """Make the slots and put them beside the layers."""
         import torch
 
-        size = self.slots * layout.numbers * self.model.dtype.itemsize
+        dtype = slot_dtype(self.model)
+        size = self.slots * layout.numbers * dtype.itemsize
         self.books.admit("slots", size)
         self.layout = layout
-        self.flat = torch.zeros(self.slots, layout.numbers, dtype=self.model.dtype, device=self.model.device)
+        self.flat = torch.zeros(self.slots, layout.numbers, dtype=dtype, device=self.model.device)
         for path, layer in layout.layers.items():
             plain = getattr(layer.forward, "plain", layer.forward)
             layer.forward = SlottedLinear(plain, *layout.views(self.flat, path), self.route)
@@ -506,25 +217,35 @@ class MemoryManager:
         try:
             yield self.route
         finally:
-            self.route.segments = []
+            self.route.clear()
 
     def segments(self, segments: Iterable[tuple[int, int, int | None]]) -> list[tuple[int, int, int, float]]:
         return [(first, end, slot, self._scale[slot]) for first, end, slot in segments if slot is not None]
 
     def prefetch(self, names: Iterable[str]) -> threading.Thread:
-        """Warm the experts a plan will need, in the background; into free slots if there are any."""
+        """Warm the experts a plan will need, in the background; into free slots if there are any.
+
+        Counted as "prefetched" where they had to be read, and "hit_prefetched" when somebody then needs them.
+        """
 
         def warm() -> None:
             for name in dict.fromkeys(name.upper() for name in names):
                 with self._lock:
-                    if name in self._hot:
+                    if name in self._hot or name in self._warm:
                         continue
-                    if len(self._hot) < self.slots:
-                        self.activate(name)
-                    elif name not in self._warm:
-                        expert = self._lookup(name)
-                        if expert is not None and expert.rank <= self.layout.rank:
+                    expert = self._lookup(name)
+                    if expert is None or expert.rank > self.layout.rank or self.model is None:
+                        continue
+                    try:
+                        if len(self._hot) < self.slots:
+                            self._slot_of(name)
+                        else:
                             self._read(expert)
+                    except errors.BatosError as exc:  # told to who needs it, when they do
+                        log.warning("the expert %s could not be fetched ahead: %s", name, exc)
+                    else:
+                        self._ahead.add(name)
+                        self.counters["prefetched"] += 1
 
         # A daemon: at shutdown nobody waits for an expert that nobody waits for.
         thread = threading.Thread(target=warm, name="expert prefetch", daemon=True)
@@ -617,6 +338,9 @@ class MemoryManager:
 
     def _hit(self, tier: str, name: str) -> None:
         self.counters[f"hit_{tier}"] += 1
+        if name in self._ahead:
+            self._ahead.discard(name)
+            self.counters["hit_prefetched"] += tier != "cold"
         self._metrics("expert_hit", 1, tier=tier, expert=name)
 
     # what is where, and what fits
@@ -718,13 +442,3 @@ class Pinned:
 
     async def __aexit__(self, *exc: Any) -> bool | None:
         return self._held.__exit__(*exc)
-
-
-def kv_bytes_per_token(config: Any, itemsize: int) -> int:
-    """Keys and values of one token over all layers.
-
-    Llama-3.1-8B in bf16: 2 * 32 layers * 8 heads * 128 * 2 bytes = 131,072.
-    """
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return 2 * config.num_hidden_layers * heads * size * itemsize

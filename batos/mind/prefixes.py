@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -22,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batos import errors
-from batos.mind.incarnation import committed, digest, ingest, proxy
-from batos.mind.memory_manager import Ledger, read_header
+from batos.mind.adapters import read_header
+from batos.mind.incarnation import checksum, committed, own, proxy, workshop
+from batos.mind.ledger import Ledger
 
 if TYPE_CHECKING:
     import torch
@@ -122,7 +122,7 @@ class ImageShelf:
 
         try:
             found = self._image.run("where a prefix is", read)
-            if found is None or digest(found[0])[1] != found[1]:
+            if found is None or checksum(found[0]) != found[1]:
                 return None
             tensors, _, start = read_header(found[0])
         except errors.BatosError as exc:
@@ -150,22 +150,24 @@ class ImageShelf:
         from safetensors.torch import save_file
 
         try:
-            with tempfile.TemporaryDirectory(prefix="batos-prefix-") as made:
-                file = Path(made) / "prefix.safetensors"
+            with workshop(self._image) as place:
+                file = place / "prefix.safetensors"
                 named = {}
                 for layer, (keys, values) in enumerate(tensors):
                     named[f"keys.{layer:04d}"] = keys.contiguous()
                     named[f"values.{layer:04d}"] = values.contiguous()
                 save_file(named, file)
-                kept = ingest(self._image, file)
+                waiting = own(file)
+                self._image.check_space()
 
-            def store(root: Any) -> None:
-                shelf = _shelf(root)
-                shelf[key] = proxy(root, f"prefix {key[:12]}", tokens=tokens, expert=expert, **kept)
-                while len(shelf) > KEPT:
-                    del shelf[min(shelf, key=lambda each: shelf[each]._p_serial)]  # written longest ago
+                def store(root: Any) -> None:
+                    shelf = _shelf(root)
+                    slots = waiting.slots(root)
+                    shelf[key] = proxy(root, f"prefix {key[:12]}", tokens=tokens, expert=expert, **slots)
+                    while len(shelf) > KEPT:
+                        del shelf[min(shelf, key=lambda each: shelf[each]._p_serial)]  # written longest ago
 
-            self._image.run(f"keep the beginning of a prompt, {tokens} tokens", store, "batos")
+                self._image.run(f"keep the beginning of a prompt, {tokens} tokens", store, "batos")
         except errors.BatosError as exc:
             log.warning("a prefix could not be kept: %s", exc)
 

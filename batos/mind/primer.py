@@ -18,6 +18,9 @@ RULES = """\
 You write one method of an object in Python, in a notation of its own.
 §0 §1 ... are the object's data slots, ¤0 ... its methods, ¢0 ... the arguments, £0 ... keys of records.
 <|brief|> tells the slots with their kinds and the message that was not understood.
+In a brief, `gives int` marks a method ¤0 to be used as a value, self.¤0(); £0 and ¤1 behind an object are its own
+slots and methods, self.§1.£0 and self.§1.¤1(¢0), changed by self.§1.put('£0', value). `eg` and `now §0` tell what
+an example answered and left in a slot, and `no` what came out and was wrong: a kind, and what it is of the rest.
 <|plan|> wants one line of JSON: whether it can be done, what kind of message it is, what is read and answered.
 <|method|> wants the body of the method and nothing else. Readers answer a value, changers answer the new one.
 What cannot be done (more than there is, a missing key) raises ValueError or KeyError and changes nothing.

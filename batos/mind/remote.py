@@ -55,6 +55,7 @@ class _Row:
     grammar: str | None
     text: str = ""
     logprob: float = 0.0
+    read: int = 0  # tokens of the prompt, and `count` those of the text, as the server counts them where it does
     count: int = 0
     finish: str | None = None
     failure: Exception | None = None
@@ -66,11 +67,15 @@ class RemoteMind:
     """The mind of an image on a server; what `Mind` is to a model in this process.
 
     metrics  as of `Mind`: "generation_ms"
+    breaker  keeps the state of the circuit breaker (pybreaker's `CircuitBreakerStorage`); None: this process does
     """
 
     converses = True
+    answer_tokens = ANSWER
 
-    def __init__(self, settings: Settings, *, metrics: Callable[..., None] | None = None):
+    def __init__(
+        self, settings: Settings, *, metrics: Callable[..., None] | None = None, breaker: Any = None
+    ):
         import pybreaker
 
         self._url = settings.mind_url.rstrip("/")
@@ -83,7 +88,9 @@ class RemoteMind:
         self._client: Any = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._breaker = pybreaker.CircuitBreaker(FAILURES, REST, exclude=[_not_the_servers_fault])
+        self._breaker = pybreaker.CircuitBreaker(
+            FAILURES, REST, exclude=[_not_the_servers_fault], state_storage=breaker
+        )
         self.failure: errors.BatosError | None = None
 
     # the server
@@ -262,16 +269,22 @@ class RemoteMind:
         persona: str | None = None,
         seconds: float = 60.0,
         tell: Callable[[str], None] | None = None,
+        spent: Callable[[int, int], None] | None = None,
     ) -> str:
-        """The next thing said in a conversation of `{"role", "content"}`; a persona's codex goes first."""
-        said = [dict(one) for one in messages]
-        if persona is not None and persona.upper() in CODEX:
-            said.insert(0, {"role": "system", "content": CODEX[persona.upper()]})
+        """The next thing said in a conversation of `{"role", "content"}`; where it does not begin with rules of its
+        own, a persona's codex goes first.
+
+        tell   told the text as it comes
+        spent  told how many tokens were read and how many were written, also of a call that broke
+        """
+        if persona is not None and persona.upper() in CODEX and messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": CODEX[persona.upper()]}, *messages]
         body = {
             "model": self._named(persona, self._known()),
-            "messages": said,
+            "messages": messages,
             "max_tokens": ANSWER,
             "stream": True,
+            "stream_options": {"include_usage": True},
         }
         row = _Row(0, body, None)
         limits = Limits(deadline=time.monotonic() + seconds)
@@ -283,6 +296,9 @@ class RemoteMind:
                 )
         except Exception as exc:
             raise self._told(exc) from exc
+        finally:
+            if spent is not None:
+                spent(row.read or sum(len(each["content"].encode()) for each in messages) // 3, row.count)
         return row.text.strip()
 
     # rows
@@ -316,6 +332,7 @@ class RemoteMind:
                 "seed": seeds[place],
                 "logprobs": 1,
                 "stream": True,
+                "stream_options": {"include_usage": True},
             }
             if grammars[place] is not None:
                 _compiled(grammars[place])  # one that is none is told here, whatever the server does with it
@@ -391,6 +408,8 @@ class RemoteMind:
             for event in _events(reply.iter_lines()):
                 if stopped() is not None:
                     return
+                if usage := event.get("usage"):
+                    row.read, row.count = usage["prompt_tokens"], usage["completion_tokens"]
                 for choice in event.get("choices") or ():
                     self._take(row, choice, matcher)
                     if row.finish is not None and matcher is not None:
@@ -423,7 +442,8 @@ class RemoteMind:
 
 
 def _draft(row: _Row, end: str | None) -> Draft:
-    return Draft(row.text, (), row.logprob, row.finish or end or "length")
+    read = row.read or len(row.body["prompt"].encode()) // 3  # of a server that does not tell
+    return Draft(row.text, (), row.logprob, row.finish or end or "length", read=read, written=row.count)
 
 
 def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from batos.mind import experts
 from batos.objects.genesis import add_primitives, child
 from batos.objects.lookup import elsewhere
 from batos.objects.method import Method, primitive
+from batos.objects.weight import shortly
 
 _running: tuple[Any, Any] | None = None  # the image and the mind that thinks for it
 
@@ -64,10 +65,17 @@ def _told(mind: Any, *path: str) -> Any:
     return told
 
 
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise errors.WrongArguments(f"an expert is named by a text, not {shortly(name)}")
+    return name
+
+
 @primitive
 def activate_expert_(self, name):
     """Bring an expert into the hot tier; true, or false if there is none of that name."""
-    _ask(lambda mind: mind.activate(str(name)))
+    wanted = _name(name)
+    _ask(lambda mind: mind.activate(wanted))
 
 
 @primitive
@@ -79,19 +87,21 @@ def tiers(self):
 @primitive
 def pin_expert_(self, name):
     """Bring an expert into the hot tier and keep it there; true, or false if there is none of that name."""
-    _ask(lambda mind: mind.pin(str(name)))
+    wanted = _name(name)
+    _ask(lambda mind: mind.pin(wanted))
 
 
 @primitive
 def unpin_expert_(self, name):
     """Let an expert be evicted again; true, or false if it was not pinned."""
-    _ask(lambda mind: mind.unpin(str(name)))
+    wanted = _name(name)
+    _ask(lambda mind: mind.unpin(wanted))
 
 
 @primitive
 def prefetch_(self, names):
     """Warm the experts that will be needed, in the background."""
-    wanted = [str(name) for name in names]
+    wanted = [_name(name) for name in names]
 
     def ask(mind):
         mind.prefetch(wanted)

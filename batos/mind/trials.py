@@ -77,6 +77,8 @@ def random_value(kind: str, rng: random.Random, like=None):
 
 
 def _inner_value(kind, rng, like):
+    if kind == "object":
+        return like
     if kind in ("record", "dict") and isinstance(like, Mapping):
         return {key: random_value(kind_of(value), rng, value) for key, value in like.items()}
     if kind == "list":
