@@ -4,12 +4,14 @@
     scripts/train_embedded_mind.py tokenizer
     scripts/train_embedded_mind.py base --minutes 50        # resumes by itself; ^C is harmless
     scripts/train_embedded_mind.py expert BRICK --minutes 12
+    scripts/train_embedded_mind.py base --warm batos/mind/embedded --minutes 30   # begin with an edition
     scripts/train_embedded_mind.py export                   # bf16 into batos/mind/embedded, each file
     replaced at once
 
-The schedule is warm-up, stable, decay, cut between files: the base learns every task at a constant rate and
-is the base as it stands then; each expert is a LoRA adapter that learns its own task at a falling rate.
-Lessons are made on the fly by one process of their own, so a mended curriculum enters at the next resume.
+The schedule is warm-up, stable, decay: the base learns every task, its rate falls in the last part of its
+time; each expert is a LoRA adapter that learns its own task at a falling rate.  Minutes are those of consumed
+CPU time: a training that is stopped for a while (SIGSTOP) goes on where it was.  Lessons are made on the fly by
+one process of their own, so a mended curriculum enters at the next resume.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from queue import Empty
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # the maker of lessons needs a core now and then
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -99,11 +102,11 @@ def make_batches(folder, mix, seed, queue):
     """Endless batches of like length, each about TOKENS tokens. Runs as a process of its own."""
     from transformers import AutoTokenizer
 
-    from scripts.curriculum import samples
+    from scripts.curriculum import situations
 
     tokenizer = AutoTokenizer.from_pretrained(folder)._tokenizer
     rng = random.Random(seed)
-    stream = samples.lessons(rng, mix)
+    stream = situations.lessons(rng, mix)
 
     class Encoder:
         @staticmethod
@@ -130,6 +133,16 @@ def make_batches(folder, mix, seed, queue):
         rng.shuffle(batches)
         for rows in batches:
             queue.put(([ids for ids, _ in rows], [learned for _, learned in rows]))
+
+
+def next_batch(queue, maker):
+    """The next batch, or an error where nobody is left to make one."""
+    while True:
+        try:
+            return queue.get(timeout=20)
+        except Empty:
+            if not maker.is_alive():
+                raise RuntimeError("the maker of lessons has died; its last words stand above") from None
 
 
 def answer_loss(model, ids, learned):
@@ -215,7 +228,10 @@ class Optimizers:
 
 
 def train(model, folder, mix, seed, minutes, rate, checkpoint, decay, muon, log):
-    """Train for `minutes` in all, earlier runs counted; resumes from `checkpoint` and keeps it fresh."""
+    """Train for `minutes` of CPU time in all, earlier runs counted; resumes from `checkpoint`, keeps it fresh.
+
+    decay  the last part of the time in which the rate falls to nothing: 0.0 never, 1.0 from the beginning
+    """
     import torch
 
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -249,22 +265,22 @@ def train(model, folder, mix, seed, minutes, rate, checkpoint, decay, muon, log)
                 "step": step,
                 "runs": runs,
                 "optimizers": optimizers.state_dict(),
-                "seconds": before + time.monotonic() - start,
+                "seconds": before + time.process_time() - start,
             },
             part,
         )
         os.replace(part, checkpoint)
 
     model.train()
-    start = saved = told = time.monotonic()
+    start, saved, told = time.process_time(), time.monotonic(), time.monotonic()
     losses, tokens, waited = [], 0, 0.0
     try:
         while True:
-            elapsed = before + time.monotonic() - start
+            elapsed = before + time.process_time() - start
             if elapsed >= minutes * 60:
                 break
             asked = time.monotonic()
-            rows, learned = queue.get()
+            rows, learned = next_batch(queue, maker)
             waited += time.monotonic() - asked
             ids, learned = torch.tensor(rows), torch.tensor(learned)
             with torch.autocast("cpu", torch.bfloat16):
@@ -272,7 +288,7 @@ def train(model, folder, mix, seed, minutes, rate, checkpoint, decay, muon, log)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(list(trained.values()), 1.0)
             warm = min(1.0, (step + 1) / 100)
-            left = max(0.0, 1 - elapsed / (minutes * 60)) if decay else 1.0
+            left = min(1.0, (1 - elapsed / (minutes * 60)) / decay) if decay else 1.0
             optimizers.step(rate * warm * left)
             step += 1
             losses.append(loss.item())
@@ -289,6 +305,7 @@ def train(model, folder, mix, seed, minutes, rate, checkpoint, decay, muon, log)
                 saved = now
     except KeyboardInterrupt:
         log(f"stopped after step {step}")
+        raise SystemExit(130) from None  # there is more to do: the same command goes on from here
     finally:
         maker.terminate()
         save()
@@ -303,6 +320,20 @@ def load_base(work, tokenizer):
     kept = torch.load(work / "base.pt", weights_only=True)
     model.load_state_dict(kept["model"], strict=False)
     model.tie_weights()
+    return model
+
+
+def warmed(model, file: Path, prefix: str = ""):
+    """The weights of an exported edition in place of the fresh ones; what it has not stays as it is."""
+    import torch
+    from safetensors.torch import load_file
+
+    kept = load_file(file)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            known = name.replace(prefix, "") if prefix else name
+            if known in kept:
+                parameter.copy_(kept[known])
     return model
 
 
@@ -394,6 +425,8 @@ def main(argv=None):
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--warm", type=Path, help="begin with the weights of this exported edition")
+    parser.add_argument("--decay", type=float, help="last part of the time in which the rate falls")
     arguments = parser.parse_args(argv)
     work = arguments.work
     work.mkdir(parents=True, exist_ok=True)
@@ -402,10 +435,10 @@ def main(argv=None):
         print(time.strftime("%H:%M:%S"), arguments.stage, arguments.name or "", line, flush=True)
 
     if arguments.stage == "tokenizer":
-        from scripts.curriculum import samples
+        from scripts.curriculum import situations
 
         rng = random.Random(arguments.seed)
-        stream = samples.lessons(rng, BASE_MIX)
+        stream = situations.lessons(rng, BASE_MIX)
         texts = ["".join(text for text, _ in next(stream)) for _ in range(12000)]
         # names of slots are noise to be pointed at, not words to be learned: most of their lines are left out
         tokenizer = tokenizer_from(
@@ -424,9 +457,13 @@ def main(argv=None):
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
+    if arguments.warm and not (work / "tokenizer").exists():
+        AutoTokenizer.from_pretrained(arguments.warm / "base").save_pretrained(work / "tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(work / "tokenizer")
     if arguments.stage == "base":
         model = new_base(tokenizer)
+        if arguments.warm:
+            warmed(model, arguments.warm / "base" / "model.safetensors")
         log(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
         train(
             model,
@@ -436,12 +473,15 @@ def main(argv=None):
             arguments.minutes,
             arguments.rate or 2e-3,
             work / "base.pt",
-            decay=False,
+            decay=0.4 if arguments.decay is None else arguments.decay,
             muon=True,
             log=log,
         )
     else:
         model = with_adapter(load_base(work, tokenizer), arguments.name)
+        if arguments.warm:
+            folder = arguments.warm / "experts" / arguments.name
+            warmed(model, folder / "adapter_model.safetensors", f".{arguments.name}")
         train(
             model,
             work / "tokenizer",
@@ -450,7 +490,7 @@ def main(argv=None):
             arguments.minutes,
             arguments.rate or 2e-3,
             work / f"{arguments.name}.pt",
-            decay=True,
+            decay=1.0 if arguments.decay is None else arguments.decay,
             muon=False,
             log=log,
         )

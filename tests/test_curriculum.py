@@ -5,9 +5,19 @@ import re
 
 import pytest
 
-from batos.mind import dialect
+from batos.mind import dialect, linking
 from batos.mind.trials import generate_trials
-from scripts.curriculum import OPERATIONS, conflicts, nouns, pair_held_out, samples, shape_held_out
+from scripts.curriculum import (
+    FIRST,
+    OPERATIONS,
+    conflicts,
+    nouns,
+    pair_held_out,
+    samples,
+    shape_held_out,
+    situations,
+    synonyms,
+)
 
 CHANGING_WORDS = re.compile(r"(increase|withdraw|double|reset|reverse|clear|rename|add|remove|put_in)_X")
 READING_WORDS = re.compile(
@@ -93,7 +103,7 @@ def test_every_answer_goes_through_the_dialect_and_back(drawn):
 
 def test_a_seed_gives_the_same_lessons():
     mix = {"brick": 1.0, "alfred": 0.5, "robin": 0.5}
-    first, second = samples.lessons(random.Random(4), mix), samples.lessons(random.Random(4), mix)
+    first, second = situations.lessons(random.Random(4), mix), situations.lessons(random.Random(4), mix)
     assert [next(first) for _ in range(30)] == [next(second) for _ in range(30)]
 
 
@@ -103,7 +113,7 @@ def test_what_is_held_out_never_enters_training():
         sample = samples.draw(rng)
         words = {word for slot in sample.linked.slots for word in re.split(r"_|\d", slot.name)}
         for word in filter(None, words - set(nouns.ADJECTIVES)):
-            assert any(not nouns.held_out(single) for single in dialect.folds(word)), word
+            assert any(not nouns.held_out(single) for single in linking.folds(word)), word
         assert not pair_held_out(sample.wording, sample.operation)
         assert not shape_held_out([dialect.kind_of(value) for value in sample.brief["slots"].values()])
 
@@ -140,3 +150,65 @@ def test_audits_tell_the_sound_from_the_spoiled():
         verdicts.append(samples.judged(sample, spoiled, rng))
     found = {verdict[1] for verdict in verdicts if verdict}
     assert len(found) >= 5
+
+
+def test_synonyms_stand_where_an_operation_has_two_of_a_family():
+    assert "hike_X" in synonyms.alike(["increase_X", "raise_X"])
+    assert synonyms.alike(["increase_X", "lower_X"]) == []
+    assert sum(len(operation.later) for operation in OPERATIONS) > 2000
+
+
+def test_more_synonyms_neither_hold_out_what_was_shown_nor_show_what_was_held_out():
+    for first, now in zip(FIRST, OPERATIONS, strict=True):
+        assert now.wordings == first.wordings + now.later
+        for wording in first.wordings:
+            assert pair_held_out(wording, now) == pair_held_out(wording, first)
+
+
+def test_every_situation_is_answered_by_its_reference_and_goes_through_the_dialect():
+    rng = random.Random("situations")
+    for kind in situations.SHARES:
+        for _ in range(40):
+            sample = situations.draw(rng, kind)
+            plan = sample.plan()
+            assert dialect.parse_plan(dialect.plan_text(plan, sample.linked), sample.linked) == plan
+            assert dialect.body_text(sample.source(), sample.linked) == sample.body()
+            trials = samples.trials_of(sample.linked, 6, rng)
+            done = samples.behave(sample.source(), sample.linked, trials)
+            assert not any(answer[0] == "failed" for answer, _, _ in done), sample.source()
+
+
+def test_examples_are_what_the_reference_does_and_counter_examples_are_not():
+    rng = random.Random("examples")
+    seen = 0
+    for kind in ("with_examples", "with_counters"):
+        for _ in range(40):
+            sample = situations.draw(rng, kind)
+            for name in ("examples", "counter_examples"):
+                for example in sample.brief.get(name) or ():
+                    trial = {"slots": sample.linked.state, **example}
+                    (came,) = situations.outcomes(sample, sample.source(), [trial])
+                    same = samples._plain([came.get("result"), came.get("changes")]) == samples._plain(
+                        [example.get("result"), example.get("changes")]
+                    )
+                    if name == "examples":
+                        assert samples._plain(came["result"]) == samples._plain(example["result"])
+                    else:
+                        assert not same or "error" in example
+                    seen += 1
+    assert seen > 60
+
+
+def test_a_verb_that_says_nothing_is_settled_by_its_examples():
+    rng = random.Random("settled")
+    for _ in range(15):
+        sample = situations.draw(rng, "told")
+        assert any(line.startswith(("eg", "now")) and set("§¢") & set(line) for line in sample.linked.told)
+
+
+def test_wordings_held_out_of_a_situation_are_not_drawn_for_training():
+    rng = random.Random("held out")
+    for kind in ("with_examples", "told", "with_counters", "with_value", "with_other"):
+        drawn = [situations.draw(rng, kind) for _ in range(30)] + [situations.draw(rng, kind, unseen=True)]
+        held = [situations.held_out(kind, sample.wording, sample.operation) for sample in drawn]
+        assert held == [False] * 30 + [True], kind

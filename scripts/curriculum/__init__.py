@@ -13,12 +13,12 @@ code:
 
 **To add an operation**, append such a block to the `operations_*.py` it belongs to. Line 1: `change`,
 `read` or `ask` (`call` if it is made of existing methods), the slots (X, Y, Z, with F, G for keys of
-records and M, N for existing methods) with their classes (`SLOT_CLASSES`; `X:num=width/length` where the
-slot's name matters), then the arguments with theirs (`ARGUMENT_CLASSES`; a name new to the mind also goes
-into `dialect.ARGUMENTS`). Line 2: the wordings, braces as in a shell. Line 3: what it does, after ` ! `
-when it raises (for a read this may also stand on line 1), after ` -> ` what a change answers. Then the
-code: the conventions of section 4 of the contract, local names from `dialect.LOCALS`, built-ins and methods
-that `grammar` knows. `python -m pytest tests/test_curriculum.py tests/test_grammar.py` checks the
+records, M, N for existing methods and O for other objects) with their classes (`SLOT_CLASSES`;
+`X:num=width/length` where the slot's name matters), then the arguments with theirs (`ARGUMENT_CLASSES`; a name
+new to the mind also goes into `dialect.ARGUMENTS`). Line 2: the wordings, braces as in a shell (`synonyms` adds
+more). Line 3: what it does, after ` ! ` when it raises (for a read this may also stand on line 1), after ` -> `
+what a change answers. Then the code: the conventions of section 4 of the contract, local names from
+`dialect.LOCALS`, built-ins and methods that `grammar` knows. `python -m pytest tests/test_curriculum.py tests/test_grammar.py` checks the
 conventions, and that no other operation claims the same wording for the same kinds; then resume
 `scripts/train_embedded_mind.py`, whose next lessons already draw from it.
 """
@@ -29,14 +29,17 @@ import ast
 import hashlib
 import itertools
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 
 from scripts.curriculum import (
     operations_known,
     operations_lists,
     operations_mappings,
     operations_numbers,
+    operations_objects,
     operations_texts,
+    synonyms,
 )
 
 SLOT_CLASSES = {
@@ -118,6 +121,7 @@ class Operation:
     known: tuple[
         tuple[str, tuple[str, ...]], ...
     ] = ()  # (letter, what its slot may be called), where that matters
+    later: tuple[str, ...] = ()  # those of the wordings that it has by `synonyms`
 
     @property
     def calls(self) -> bool:
@@ -145,8 +149,8 @@ def _parse(block: str) -> Operation:
     kind, *parts = head.split()
     pairs = [tuple(part.split(":")) for part in parts]
     known = tuple((letter, tuple(cls.split("=")[1].split("/"))) for letter, cls in pairs if "=" in cls)
-    slots = tuple((letter, cls.split("=")[0]) for letter, cls in pairs if letter in "XYZFGMN")
-    args = [pair for pair in pairs if pair[0] not in "XYZFGMN"]
+    slots = tuple((letter, cls.split("=")[0]) for letter, cls in pairs if letter in "XYZFGMNO")
+    args = [pair for pair in pairs if pair[0] not in "XYZFGMNO"]
     text = ast.unparse(ast.parse("\n".join(line[4:] for line in code)))
     if kind == "call":
         args = [(name, "any") for name in ("value", "other") if re.search(rf"\b{name}\b", text)] + args
@@ -182,7 +186,8 @@ def load() -> list[Operation]:
     return [_parse(block) for block in blocks]
 
 
-OPERATIONS = load()
+FIRST = load()  # as the blocks have them
+REACHING = [_parse(block) for block in operations_objects.OPERATIONS.strip().split("\n\n")]
 
 
 def kinds_of(cls: str, first: str | None = None) -> list[str]:
@@ -221,9 +226,10 @@ def _fits(kind, kinds):
     return kind in kinds or (kind in ("int", "float") and ("int" in kinds or "float" in kinds))
 
 
-def claims(operation: Operation):
+def claims(operation: Operation, wordings=None):
     """Every (wording, kind of X, number of arguments) the operation answers to, with the kinds of the
     rest."""
+    wordings = operation.wordings if wordings is None else wordings
     first = dict(operation.slots).get("X")
     for kind in dict.fromkeys(kinds_of(first)) if first else [""]:
         second = tuple(
@@ -232,8 +238,33 @@ def claims(operation: Operation):
             if letter not in "X"
         )
         args = tuple(tuple(sorted(set(argument_kinds(cls, kind, "any")))) for _, cls in operation.args)
-        for wording in operation.wordings:
+        for wording in wordings:
             yield wording, kind, second, args
+
+
+def clash(one: Operation, rest, two: Operation, rest2) -> bool:
+    """Whether two operations under one wording and kind of X would be taught for the same message."""
+    (second, args), (second2, args2) = rest, rest2
+    return (
+        len(second) == len(second2)
+        and len(args) == len(args2)
+        and one.code != two.code
+        and not (one.known and two.known and set(one.known[0][1]).isdisjoint(two.known[0][1]))
+        and all(set(left) & set(right) for left, right in zip(second + args, second2 + args2, strict=True))
+    )
+
+
+def _keyed(operation, wordings):
+    for wording, kind, second, args in claims(operation, wordings):
+        yield (wording, kind), (second, args)
+
+
+LATER = synonyms.widened([operation for operation in FIRST if not operation.calls], _keyed, clash)
+OPERATIONS = [
+    replace(operation, wordings=operation.wordings + more, later=more)
+    for operation in FIRST
+    for more in [LATER.get(operation.name, ())]
+]
 
 
 def index() -> dict:
@@ -253,30 +284,23 @@ def conflicts() -> list[str]:
     out = []
     for (wording, kind), entries in INDEX.items():
         for (one, second, args), (two, second2, args2) in itertools.combinations(entries, 2):
-            if (
-                len(second) == len(second2)
-                and len(args) == len(args2)
-                and one.code != two.code
-                and not (one.known and two.known and set(one.known[0][1]).isdisjoint(two.known[0][1]))
-                and all(
-                    set(left) & set(right) for left, right in zip(second + args, second2 + args2, strict=True)
-                )
-            ):
+            if clash(one, (second, args), two, (second2, args2)):
                 out.append(f"{wording} [{kind}] {one.name} | {two.name}")
     return out
 
 
 def pair_held_out(wording: str, operation: Operation) -> bool:
     """Whether a wording and an operation are never shown together: the wording is seen with other
-    operations, the operation with other wordings."""
+    operations, the operation with other wordings.  Wordings by `synonyms` are held out apart from the blocks'
+    own, so that more of them never hold out what an earlier edition was shown, nor show what was kept from it."""
     if (
         PROTECTED.fullmatch(wording)
         or EVERYDAY.fullmatch(wording)
-        or len(operation.wordings) < 5
-        or {letter for letter, _ in operation.slots} & set("FGMN")
+        or len(operation.wordings) - len(operation.later) < 5
+        or {letter for letter, _ in operation.slots} & set("FGMNO")
     ):
         return False
-    if len(WORDING_USERS[wording]) < 2:
+    if wording not in operation.later and WORDING_USERS[wording] < 2:
         return False
     return hashlib.sha256(f"pair {wording} {operation.name}".encode()).digest()[0] < 30
 
@@ -288,7 +312,4 @@ def shape_held_out(kinds) -> bool:
     return len(kinds) > 1 and hashlib.sha256(b"shape " + shape.encode()).digest()[0] < 26
 
 
-WORDING_USERS: dict = {}
-for _operation in OPERATIONS:
-    for _wording in _operation.wordings:
-        WORDING_USERS.setdefault(_wording, []).append(_operation)
+WORDING_USERS = Counter(wording for operation in FIRST for wording in operation.wordings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import keyword
 import random
 
 COMMON = """
@@ -119,7 +120,7 @@ def noun(rng: random.Random, unseen: bool = False, common: float = 0.45) -> str:
     def word():
         while True:
             out = rng.choice(COMMON) if rng.random() < common else invented(rng)
-            if held_out(out) == unseen:
+            if held_out(out) == unseen and not keyword.iskeyword(out):  # `self.class` is no Python
                 return out
 
     roll = rng.random()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import datetime
+import keyword
 import math
 import random
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from types import FunctionType, SimpleNamespace
 
-from batos.mind import dialect
+from batos.mind import dialect, linking
 from batos.mind.dialect import LinkedBrief, link
 from batos.mind.trials import generate_trials, random_value
 from scripts.curriculum import (
@@ -95,7 +96,22 @@ SENSELESS = """
 frobnicate tickle dance marry sing fly wash cook jump kiss hug paint dream zap wobble jiggle munge tweak
 fiddle massage grok yodel ponder juggle knead polish sharpen caress bewitch enchant haunt chase scold praise
 forgive insult bless curse bend twist fold iron bake fry grill season feed water plant harvest climb swim
-skate ski hunt fish sail tame ride
+skate ski hunt fish sail tame ride admire adore amuse annoy applaud argue astonish avenge awaken baffle
+banish bark beg befriend behold besiege bite blame blush boast boil bother bow brag breathe brew bribe
+bruise bully burp bury buzz camp carve celebrate cheat cheer chew chill chirp choke clap cling clown comb
+comfort compose confess confide console cough crawl creak cringe crochet cuddle dazzle deceive defend defy
+delight despise dine disguise dread drift drown embrace enjoy entertain envy evict explore faint fear
+flatter flee flirt flutter forget frighten frown gallop gamble gargle gaze giggle glare gossip greet grieve
+grin growl grumble guess hammer hatch heal hide hiccup hike hop howl hum hush hypnotize ignite imagine
+imitate impress inhale inspire interrogate interview itch jog joke kick kneel knit knock lament laugh
+lecture lick limp lull march meditate melt mend migrate mime mourn mow mumble murmur nag nap nibble nod
+nudge obey offend orbit persuade pinch plead pluck poke pounce pray preach prowl punch punish quarrel quench
+rehearse rejoice rescue resent respect rinse roar roast rob row rub salute scare scent scratch scream scrub
+seduce serenade sew shave shiver shout shrug sigh sip skid slap sleep slip smell smile smirk sneak sneeze
+sniff snore soak sob soothe sparkle spin spit splash squeak stare starve sting stir stitch strangle stroke
+stroll struggle stumble sulk surf swear sweep swing tangle taunt tease tempt terrify thank threaten throw
+thump tiptoe toast torture tow trust tumble twinkle unwind vanish wag wail walk wander warn weave weep whine
+whisper whistle wink wipe woo worship wrestle yawn yell yelp zoom
 """.split()
 OUTSIDE = """
 translate_X translate_X_to_french X_in_french X_in_german X_in_spanish email_X send_X_by_mail mail_X
@@ -136,7 +152,11 @@ class Sample:
         out = {
             "can": True,
             "kind": op.kind,
-            "slots": [names[self.letters[letter]] for letter, _ in op.slots if letter in "XYZ"],
+            "slots": [
+                names[self.letters[letter][:2]]
+                for letter, _ in op.slots
+                if letter in "XYZO" and self.letters[letter][:2] in names
+            ],
             "args": [
                 param.name or name for param, (name, _) in zip(self.linked.params, op.args, strict=True)
             ],
@@ -158,7 +178,11 @@ class Sample:
         return dialect.parse_method(self.body(), self.linked, self.plan())
 
     def tell(self) -> str:
-        text = re.sub(r"\b[XYZFGMN]\b", lambda match: self.letters[match.group()], self.operation.tell)
+        spoken = {
+            letter: re.sub(r"^(.\d)\.(.\d)$", r"\2 of \1", handle).removesuffix("()")
+            for letter, handle in self.letters.items()
+        }
+        text = re.sub(r"\b[XYZFGMN]\b", lambda match: spoken[match.group()], self.operation.tell)
         for i, (name, _) in enumerate(self.operation.args):
             text = re.sub(rf"\b{name}\b", f"¢{i}", text)
         return text
@@ -218,22 +242,40 @@ def _filled(op, letters):
         out.append(part)
     # named arguments of calls keep their names: timedelta(days=days)
     text = re.sub(r"¢\d=", "days=", "".join(out))
-    return re.sub(r"\b[XYZFGMN]\b", lambda match: letters[match.group()], text)
+    text = re.sub(r"\b[XYZFGMNO]\b", lambda match: letters[match.group()], text)
+    return _sent(text) if any(len(handle) > 2 for handle in letters.values()) else text
+
+
+def _sent(text):
+    """The code of an operation whose slot is another object's (`§0.£0`) or a method's value (`¤0()`): what
+    changes it is a message, and messages of errors speak of it plainly."""
+    text = re.sub(
+        r"^( *)self\.(§\d)\.(£\d) (?:([-+*])= |= )(\w+\(.*\)|[^ ]+)\nreturn self\.\2\.\3$",
+        lambda m: (
+            f"{m[1]}return self.{m[2]}.put('{m[3]}', "
+            + (f"self.{m[2]}.{m[3]} {m[4]} " if m[4] else "")
+            + f"{m[5]})"
+        ),
+        text,
+        flags=re.M,
+    )
+    return re.sub(r"(?<!self\.)¤\d\(\)", "it", re.sub(r"(?<!self\.)§\d\.(£\d)", r"\1", text))
 
 
 # -- drawing objects and messages --------------------------------------------------------------------------
 
 
 def weight(op: Operation) -> float:
-    base = len(op.wordings) ** 0.4
+    base = (len(op.wordings) - len(op.later)) ** 0.4
     if op.calls:
-        return base
+        return 4 * base  # few wordings, and who comes first and gets what has to be learned
     if op.known:
         return 0.8 * base
     return base * (3.0 if any(PROTECTED.fullmatch(wording) for wording in op.wordings) else 1.0)
 
 
 WEIGHTS = [weight(op) for op in OPERATIONS]
+VERBS = frozenset(wording.split("_")[0] for op in OPERATIONS for wording in op.wordings)
 
 
 def _slot_name(kind, rng, unseen):
@@ -314,7 +356,7 @@ def _spell(wording, names, rng):
         elif roll < 0.3:
             words = name.split("_")
             single = next(
-                (w for w in sorted(dialect.folds(words[-1]), key=len) if nouns.plural(w) == words[-1]), None
+                (w for w in sorted(linking.folds(words[-1]), key=len) if nouns.plural(w) == words[-1]), None
             )
             words[-1] = single or nouns.plural(words[-1])
             name = "_".join(words)
@@ -344,7 +386,9 @@ def draw(
 def _draw(rng, operation, wording, unseen, shape, pairs, plain):
     op = operation or rng.choices(OPERATIONS, WEIGHTS)[0]
     if wording is None:
-        weights = [6.0 if PROTECTED.fullmatch(each) else 1.0 for each in op.wordings]
+        weights = [
+            6.0 if PROTECTED.fullmatch(each) else 0.6 if each in op.later else 1.0 for each in op.wordings
+        ]
         wording = rng.choices(op.wordings, weights)[0]
     if pair_held_out(wording, op) != (pairs == "unseen"):
         return None
@@ -401,7 +445,7 @@ def _draw(rng, operation, wording, unseen, shape, pairs, plain):
             )
             name = _spell(rng.choice(base.wordings), {"X": noun}, rng)
             params = [rng.choice(KW_NAMES)] if cls == "any1" else []
-            if name in selectors or name in state or set(dialect.words_of(name)) & dialect.COMPOSITION_WORDS:
+            if name in selectors or name in state or set(linking.words_of(name)) & linking.COMPOSITION_WORDS:
                 return None
             selectors[name], names[letter] = params, name
     if rng.random() < 0.3:
@@ -448,7 +492,7 @@ def _draw(rng, operation, wording, unseen, shape, pairs, plain):
     elif not plain and rng.random() < 0.04:
         first_word, *others = selector.split("_")
         selector = first_word + "".join(word.capitalize() for word in others)
-    if selector in state or selector in selectors:
+    if selector in state or selector in selectors or keyword.iskeyword(selector):
         return None
 
     items = list(state.items())
@@ -490,11 +534,11 @@ def _draw(rng, operation, wording, unseen, shape, pairs, plain):
 
 
 def _close(name, state):
-    words = dialect.words_of(name)
+    words = linking.words_of(name)
     return any(
-        dialect._agree(words, dialect.words_of(other))
+        linking.agree(words, linking.words_of(other))
         for other in state
-        if len(dialect.words_of(other)) == len(words)
+        if len(linking.words_of(other)) == len(words)
     )
 
 
@@ -506,6 +550,13 @@ def _only_choice(wording, op, name, state):
                 if len(args) == len(op.args) and len(candidate.slots) == 1:
                     return False
     return True
+
+
+def _intent(rng):
+    """A sentence about nothing the object has, as a way of thinking is told."""
+    first, second = (rng.choice(OPERATIONS) for _ in range(2))
+    text = f"{rng.choice(METAS[1:])} and {rng.choice((first.do, second.tell))}"
+    return re.sub(r"\b[XYZFGMN]\b", lambda _: rng.choice(nouns.COMMON), text)
 
 
 def _add_intent(sample, rng, unseen):
@@ -555,9 +606,7 @@ def draw_refusal(rng: random.Random, unseen: bool = False) -> Sample:
 def _senseless(rng, unseen):
     while True:
         verb = rng.choice(SENSELESS) if rng.random() < 0.4 else nouns.invented(rng)
-        if nouns.held_out(verb) == unseen and not any(
-            (f"{verb}_X", kind) in INDEX for kind in ("int", "text", "list int", "dict int")
-        ):
+        if nouns.held_out(verb) == unseen and verb not in VERBS:
             return verb + rng.choice(("", "", "", "_in", "_by", "_with", "_of", "ed", "_to"))
 
 
@@ -683,11 +732,51 @@ class Thing:
     """A plain object for trials: slots are attributes; messages to existing methods are written down and
     answered."""
 
-    def __init__(self, slots, methods=()):
+    def __init__(self, slots, methods=(), answers=None):
         self.__dict__.update(slots)
         self.__dict__["_log"] = log = []
         for name in methods:
-            self.__dict__[name] = lambda *args, _name=name: log.append((_name, repr(args))) or len(log)
+            self.__dict__[name] = lambda *args, _name=name: log.append((_name, _plain(args))) or len(log)
+        for name, value in (answers or {}).items():
+            self.__dict__[name] = lambda _value=value: _value
+
+    def put(self, name, value):
+        setattr(self, name, value)
+        return value
+
+
+@dataclass
+class Seen:
+    """Another object in a trial, before it is made: a `Thing` only when that runs."""
+
+    slots: dict
+    methods: tuple[str, ...]
+
+
+def trials_of(linked: LinkedBrief, n: int, rng: random.Random) -> list[dict]:
+    """`generate_trials`, with what reading methods answer and what other objects hold made up as well."""
+    out = generate_trials(linked, n, rng)
+    for trial in out:
+        trial["answers"] = {each.name: random_value(each.gives, rng) for each in linked.methods if each.gives}
+        for other in linked.others:
+            methods = tuple(each.name for each in linked.methods if each.of == other.handle)
+
+            def made(other=other, methods=methods):
+                return Seen({name: random_value(kind, rng) for _, name, kind in other.fields}, methods)
+
+            if other.handle.startswith("¢"):
+                trial["args"][int(other.handle[1:])] = made()
+                continue
+            slot = next(slot for slot in linked.slots if slot.handle == other.handle)
+            several = slot.kind.startswith("list")
+            trial["slots"][slot.name] = [made() for _ in range(rng.randint(0, 3))] if several else made()
+    return out
+
+
+def _made(value):
+    if isinstance(value, Seen):
+        return Thing(copy.deepcopy(value.slots), value.methods)
+    return [_made(each) for each in value] if isinstance(value, list) else copy.deepcopy(value)
 
 
 GLOBALS = {"math": math, "statistics": statistics, "datetime": datetime, "re": re}
@@ -704,20 +793,20 @@ def behave(source: str, linked: LinkedBrief, trials: list[dict]) -> list[tuple]:
     """What a method does in every trial: (its answer or the error's class, the state afterwards)."""
     function = compiled(source)
     out = []
-    methods = [method.name for method in linked.methods]
+    methods = [method.name for method in linked.methods if not method.of]
     for trial in trials:
-        thing = Thing(copy.deepcopy(trial["slots"]), methods)
+        slots = {name: _made(value) for name, value in trial["slots"].items()}
+        thing = Thing(slots, methods, trial.get("answers"))
+        args = [_made(value) for value in trial["args"]]
         try:
-            answer = (
-                "answered",
-                _plain(function(thing, *copy.deepcopy(trial["args"]), **copy.deepcopy(trial["kw"]))),
-            )
+            answer = ("answered", _plain(function(thing, *args, **copy.deepcopy(trial["kw"]))))
         except (ValueError, LookupError):
             answer = ("refused", "")
         except Exception as exc:
             answer = ("failed", type(exc).__name__)
         state = {name: value for name, value in vars(thing).items() if name in trial["slots"]}
-        out.append((answer, _plain(state), tuple(thing._log)))
+        reached = "".join(_plain(arg) for arg in args if isinstance(arg, Thing))
+        out.append((answer, _plain(state) + reached, tuple(thing._log)))
     return out
 
 
@@ -732,6 +821,9 @@ def _plain(value):
         return "{" + ",".join(sorted(_plain(each) for each in value)) + "}"
     if isinstance(value, dict):
         return "{" + ",".join(sorted(_plain(k) + ":" + _plain(v) for k, v in value.items())) + "}"
+    if isinstance(value, Thing):
+        kept = {name: each for name, each in vars(value).items() if name[0] != "_" and not callable(each)}
+        return f"<{_plain(kept)}{value._log}>"
     return repr(value) if isinstance(value, str) else type(value).__name__
 
 
@@ -859,13 +951,17 @@ def judged(sample: Sample, body: str, rng: random.Random, n: int = 14) -> tuple[
     """(source, finding) of a body against the reference, by what both do; None if it is no Python."""
     try:
         source = dialect.parse_method(body, sample.linked, sample.plan())
-        trials = generate_trials(sample.linked, n, rng)
+        trials = trials_of(sample.linked, n, rng)
         right, mine = behave(sample.source(), sample.linked, trials), behave(source, sample.linked, trials)
     except (ValueError, SyntaxError, TypeError, RecursionError, OverflowError, MemoryError):
         return None
     if right == mine:
         return source, FINDINGS["sound"]
-    before = [_plain(trial["slots"]) for trial in trials]
+    before = [
+        _plain({name: _made(value) for name, value in trial["slots"].items()})
+        + "".join(_plain(_made(arg)) for arg in trial["args"] if isinstance(arg, Seen))
+        for trial in trials
+    ]
     finding = FINDINGS["other"]
     pairs = list(zip(before, right, mine, strict=True))
     if any(theirs[0][0] == "failed" and ours[0][0] == "answered" for _, ours, theirs in pairs):
@@ -1005,16 +1101,3 @@ def lesson_retell(sample: Sample, rng: random.Random) -> list[tuple[str, bool]] 
     except ValueError:
         return None
     return [(prompt, False), (sample.tell() + dialect.END, True)]
-
-
-def lessons(rng: random.Random, mix: dict[str, float]):
-    """Lessons without end, drawn from a mix of tasks: "brick", "alfred", "robin"."""
-    tasks, weights = list(mix), list(mix.values())
-    while True:
-        task = rng.choices(tasks, weights)[0]
-        share = 0.2 if task == "brick" else 0.05 if task == "alfred" else 0.0
-        sample = draw_refusal(rng) if rng.random() < share else draw(rng)
-        make = {"brick": lesson_plan_and_method, "alfred": lesson_audit, "robin": lesson_retell}[task]
-        lesson = make(sample, rng)
-        if lesson is not None:
-            yield lesson
