@@ -155,6 +155,20 @@ def test_the_text_for_a_budget_keeps_to_it_joins_neighbours_and_cites_exactly(me
     assert memory.context("nothing of the kind", 300) == []
 
 
+def test_a_question_about_a_whole_document_gets_its_digest_first(memory):
+    chapters = [
+        f"# {n}\n\nChapter {n} of the report tells of the harvest in the valley of {n}." for n in range(30)
+    ]
+    memory.remember_text("/report.md", "\n\n".join(["The report was written in autumn.", *chapters]))
+    narrow = memory.context("the valley of 17", 60)
+    assert "valley of 17" in narrow[0]["text"]
+    broad = memory.context("what is the report of the valley of 17 about?", 120)
+    # Without vectors the digest is how the document begins.
+    assert broad[0]["text"].startswith("The report was written in autumn.")
+    assert any("valley of 17" in each["text"] for each in broad)
+    assert sum(each["tokens"] for each in broad) <= 120
+
+
 # -- passages are objects ----------------------------------------------------------------------------
 
 
@@ -308,32 +322,39 @@ def test_the_index_speaks_the_query_language_of_zope(memory, image):
     image.run("story", story)
 
 
-def test_an_image_whose_words_stood_in_lists_by_word_is_laid_out_anew(image, tmp_path):
-    """As the edition before kept it: vectors in records of their own, an index that is gone now."""
+def laid_out_as_before(root):
+    """Put the shelf as the last edition kept it: vectors in records of their own, an index that is gone now."""
     from BTrees.LOBTree import LOBTree
     from BTrees.OOBTree import OOBTree
 
+    obj = root["knowledge_catalog_obj"]
+    new, old = obj._shelf, catalog.Shelf.__new__(catalog.Shelf)
+    old.__dict__.update(chunks=new.chunks, documents=new.documents, next=new.next, vectors=LOBTree(),
+                        kinds=OOBTree(), times=OOBTree(), changes=3)  # fmt: skip
+    for first, kept in new.postings.blocks.items():
+        if kept.scales:
+            old.vectors[first] = block = catalog.VectorBlock()
+            block.rows, block.scales = kept.vectors, kept.scales
+    for chunk in new.chunks.values():
+        del chunk.tokens
+    obj._shelf = old
+
+
+def test_an_image_whose_words_stood_in_lists_by_word_is_laid_out_anew(image):
     def make(root):
         text = "# Harbour\n\nThe harbour master resigned after the storm."
         vector = numpy.zeros((1, 384), dtype=numpy.float32)
         vector[0, 0] = 1
         catalog.index_document(root, "/a.md", text, join(split(text)), vector, {"digest": "1", "space": "s"})
-        obj = root["knowledge_catalog_obj"]
-        new, old = obj._shelf, catalog.Shelf.__new__(catalog.Shelf)
-        block = catalog.VectorBlock()
-        kept = new.postings.blocks[new.postings.blocks.minKey()]
-        block.rows, block.scales = kept.vectors, kept.scales
-        old.__dict__.update(chunks=new.chunks, documents=new.documents, next=new.next, vectors=LOBTree(),
-                            kinds=OOBTree(), times=OOBTree(), changes=3)  # fmt: skip
-        old.vectors[new.postings.blocks.minKey()] = block
-        obj._shelf = old
 
     image.run("make", make)
+    image.run("as before", laid_out_as_before)
     image.run("open", lambda root: catalog.catalog(root))
     vector = numpy.zeros(384, dtype=numpy.float32)
     vector[0] = 1
     found = image.run("ask", lambda root: search.search(root, "harbour master", vector, why=True))
     assert found[0]["source"] == "/a.md" and found[0]["meaning"] == 1.0
+    assert image.run("ask", lambda root: search.context(root, "harbour master", vector, 50))[0]["tokens"] > 5
 
 
 def test_a_block_is_as_long_as_what_it_holds():

@@ -2,30 +2,50 @@
 
 Owned here: how passages and documents get onto the `shelf` and off it, with all of its indexes in the same
 transaction.  How passages are found by words and vectors is `postings`, what becomes an answer is `search`,
-and the levels above passages are `contexts`.  Everything here runs inside a turn and
-is quick; cutting, embedding and reading happen before, outside.
+and the levels above passages are `contexts`.  Everything here runs inside a turn and is quick; cutting,
+embedding and reading happen before, outside (`ingestion`).
 
-A document is one atomic unit: it is there with all its passages or not at all.  Its passages take a run
-of numbers of their own, so that its words and vectors are records of their own too and its going touches
-nobody else's.  The same bytes under another name are no second document: the name is kept beside the first.
+A document is one atomic unit: it is there with all its passages or not at all.  A large one comes in by many
+short turns, and goes by many; meanwhile it stands aside, where nobody finds it, and the turn that has it found
+is short, too.  Its passages take a run of numbers of their own, so that its words and vectors are records of
+their own too and its going touches nobody else's.  The same bytes under another name are no second document:
+the name is kept beside the first.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
 from BTrees.LLBTree import LLTreeSet
+from BTrees.LOBTree import LOBTree
+from BTrees.OOBTree import OOBTree
 
-from batos.errors import NoSuchObject
+from batos.errors import Conflict, NoSuchObject
 from batos.knowledge import contexts
 from batos.knowledge.chunking import Piece
-from batos.knowledge.shelf import KeptText, Shelf, VectorBlock, copies_of, imprint, shelf_in, shelf_of  # noqa: F401
+from batos.knowledge.postings import ROWS, blocks_of
+from batos.knowledge.shelf import (  # noqa: F401 - VectorBlock: images of the last edition name it here
+    KeptText,
+    Shelf,
+    VectorBlock,
+    copies_of,
+    enter,
+    imprint,
+    kinds_of,
+    put_on_shelf,
+    shelf_in,
+    shelf_of,
+    subject,
+    words_of,
+)
 from batos.objects import UvmObject
 from batos.objects.genesis import child
 from batos.objects.method import Method, primitive
+
+BLOCKS_A_SWEEP = 8  # some 2,000 passages: what one turn takes out, a tenth of a second
 
 
 def catalog(root: Any) -> UvmObject:
@@ -41,28 +61,15 @@ def catalog(root: Any) -> UvmObject:
         )
         obj.memory_chunk = UvmObject(traits, document=None, position=0, start=0, end=0, text="")
         obj._shelf = Shelf()
-    elif "digests" not in shelf.__dict__:
-        obj._shelf = _laid_out_anew(shelf)
+    elif shelf is not obj._shelf:
+        obj._shelf = shelf  # of the last edition, laid out anew
+    elif "aside" not in shelf.__dict__:
+        shelf.aside = OOBTree()
     contexts.teach(obj)
     for selector, name in (("search_", "catalog_search"), ("sources", "catalog_sources")):
         if obj._method(selector) is None:
             obj._install(Method(selector, primitive=name))
     return obj
-
-
-def _laid_out_anew(old: Shelf) -> Shelf:
-    """The shelf of an image whose words stood in lists by word: its passages and vectors, indexed again."""
-    import numpy
-
-    new = Shelf()
-    new.chunks, new.next = old.chunks, old.next
-    for source, document in old.documents.items():
-        document._p_activate()
-        first, count = document._first, document.chunks
-        parts = [old.vectors[at].vectors() for at in old.vectors.keys(first, first + count, excludemax=True)]
-        vectors = numpy.vstack(parts) if parts else None
-        put_on_shelf(new, source, document, vectors)
-    return new
 
 
 @primitive
@@ -104,47 +111,75 @@ def index_document(
 
     vectors   float32 (len(pieces), d) of length 1, or None: it is then found by its words alone
     metadata  "digest" (without it nothing is ever found current), "kind", "space" (the embedder's name),
-              "extracted" (true: the text is not the file's own and is kept), "persona", "remembered"
+              "extracted" (a `KeptText`: the text is not the file's own and is kept), "persona", "remembered"
               (seconds since the epoch), "about" (of a fact: it replaces the one before about the same), and
               anything else that is plain data and worth a slot
 
     Answers ``{"chunks": n, "replaced": passages that went, "current": true if nothing had to be done}``,
     and "copy": the source that has the same bytes, where there is one.
     """
-    told = {"kind": "text", "digest": None, **(metadata or {})}
-    space = told.pop("space", None) if vectors is not None else None
-    told.pop("space", None)
-    extracted = told.pop("extracted", False)
-    digest = told["digest"]
-    if digest is not None and is_current(root, source, digest, space):
-        return {"chunks": len(pieces), "replaced": 0, "current": True}
+    told = {**(metadata or {}), "space": (metadata or {}).get("space") if vectors is not None else None}
+    there = _there_already(root, source, told)
+    if there is not None:
+        return {**there, "chunks": len(pieces) if there["current"] else 0}
     obj = catalog(root)
     shelf = obj._shelf
-    replaced = unindex_document(root, source) if _document(shelf, source) is not None else 0
-    twin = None if digest is None or "about" in told else _with_bytes(shelf, digest, told["kind"])
-    if twin is not None and (space is None or twin.space == space):
-        _link(shelf, source, twin.origin)
-        return {"chunks": 0, "replaced": replaced, "current": False, "copy": twin.origin}
+    replaced = unindex_document(root, source) if _stands(shelf, source) else 0
+    document = _blank(obj, source, told, len(pieces))
+    _put_passages(obj, document, 0, text, pieces)
+    put_on_shelf(shelf, source, document, vectors)
+    return {"chunks": len(pieces), "replaced": replaced, "current": False}
+
+
+def _there_already(root: Any, source: str, told: dict[str, Any]) -> dict[str, Any] | None:
+    """What `index_document` answers where nothing has to be stored: the text is there under this source, or
+    under another, of which this becomes a copy."""
+    digest, space = told.get("digest"), told.get("space")
+    if digest is None:
+        return None
+    if is_current(root, source, digest, space):
+        return {"replaced": 0, "current": True}
+    shelf = catalog(root)._shelf
+    twin = None if "about" in told else _with_bytes(shelf, digest, told.get("kind", "text"))
+    if twin is None or twin.origin == source or (space is not None and twin.space != space):
+        return None
+    origin = twin.origin
+    replaced = unindex_document(root, source) if _stands(shelf, source) else 0
+    _link(shelf, source, origin)
+    return {"replaced": replaced, "current": False, "copy": origin}
+
+
+def _stands(shelf: Shelf, source: str) -> bool:
+    return _document(shelf, source) is not None or source in shelf.aside
+
+
+def _blank(obj: UvmObject, source: str, told: dict[str, Any], room: int) -> UvmObject:
+    """A document without passages, with numbers for `room` of them."""
+    told = {"kind": "text", "digest": None, **told}
+    kept = told.pop("extracted", None)
     document = obj.memory_document._clone_persistent_(
-        origin=source,
-        space=space,
-        remembered=told.pop("remembered", None) or time.time(),
-        chunks=len(pieces),
-        **told,
+        origin=source, remembered=told.pop("remembered", None) or time.time(), chunks=0, **told
     )
-    document._first = first = shelf.numbers(len(pieces))
-    if extracted:
-        document._extracted = KeptText(text)
-    levels, inside = contexts.contexts_of(obj.memory_context, document, pieces)
-    if levels:
-        document.contexts = levels
-    before = None
-    for position, piece in enumerate(pieces):
+    document._first = obj._shelf.numbers(room)
+    if kept is not None:
+        document._extracted = kept
+    return document
+
+
+def _put_passages(
+    obj: UvmObject, document: UvmObject, start: int, text: str, pieces: Sequence[Piece]
+) -> None:
+    """Add the pieces of a text, which begins at `start` of the source, behind the passages of a document."""
+    chunks, first, at = obj._shelf.chunks, document._first, document.chunks
+    before = chunks[first + at - 1] if at else None
+    above = before._slots.get("context") if before is not None else None
+    inside = contexts.contexts_of(obj.memory_context, document, pieces, at, above)
+    for position, piece in enumerate(pieces, at):
         chunk = obj.memory_chunk._clone_persistent_(
             document=document,
             position=position,
-            start=piece.start,
-            end=piece.end,
+            start=start + piece.start,
+            end=start + piece.end,
             tokens=piece.tokens,
             text=text[piece.start : piece.end],
         )
@@ -154,49 +189,122 @@ def index_document(
         if before is not None:
             chunk.previous, before.next = before, chunk
         before = chunk
-        shelf.chunks[first + position] = chunk
-    put_on_shelf(shelf, source, document, vectors)
-    return {"chunks": len(pieces), "replaced": replaced, "current": False}
+        chunks[first + position] = chunk
+    document.chunks = at + len(pieces)
 
 
-def put_on_shelf(shelf: Shelf, source: str, document: UvmObject, vectors: Any = None) -> None:
-    """Index a document whose passages stand in `shelf.chunks`."""
-    shelf.postings.put(document._first, words_of(shelf, document), vectors)
+# -- documents that come and go in several turns --------------------------------------------------------
+
+
+def begin_document(
+    root: Any, source: str, metadata: dict[str, Any], room: int
+) -> dict[str, Any] | tuple[int, str]:
+    """Begin to read in a document of at most `room` passages, which nobody finds before `finish_document`.
+
+    Where the same text was begun before, reading goes on from there.  Answers (characters that are done, what
+    was handed to `add_passages` with the last of them), or what `index_document` answers where nothing has
+    to be read.
+    """
+    there = _there_already(root, source, metadata)
+    if there is not None:
+        return {"chunks": 0, **there}
+    obj = catalog(root)
+    begun = obj._shelf.aside.get(source)
+    if begun is not None and (begun.digest, begun.space) == (metadata["digest"], metadata["space"]):
+        return begun._through, begun._standing
+    if begun is not None:
+        _break_off(obj._shelf, source)
+    document = _blank(obj, source, metadata, room)
+    document._aside, document._wids, document._through, document._standing = LOBTree(), LLTreeSet(), 0, ""
+    obj._shelf.aside[source] = document
+    return 0, ""
+
+
+def add_passages(
+    root: Any,
+    source: str,
+    span: tuple[int, int],
+    text: str,
+    pieces: Sequence[Piece],
+    vectors: Any,
+    standing: str,
+) -> int:
+    """Add the next stretch of a text, ``text`` being its characters `span`, to a document that was begun."""
+    obj = catalog(root)
+    document = obj._shelf.aside[source]
+    document._p_activate()
+    if document._through != span[0]:
+        raise Conflict(
+            f"{source} is being read in by somebody else", hint="wait for that, and remember it again"
+        )
+    at = document.chunks
+    _put_passages(obj, document, span[0], text, pieces)
+    words, marks = words_of(obj._shelf, document, at)
+    document._aside.update(blocks_of(document._first + at, words, vectors, marks))
+    document._wids.update({wid for each in words for wid in each})
+    document._through, document._standing = span[1], standing
+    return len(pieces)
+
+
+def finish_document(root: Any, source: str) -> dict[str, Any]:
+    """Have a document found from now on whose passages are all there, in place of the one before it."""
+    shelf = catalog(root)._shelf
+    document = shelf.aside.pop(source)
+    replaced = unindex_document(root, source) if _document(shelf, source) is not None else 0
+    document._p_activate()
+    blocks = document._aside
+    del document._aside, document._wids, document._through, document._standing
+    shelf.postings.attach(blocks)
+    document.remembered = time.time()
     enter(shelf, source, document)
+    return {"chunks": document.chunks, "replaced": replaced, "current": False}
 
 
-def words_of(shelf: Shelf, document: UvmObject) -> list[list[int]]:
-    """The numbers of the words that each passage of a document is found by."""
-    first = document._first
-    chunks = [shelf.chunks[number] for number in range(first, first + document.chunks)]
-    # The headings above a passage say what it is about as much as its own words do.
-    return shelf.text.lexicon.numbers([f"{each._slots.get('section', '')}\n{each.text}" for each in chunks])
+def unfinished(root: Any, under: str = "") -> list[str]:
+    """The sources whose reading was begun and not finished."""
+    shelf = shelf_in(root)
+    return [] if shelf is None else [each for each in _under(shelf.aside, under) if not each.startswith("\0")]
 
 
-def enter(shelf: Shelf, source: str, document: UvmObject) -> None:
-    """Have a document found by its source, kind, persona, time, digest and what it is about."""
-    shelf.documents[source] = document
-    first = document._first
-    if document.chunks:
-        shelf.times.insert((document.remembered, first))
-        if document.digest is not None:
-            shelf.digests[imprint(document.digest, document.kind)] = first
-        for tree, value in _kinds(shelf, document):
-            if value not in tree:
-                tree[value] = LLTreeSet()
-            tree[value].insert(first)
-    about = document._slots.get("about")
-    if about is not None:
-        before = shelf.documents.get(shelf.facts.get(_subject(about), ""))
-        if before is not None and before is not document:
-            document.supersedes = before.origin
-            before.superseded_by, before.superseded = source, document.remembered
-        shelf.facts[_subject(about)] = source
+def _break_off(shelf: Shelf, source: str) -> int:
+    document = shelf.aside.pop(source)
+    _take_aside(shelf, document, document._aside)
+    return document.chunks
 
 
-def _kinds(shelf: Shelf, document: UvmObject) -> list[tuple[Any, str]]:
-    told = ((shelf.kinds, document.kind), (shelf.personas, document._slots.get("persona")))
-    return [(tree, value) for tree, value in told if value is not None]
+def _take_aside(shelf: Shelf, document: UvmObject, blocks: LOBTree) -> None:
+    """Leave a document that nobody finds any more, and its passages, to `sweep`."""
+    document._aside = blocks
+    shelf.aside[f"\0{document._first}"] = document
+
+
+def sweep(root: Any) -> bool:
+    """Take out some of the passages that nobody finds any more; answers whether there may be others."""
+    shelf = shelf_in(root)
+    going = None if shelf is None else next(iter(_under(shelf.aside, "\0")), None)
+    if going is None:
+        return False
+    document = shelf.aside[going]
+    document._p_activate()
+    blocks = document._aside
+    some = [(first, blocks[first]) for first, _ in zip(blocks, range(BLOCKS_A_SWEEP), strict=False)]
+    for first, block in some:
+        del blocks[first]
+        for number in range(first, first + len(block)):
+            del shelf.chunks[number]
+    shelf.postings.forget_words([block for _, block in some], _wanted(shelf))
+    if not blocks:
+        del shelf.aside[going]
+    return True
+
+
+def _wanted(shelf: Shelf) -> Callable[[int], bool]:
+    """Whether a word is of a document that is being read in, and so in no index yet."""
+    trees = [document._wids for source, document in shelf.aside.items() if not source.startswith("\0")]
+    return lambda wid: any(wid in tree for tree in trees)
+
+
+# -- out -------------------------------------------------------------------------------------------------
 
 
 def _with_bytes(shelf: Shelf, digest: str, kind: str) -> UvmObject | None:
@@ -204,10 +312,6 @@ def _with_bytes(shelf: Shelf, digest: str, kind: str) -> UvmObject | None:
     first = shelf.digests.get(imprint(digest, kind))
     document = None if first is None else shelf.chunks[first].document
     return document if document is not None and (document.digest, document.kind) == (digest, kind) else None
-
-
-def _subject(about: str) -> str:
-    return " ".join(about.casefold().split())
 
 
 def _leave(shelf: Shelf, source: str, document: UvmObject) -> None:
@@ -220,7 +324,7 @@ def _leave(shelf: Shelf, source: str, document: UvmObject) -> None:
             and shelf.digests.get(imprint(document.digest, document.kind)) == first
         ):
             del shelf.digests[imprint(document.digest, document.kind)]
-        for tree, value in _kinds(shelf, document):
+        for tree, value in kinds_of(shelf, document):
             tree[value].remove(first)
             if not tree[value]:
                 del tree[value]
@@ -237,9 +341,9 @@ def _leave(shelf: Shelf, source: str, document: UvmObject) -> None:
             del after.supersedes
     elif before is not None:
         del before.superseded_by, before.superseded
-        shelf.facts[_subject(about)] = before.origin
+        shelf.facts[subject(about)] = before.origin
     else:
-        del shelf.facts[_subject(about)]
+        del shelf.facts[subject(about)]
 
 
 def unindex_document(root: Any, source: str) -> int:
@@ -249,11 +353,14 @@ def unindex_document(root: Any, source: str) -> int:
     where nothing is remembered from that source.
     """
     shelf = shelf_in(root)
+    begun = _break_off(shelf, source) if shelf is not None and source in shelf.aside else None
     if shelf is not None and source in shelf.copies:
         shelf.originals.remove((shelf.copies.pop(source), source))
         return 0
     document = _document(shelf, source)
     if document is None:
+        if begun is not None:
+            return begun
         raise NoSuchObject(
             f"nothing is remembered from {source}", hint="see what is: send knowledge_catalog_obj sources"
         )
@@ -268,10 +375,26 @@ def unindex_document(root: Any, source: str) -> int:
         enter(shelf, heir, document)
         return 0
     numbers = range(document._first, document._first + document.chunks)
-    shelf.postings.remove(numbers)
-    for number in numbers:
-        del shelf.chunks[number]
+    if len(numbers) > BLOCKS_A_SWEEP * ROWS:
+        _take_aside(shelf, document, shelf.postings.detach(numbers))
+    else:
+        shelf.postings.remove(numbers, _wanted(shelf))
+        for number in numbers:
+            del shelf.chunks[number]
     return len(numbers)
+
+
+def forget_past(root: Any) -> None:
+    """Note that something was forgotten: the next pack keeps no past from before now."""
+    shelf = shelf_in(root)
+    if shelf is not None:
+        shelf.forgotten = time.time()
+
+
+def forgotten(root: Any) -> float:
+    """When something was forgotten the last time, in seconds since the epoch; 0 for never."""
+    shelf = shelf_in(root)
+    return 0.0 if shelf is None else shelf.forgotten
 
 
 def _link(shelf: Shelf, source: str, original: str) -> None:

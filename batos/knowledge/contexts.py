@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from batos.knowledge.chunking import Piece
-from batos.knowledge.search import alike, joined
+from batos.knowledge.search import alike, digest, joined
+from batos.knowledge.shelf import shelf_of
 from batos.objects import UvmObject
 from batos.objects.method import Method, primitive
 
@@ -32,14 +33,22 @@ def teach(catalog: UvmObject) -> None:
 
 
 def contexts_of(
-    prototype: UvmObject, document: UvmObject, pieces: Sequence[Piece]
-) -> tuple[list[UvmObject], dict[int, UvmObject]]:
-    """The contexts over the pieces of a document: (all of them in their order, position of a piece -> the
-    innermost it stands in)."""
-    found: list[UvmObject] = []
+    prototype: UvmObject,
+    document: UvmObject,
+    pieces: Sequence[Piece],
+    at: int = 0,
+    before: UvmObject | None = None,
+) -> dict[int, UvmObject]:
+    """The contexts over the pieces of a document: position of a piece -> the innermost it stands in.
+
+    The first piece has the position `at`, and what stands in front of it is in the context `before`.
+    """
     inside: dict[int, UvmObject] = {}
     open_: list[tuple[str, UvmObject]] = []
-    for position, piece in enumerate(pieces):
+    while before is not None:
+        open_.insert(0, (before.title, before))
+        before = before._slots.get("within")
+    for position, piece in enumerate(pieces, at):
         shared = 0
         while shared < min(len(open_), len(piece.section)) and open_[shared][0] == piece.section[shared]:
             shared += 1
@@ -49,12 +58,11 @@ def contexts_of(
             if open_:
                 context.within = open_[-1][1]
             open_.append((title, context))
-            found.append(context)
         for _, context in open_:
             context.last = position
         if open_:
             inside[position] = open_[-1][1]
-    return found, inside
+    return inside
 
 
 def _chunks(catalog: UvmObject, context: UvmObject) -> list[UvmObject]:
@@ -72,10 +80,6 @@ def _reach(context: UvmObject) -> tuple[UvmObject, int, int]:
 
 def _is_document(obj: UvmObject) -> bool:
     return "origin" in obj._slots
-
-
-def _contexts(document: UvmObject) -> Sequence[UvmObject]:
-    return document._slots.get("contexts") or ()
 
 
 def _catalog(obj: UvmObject) -> UvmObject:
@@ -100,17 +104,15 @@ def memory_zoom_in(self):
     passages in no smaller one; of a passage nothing."""
     if "text" in self._slots:
         return []
-    document, first, last = _reach(self)
     within = None if _is_document(self) else self
-    below = [
-        each
-        for each in _contexts(document)
-        if each._slots.get("within") is within and first <= each.first <= last and each is not self
-    ]
-    alone = [each for each in _chunks(_catalog(self), self) if each._slots.get("context") is within]
-    return sorted(
-        [*below, *alone], key=lambda each: (each.first, 0) if "first" in each._slots else (each.position, 1)
-    )
+    found: list[UvmObject] = []
+    for chunk in _chunks(_catalog(self), self):
+        below, above = chunk, chunk._slots.get("context")
+        while above is not within:
+            below, above = above, above._slots.get("within")
+        if not found or below is not found[-1]:
+            found.append(below)
+    return found
 
 
 @primitive
@@ -123,26 +125,13 @@ def memory_text(self):
 def memory_digest_text(self, tokens=DIGEST_TOKENS):
     """What this says in so many tokens: the passages nearest to the middle of what it means, in their order;
     without vectors those it begins with."""
-    import numpy
-
     if "text" in self._slots:
         return self.text
     catalog = _catalog(self)
-    chunks, searcher = _chunks(catalog, self), catalog._shelf.searcher
-    rows = [searcher.row_of[each.document._first + each.position] for each in chunks]
-    order = list(range(len(chunks)))
-    if rows and searcher.scales[rows].all():
-        vectors = searcher.vectors[rows].astype(numpy.float32) * searcher.scales[rows][:, None]
-        order = numpy.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable").tolist()
-    chosen, spent = [], 0
-    for at in order:
-        if not chosen or spent + chunks[at].tokens <= tokens:
-            chosen.append(at)
-            spent += chunks[at].tokens
-    return "\n".join(chunks[at].text for at in sorted(chosen))
+    return "\n".join(each.text for each in digest(shelf_of(catalog), _chunks(catalog, self), tokens))
 
 
 @primitive
 def memory_alike(self, top=5):
     """The passages that are most like this one, best first."""
-    return [each.chunk for each in alike(_catalog(self)._shelf, self, top)]
+    return [each.chunk for each in alike(shelf_of(_catalog(self)), self, top)]

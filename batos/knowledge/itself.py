@@ -84,11 +84,9 @@ def _told_week(week: str, found: list[dict[str, Any]]) -> str:
     ]  # fmt: skip
     if failed:
         most = Counter(f"{each['send']} of {each['to']}" for each in failed).most_common(5)
-        lines += [
-            "",
-            f"What failed most in this week: {', '.join(f'{what} ({times} times)' for what, times in most)}.",
-        ]
         reasons = Counter(str(each.get("why") or "no reason was told") for each in failed).most_common(5)
-        lines += ["", "Why missions failed, the most frequent reason first:", ""]
-        lines += [f"- {times} times: {why}" for why, times in reasons]
+        # Sentences that say of themselves what they are about: a line above them would be found in their place.
+        for said, counted in (("What failed most", most), ("Why missions failed most", reasons)):
+            told = "; ".join(f"{what} ({times} time{'s' * (times > 1)})" for what, times in counted)
+            lines += ["", f"{said} in the week {week}: {told}."]
     return "\n".join(lines) + "\n"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,10 +30,12 @@ from zope.index.text.interfaces import IExtendedQuerying, ILexiconBasedIndex
 from zope.interface import implementer
 
 ROWS = 256  # passages a block: 150 KB, one read
+BLOCKS_AT_ONCE = 64  # in memory while they are laid out: 10 MB
 TAIL = 100_000  # entries searched without being sorted, before they join the inverted lists
 CANDIDATES = 1_000  # rows whose cosines are looked at; where there are more, the signs of vectors choose them
 K1, B = 1.2, 0.75
 QUESTION_WORDS = 64  # a longer question is asked by its rarest words
+ASKS, TURN = 1, 2  # marks of a passage: it ends with a question; it is what somebody said in a conversation
 
 
 class Block(Persistent):
@@ -42,22 +44,27 @@ class Block(Persistent):
     counts  uint16 (n,): different words of each passage
     wids    uint32 (sum of counts,): which; times, uint8: how often
     vectors int8 (n, d) and scales float32 (n,); both empty for passages that have no vectors
+    marks   uint8 (n,): `ASKS` and `TURN`; empty in blocks that were kept before there were marks
     """
 
-    def __init__(self, words: Sequence[Sequence[int]], vectors: Any = None):
+    marks = b""
+
+    def __init__(self, words: Sequence[Sequence[int]], vectors: Any = None, marks: bytes = b""):
         import numpy
 
-        self.tally(words)
+        self.tally(words, marks)
         self.vectors = self.scales = b""
         if vectors is not None:
             scales = numpy.maximum(numpy.abs(vectors).max(axis=1), 1e-9) / 127
             self.vectors = numpy.rint(vectors / scales[:, None]).astype(numpy.int8).tobytes()
             self.scales = scales.astype(numpy.float32).tobytes()
 
-    def tally(self, words: Sequence[Sequence[int]]) -> None:
-        """Keep which words stand in each passage."""
+    def tally(self, words: Sequence[Sequence[int]], marks: bytes = b"") -> None:
+        """Keep which words stand in each passage, and how it is marked."""
         import numpy
 
+        if any(marks):
+            self.marks = marks
         tallies = [Counter(each) for each in words]
         self.counts = numpy.array([len(each) for each in tallies], dtype=numpy.uint16).tobytes()
         self.wids = numpy.array([wid for each in tallies for wid in each], dtype=numpy.uint32).tobytes()
@@ -91,6 +98,17 @@ class Block(Persistent):
         return None if rows is None else rows * scales[:, None]
 
 
+def blocks_of(
+    first: int, words: Sequence[Sequence[int]], vectors: Any = None, marks: bytes = b""
+) -> dict[int, Block]:
+    """The passages ``first, first + 1, ...`` in blocks, each under the number of its first passage."""
+    found = {}
+    for at in range(0, len(words), ROWS):
+        some = slice(at, at + ROWS)
+        found[first + at] = Block(words[some], None if vectors is None else vectors[some], marks[some])
+    return found
+
+
 @implementer(ILexiconBasedIndex, IExtendedQuerying, IStatistics)
 class Postings(Persistent):
     """The text index: blocks by the number of their first passage.
@@ -105,26 +123,40 @@ class Postings(Persistent):
         self.blocks = LOBTree()
         self.stamp = 0  # another one after every change
 
-    def put(self, first: int, words: Sequence[Sequence[int]], vectors: Any = None) -> None:
+    def put(
+        self, first: int, words: Sequence[Sequence[int]], vectors: Any = None, marks: bytes = b""
+    ) -> None:
         """Add the passages ``first, first + 1, ...``: the lexicon's numbers of the words of each."""
-        for at in range(0, len(words), ROWS):
-            some = slice(at, at + ROWS)
-            self.blocks[first + at] = Block(words[some], None if vectors is None else vectors[some])
+        self.attach(blocks_of(first, words, vectors, marks))
+
+    def attach(self, blocks: Mapping[int, Block]) -> None:
+        """Have blocks found from now on, each under the number of its first passage."""
+        self.blocks.update(blocks)
         self.stamp = secrets.randbits(62)
 
-    def remove(self, numbers: range) -> None:
+    def detach(self, numbers: range) -> LOBTree:
+        """Take out the blocks of a run of passages, none of which is looked into; answers them."""
+        found = LOBTree(self.blocks.items(numbers.start, numbers.stop, excludemax=True))
+        for first in found:
+            del self.blocks[first]
+        self.stamp = secrets.randbits(62)
+        return found
+
+    def remove(self, numbers: range, used: Callable[[int], bool] = lambda wid: False) -> None:
         """Take out the blocks of a run of passages, and the words that only they had."""
+        self.forget_words(self.detach(numbers).values(), used)
+
+    def forget_words(self, blocks: Iterable[Block], used: Callable[[int], bool]) -> None:
+        """Forget the words of blocks that are taken out where no passage has them any more; `used` says
+        which are wanted all the same."""
         import numpy
 
         searcher = self.searcher()
         there: set[int] = set()
-        for first in list(self.blocks.keys(numbers.start, numbers.stop, excludemax=True)):
-            there.update(numpy.unique(self.blocks[first].words()[1]).tolist())
-            del self.blocks[first]
-        self.stamp = secrets.randbits(62)
-        searcher.follow(self)
+        for block in blocks:
+            there.update(numpy.unique(block.words()[1]).tolist())
         for wid in there:
-            if not searcher.documents_with(wid):
+            if not searcher.documents_with(wid) and not used(wid):
                 self.lexicon.forget(wid)
 
     def searcher(self) -> Searcher:
@@ -224,6 +256,7 @@ class Searcher:
         self.lengths = numpy.zeros(0, dtype=numpy.float32)
         self.alive = numpy.zeros(0, dtype=bool)
         self.document = numpy.zeros(0, dtype=numpy.int32)
+        self.marks = numpy.zeros(0, dtype=numpy.uint8)
         self.scales = numpy.zeros(0, dtype=numpy.float32)  # 0: no vector
         self.vectors = numpy.zeros((0, 0), dtype=numpy.int8)
         self.signs = numpy.zeros((0, 0), dtype=numpy.uint64)  # (d / 64, rows)
@@ -233,6 +266,7 @@ class Searcher:
         self._new: list[tuple[Any, Any, Any]] = []
         self._tail: tuple[Any, Any, Any] | None = None
         self._norms: Any = None
+        self._with_vectors = self.followed = self.alive  # bool (size,); (size - 1,), by a row of its document
 
     # -- following -----------------------------------------------------------------------------------
 
@@ -246,10 +280,17 @@ class Searcher:
         if self.size - self.living > max(1000, self.living // 3):
             self._empty()  # too many graves: lay it out anew
         fresh = sorted(there.difference(self.first_rows))
-        if fresh:
-            self._add(fresh, [postings.blocks[first] for first in fresh])
+        for at in range(0, len(fresh), BLOCKS_AT_ONCE):
+            firsts = fresh[at : at + BLOCKS_AT_ONCE]
+            blocks = [postings.blocks[first] for first in firsts]
+            self._add(firsts, blocks)
+            for block in blocks:
+                block._p_deactivate()  # what it holds stands here now
         self.stamp = postings.stamp
         self._norms = None
+        size = self.size
+        self._with_vectors = self.alive[:size] & (self.scales[:size] > 0)
+        self.followed = self.document[1:size] == self.document[: max(0, size - 1)]
 
     def _drop(self, first: int) -> None:
         row, count = self.first_rows.pop(first)
@@ -264,7 +305,8 @@ class Searcher:
 
         count = sum(map(len, blocks))
         self._grow(self.size + count, next((len(b.vectors) // len(b) for b in blocks if b.scales), 0))
-        row, after = self.size, None
+        row = self.size
+        after = int(self.numbers[row - 1]) + 1 if row else None
         entries = []
         for first, block in zip(firsts, blocks, strict=True):
             counts, wids, times = block.words()
@@ -279,6 +321,7 @@ class Searcher:
             before = int(self.document[row - 1]) if row else 0
             self.document[here] = before if first == after else before + 1
             self.alive[here] = True
+            self.marks[here] = numpy.frombuffer(block.marks, dtype=numpy.uint8) if block.marks else 0
             kept = block.kept_vectors()
             if kept is not None:
                 self.vectors[here], self.scales[here] = kept
@@ -303,7 +346,7 @@ class Searcher:
         if size <= len(self.numbers):
             return
         size = max(size, len(self.numbers) * 3 // 2)
-        for name in ("numbers", "lengths", "alive", "document", "scales", "vectors"):
+        for name in ("numbers", "lengths", "alive", "document", "marks", "scales", "vectors"):
             old = getattr(self, name)
             new = numpy.zeros((size, *old.shape[1:]), dtype=old.dtype)
             new[: len(old)] = old
@@ -417,17 +460,22 @@ class Searcher:
         """
         import numpy
 
-        (rows,) = numpy.nonzero((self.alive & (self.scales > 0))[: self.size])
-        if among is not None:
-            rows = rows[among[rows]]
+        there = self._with_vectors if among is None else self._with_vectors & among
         some = max(CANDIDATES, 4 * count)
-        if len(rows) > some:
+        many = int(there.sum())
+        if many > some:
             bits = numpy.packbits(vector > 0).view(numpy.uint64)
             apart = numpy.zeros(self.size, dtype=numpy.uint16)
             for mine, theirs in zip(bits, self.signs, strict=True):
                 apart += numpy.bitwise_count(theirs[: self.size] ^ mine)
-            apart = apart[rows] if len(rows) < self.size else apart
-            rows = rows[numpy.argpartition(apart, some)[:some]]
+            if many < self.size:
+                apart[~there] = 65_535
+            # The value that parts them first: that is ten times as fast as asking for the places at once.
+            border = numpy.partition(apart, some)[some]
+            rows = numpy.flatnonzero(apart < border)
+            rows = numpy.concatenate([rows, numpy.flatnonzero(apart == border)[: some - len(rows)]])
+        else:
+            rows = numpy.flatnonzero(there)
         if len(rows) > count:
             rows = rows[numpy.argpartition(-self.cosines(vector, rows), count - 1)[:count]]
         return rows

@@ -1,7 +1,8 @@
 """The shelf: what stands beside the catalog's prototypes in the image, and finding it.
 
-Owned here: the indexes of `knowledge_catalog_obj` as records.  What goes onto the shelf, and off it, is
-`catalog`'s business.
+Owned here: the indexes of `knowledge_catalog_obj` as records, and what a document is entered under in them.
+How documents come and go is `catalog`'s business.  A shelf of the last edition, which is still there in an
+image's past, is laid out anew for whoever looks, in memory: all its passages are read for it.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import zlib
 from typing import Any
 
 import xxhash
-from BTrees.LLBTree import LLBTree
+from BTrees.LLBTree import LLBTree, LLTreeSet
 from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree, OOTreeSet
 from persistent import Persistent
 from zope.index.text.textindex import TextIndex
 
-from batos.knowledge.postings import Postings, Searcher
+from batos.knowledge.chunking import approximate_tokens
+from batos.knowledge.postings import ASKS, TURN, Postings, Searcher
 from batos.knowledge.words import Words
 from batos.objects import UvmObject
+
+_CLOSING = " \t\r\n\"'*_)]”’»"  # what may stand behind a question mark
+_QUESTION = ("?", "？", "؟")
 
 
 class VectorBlock(Persistent):
@@ -51,11 +56,17 @@ class Shelf(Persistent):
     abort, not after an undo.
     """
 
+    forgotten = 0.0  # when something was taken out for good, seconds since the epoch
+    aside = OOBTree()  # of shelves made before documents could stand aside; `catalog` gives each its own
+
     def __init__(self):
         lexicon = Words()
         self.text = TextIndex(lexicon, Postings(lexicon))
         self.chunks = LOBTree()  # number -> MemoryChunk
         self.documents = OOBTree()  # source -> MemoryDocument
+        self.aside = (
+            OOBTree()
+        )  # source -> MemoryDocument that is still read in; "\0..." -> one being taken out
         self.copies = OOBTree()  # source -> the source of the document with the same bytes
         self.originals = OOTreeSet()  # (source, source of a copy)
         # A document is named by the number of its first passage where a path would make long records.
@@ -86,16 +97,94 @@ def imprint(digest: str, kind: str) -> int:
     return xxhash.xxh3_64_intdigest(f"{kind} {digest}".encode("utf-8", "surrogatepass")) >> 1
 
 
+def put_on_shelf(shelf: Shelf, source: str, document: UvmObject, vectors: Any = None) -> None:
+    """Index a document whose passages stand in `shelf.chunks`."""
+    words, marks = words_of(shelf, document)
+    shelf.postings.put(document._first, words, vectors, marks)
+    enter(shelf, source, document)
+
+
+def words_of(shelf: Shelf, document: UvmObject, since: int = 0) -> tuple[list[list[int]], bytes]:
+    """(the numbers of the words that each passage of a document is found by, the mark of each), from the
+    position `since`."""
+    first = document._first
+    chunks = [shelf.chunks[number] for number in range(first + since, first + document.chunks)]
+    turn = TURN if document.kind == "chat" else 0
+    marks = bytes(turn | (ASKS if asks(each.text) else 0) for each in chunks)
+    # The headings above a passage say what it is about as much as its own words do.
+    texts = [f"{each._slots.get('section', '')}\n{each.text}" for each in chunks]
+    return shelf.text.lexicon.numbers(texts), marks
+
+
+def asks(text: str) -> bool:
+    """Does a text end with a question?"""
+    return text.rstrip(_CLOSING).endswith(_QUESTION)
+
+
+def tokens_of(chunk: UvmObject) -> int:
+    """How long a passage is; passages of the last edition were not counted, and are estimated."""
+    return chunk._slots.get("tokens") or approximate_tokens([chunk.text])[0]
+
+
+def enter(shelf: Shelf, source: str, document: UvmObject) -> None:
+    """Have a document found by its source, kind, persona, time, digest and what it is about."""
+    shelf.documents[source] = document
+    first = document._first
+    if document.chunks:
+        shelf.times.insert((document.remembered, first))
+        if document.digest is not None:
+            shelf.digests[imprint(document.digest, document.kind)] = first
+        for tree, value in kinds_of(shelf, document):
+            if value not in tree:
+                tree[value] = LLTreeSet()
+            tree[value].insert(first)
+    about = document._slots.get("about")
+    if about is not None:
+        before = shelf.documents.get(shelf.facts.get(subject(about), ""))
+        if before is not None and before is not document:
+            document.supersedes = before.origin
+            before.superseded_by, before.superseded = source, document.remembered
+        shelf.facts[subject(about)] = source
+
+
+def kinds_of(shelf: Shelf, document: UvmObject) -> list[tuple[Any, str]]:
+    """(tree, key) under which a document's number stands."""
+    told = ((shelf.kinds, document.kind), (shelf.personas, document._slots.get("persona")))
+    return [(tree, value) for tree, value in told if value is not None]
+
+
+def subject(about: str) -> str:
+    """What a fact is about, as `Shelf.facts` has it."""
+    return " ".join(about.casefold().split())
+
+
+def _laid_out_anew(old: Shelf) -> Shelf:
+    """The shelf of an image whose words stood in lists by word: its passages and vectors, indexed again."""
+    import numpy
+
+    new = Shelf()
+    new.chunks, new.next = old.chunks, old.next
+    for source, document in old.documents.items():
+        document._p_activate()
+        first, count = document._first, document.chunks
+        parts = [old.vectors[at].vectors() for at in old.vectors.keys(first, first + count, excludemax=True)]
+        vectors = numpy.vstack(parts) if parts else None
+        put_on_shelf(new, source, document, vectors)
+    return new
+
+
 def shelf_in(root: Any) -> Shelf | None:
     return shelf_of(root["knowledge_catalog_obj"]) if "knowledge_catalog_obj" in root else None
 
 
 def shelf_of(obj: UvmObject) -> Shelf | None:
+    """The catalog's shelf, always in its present shape; None where it has none."""
     obj._p_activate()  # an object that is not loaded yet has an empty __dict__
     shelf = obj.__dict__.get("_shelf")
-    if shelf is not None:
-        shelf._p_activate()
-    return shelf
+    if shelf is None:
+        return None
+    shelf._p_activate()
+    return shelf if "digests" in shelf.__dict__ else _laid_out_anew(shelf)
 
 
 def copies_of(shelf: Shelf, source: str) -> list[str]:

@@ -8,24 +8,26 @@ them and are built anew.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
 
-from batos.image.worldtext import Structure, told_as
-from batos.knowledge.catalog import enter, words_of
-from batos.knowledge.postings import ROWS, Block
-from batos.knowledge.shelf import KeptText, Shelf
+from batos.image.worldtext import LEFT_OUT, Structure, told_as
+from batos.knowledge.postings import Block
+from batos.knowledge.shelf import KeptText, Shelf, enter, words_of
 from batos.objects import UvmObject
 
 DOCUMENTS_A_COMMIT = 100
 
 
 def _tell_shelf(shelf: Shelf) -> dict[str, Any]:
+    # What stands aside is told as runs of numbers alone: it is not all there, and is not made again.
+    aside = [[each._first, each._first + each.chunks] for each in shelf.aside.values()]
     return {
         "next": shelf.next, "documents": shelf.documents, "chunks": shelf.chunks, "copies": shelf.copies,
-        "blocks": shelf.postings.blocks,
+        "blocks": shelf.postings.blocks, "aside": aside,
     }  # fmt: skip
 
 
@@ -42,11 +44,15 @@ def _fill_shelf(shelf: Shelf, told: dict[str, Any]) -> None:
         if type(told[name]) is not kind:
             raise ValueError(f"{name} is a {kind.__name__}, not a {type(told[name]).__name__}")
         setattr(shelf, name, told[name])
+    shelf.left_out = told.get("aside", ())
 
 
 def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
     """Index what the shelf holds; `ValueError` where its parts do not fit together."""
     known = 0
+    for start, end in shelf.__dict__.pop("left_out"):
+        for number in list(shelf.chunks.keys(start, end, excludemax=True)):
+            del shelf.chunks[number]
     documents = list(shelf.documents.items())
     blocks = shelf.text.index.blocks = shelf.__dict__.pop("blocks")
     for at, (source, document) in enumerate(documents, 1):
@@ -60,14 +66,14 @@ def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
             _slot(chunk, "text", str)
             known += 1
         _slot(document, "kind", str), _slot(document, "remembered", float)
-        words = words_of(shelf, document)
-        for number, block in blocks.items(first, first + count, excludemax=True):
-            if not isinstance(block, Block) or len(block.scales) // 4 not in (
-                0,
-                min(ROWS, first + count - number),
-            ):
+        words, marks = words_of(shelf, document)
+        starts = list(blocks.keys(first, first + count, excludemax=True))
+        for number, end in pairwise([*starts, first + count]):
+            block = blocks[number]
+            if not isinstance(block, Block) or len(block.scales) // 4 not in (0, end - number):
                 raise ValueError(f"the vectors at {number} are none, or not of its passages")
-            block.tally(words[number - first : number - first + ROWS])
+            here = slice(number - first, end - first)
+            block.tally(words[here], marks[here])
         enter(shelf, source, document)
         if first + count > shelf.next:
             raise ValueError(f"the passages of {source!r} have numbers that are not given out yet")
@@ -119,6 +125,7 @@ def _fill_text(kept: KeptText, told: dict[str, Any]) -> None:
     kept.__init__(told["text"].decode("utf-8", "surrogatepass"))
 
 
+LEFT_OUT.update({"_aside", "_wids", "_through", "_standing"})  # of documents that stand aside
 told_as(Structure("shelf", Shelf, _tell_shelf, _fill_shelf, _finish_shelf), _shelf=Shelf, _first=int)
 told_as(Structure("vectors", Block, _tell_block, _fill_block))
 told_as(Structure("extracted", KeptText, _tell_text, _fill_text), _extracted=KeptText)

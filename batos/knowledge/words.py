@@ -21,7 +21,7 @@ STOP_WORDS = frozenset(
     "whom whose why will with would you your yours s t d ll re ve m".split()
 )
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"\w+|[\u2600-\u27bf\U0001f300-\U0001faff]")  # a pictogram is a word
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\dA-Za-z_]+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
 _ACCENT = re.compile(r"[\u0300-\u036f]")

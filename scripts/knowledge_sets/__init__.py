@@ -9,6 +9,8 @@ of anybody else is in this repository.
     fiction        reports about invented places and people; a fact is told in one wording and asked for in
                    another, among other facts of the same kind and of the same place
     conversations  long talks of two people over months, where an answer often leans on the turn before it
+    documents      the documentation strings again, each a document of its own, ranked: one of them is meant
+    notices        short notices about sixteen matters, ranked: on the point, on the matter, or beside it
 
 Each is split once, by document, into a tuning half and a held-out half.  Constants of `batos.knowledge` were
 chosen on the tuning half; what is reported comes from the other one.
@@ -26,9 +28,9 @@ from pathlib import Path
 from zlib import crc32
 
 from scripts.knowledge_sets import fiction as told
-from scripts.knowledge_sets import talks
+from scripts.knowledge_sets import matters, talks
 
-__all__ = ["Question", "TextSet", "conversations", "fiction", "library"]
+__all__ = ["Question", "RankedSet", "TextSet", "conversations", "documents", "fiction", "library", "notices"]
 
 HALVES = ("tuning", "held-out")
 
@@ -59,6 +61,22 @@ class TextSet:
         if len(some) > questions:
             some = random.Random(seed).sample(some, questions)
         return TextSet(self.name, self.documents, some)
+
+
+@dataclass(slots=True)
+class RankedSet:
+    """Documents by name, and for each question what every document that is worth anything is worth."""
+
+    name: str
+    documents: dict[str, str]
+    questions: list[tuple[str, dict[str, int]]]
+
+    def shortened(self, questions: int, seed: int = 1) -> RankedSet:
+        """The same documents with at most so many of the questions."""
+        some = self.questions
+        if len(some) > questions:
+            some = random.Random(seed).sample(some, questions)
+        return RankedSet(self.name, self.documents, some)
 
 
 def _in_half(name: str, half: str) -> bool:
@@ -145,3 +163,27 @@ def conversations(half: str, talks_of: int = 8) -> TextSet:
         found.documents[name] = text
         found.questions += [Question(asked, ((name, a, b),)) for asked, (a, b) in questions]
     return found
+
+
+# -- ranked whole ------------------------------------------------------------------------------------------
+
+
+def documents(half: str) -> RankedSet:
+    """Documentation strings, each a document; a question means one of them."""
+    whole = library(half)
+    parts, meant = {}, {}
+    for name, text in whole.documents.items():
+        for number, part in enumerate(text.split("\n\n")):
+            if len(part) >= 40:
+                parts[f"{name}:{number:04}"] = part
+                meant[(name, text.index(part))] = f"{name}:{number:04}"
+    questions = [
+        (q.text, {meant[q.evidence[0][:2]]: 1}) for q in whole.questions if q.evidence[0][:2] in meant
+    ]
+    return RankedSet(f"documents of the library, {half}", parts, questions)
+
+
+def notices(half: str, each: int = 8) -> RankedSet:
+    """Notices about every second matter, `each` about each side of it; 2 is on the point, 1 on the matter."""
+    texts, questions = matters.notices(random.Random(f"notices {half}"), HALVES.index(half), each)
+    return RankedSet(f"notices, {half}", texts, questions)
