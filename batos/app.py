@@ -26,13 +26,14 @@ from typing import Any, Self
 from batos import __version__, doctor, kernel
 from batos.autotelic import Clock, Heartbeat, Metrics, audits, metrics
 from batos.config import Settings
-from batos.errors import Ambiguous, BatosError, NobodyAwake
+from batos.errors import Ambiguous, BatosError, NobodyAwake, NoSuchObject, WrongArguments
 from batos.guardian import judge, summaries_of
 from batos.guardian.policy import compile_method
 from batos.guardian.probation import Probation
 from batos.guardian.rehearsal import Rehearsal
-from batos.image import AWAKE, LivingImage, Root, backup, changes
+from batos.image import AWAKE, LivingImage, Root, backup
 from batos.image.export import export
+from batos.image.history import changes
 from batos.image.lease import Lease
 from batos.image.places import exists, open_place
 from batos.image.rebuild import import_
@@ -51,11 +52,13 @@ from batos.objects.mirrors import mirrors
 from batos.objects.permission import permissions
 from batos.objects.plain import plain
 from batos.objects.traits import method_of
-from batos.psm import asking, budget, orchestrator
+from batos.objects.undo_log import UndoLog, noting
+from batos.psm import budget, conversations, orchestrator, retrieving, steady
 from batos.psm.asking import Asking
-from batos.psm.budget import Budget
+from batos.psm.budget import Budget, Price
 from batos.psm.journal import Journal, about
 from batos.psm.kin import Likeness
+from batos.psm.speaking import Speaking
 from batos.psm.teaching import held_to_examples
 
 log = logging.getLogger(__name__)
@@ -90,7 +93,8 @@ def birth(root: Root) -> None:
             personas.birth,
             tiers.birth,
             orchestrator.birth,
-            asking.birth,
+            conversations.birth,
+            steady.birth,
             budget.birth,
             catalog.catalog,
             metrics.system_metrics,
@@ -135,7 +139,9 @@ def _running() -> System:
 @primitive
 def index_document_(self, path):
     """Read a file or folder into the fractal memory."""
-    elsewhere(lambda: _running().memory.remember([str(path)]))
+    if not isinstance(path, str):
+        raise WrongArguments("index_document_ takes the path of a file or folder, as a text")
+    elsewhere(lambda: _running().memory.remember([path]))
 
 
 @primitive
@@ -148,17 +154,6 @@ def primitives_birth(root: Root) -> None:
     """Give the named objects of the design what Python must do for them."""
     add_primitives(root["knowledge_catalog_obj"], "index_document_")
     add_primitives(root["alfred_prototype_obj"], "self_audit")
-
-
-def _unanswer(root: Root, sources: set[str]) -> None:
-    """Take out of the conversations what was answered from sources that are forgotten."""
-    if "conversations_obj" not in root:
-        return
-    for session in root["conversations_obj"].sessions.values():
-        for turn in session.turns.values():
-            if any(each.get("source") in sources for each in turn["sources"]):
-                turn["answer"] = "(what this was answered from is forgotten)"
-                turn["sources"] = [each for each in turn["sources"] if each.get("source") not in sources]
 
 
 # -- the running system ---------------------------------------------------------------------------------
@@ -184,27 +179,41 @@ class System:
         self._tallied: dict[str, int] = {}
         self._expert_hits: Counter[str] = Counter()
         self.journal = Journal(settings.image)
-        self.mind = mind or mind_of(self.image, settings, metrics=self._mind_metrics)
+        self.mind = mind or mind_of(
+            self.image, settings, metrics=self._mind_metrics, breaker=steady.KeptBreaker(self.image)
+        )
         tiers.use(self.image, self.mind)
         self.memory = Memory(self.image, embedder())
-        self.budget = Budget(self.image)
-        missions = orchestrator.Orchestrator(
+        self.budget = Budget(
+            self.image, price=Price(settings.mind_usd_read, settings.mind_usd_written) if settings.mind_url else Price()
+        )
+        self.missions = orchestrator.Orchestrator(
             self.image, self.journal, settings,
             generate=self.mind.generate, rehearse=self.rehearsal.run, judge=self._judged, model=self._model,
-            note=self.metrics.note, likeness=Likeness(self.memory), budget=self.budget,
+            note=self.metrics.note, likeness=Likeness(self.memory),
+            retrieve=retrieving.Retrieval(self.image, self.memory, self.mind, settings.mind_window), budget=self.budget, prefetch=self.mind.prefetch,
         )  # fmt: skip
         self.probation = Probation(
             self.image, settings.probation_calls, settings.probation_error_rate, self._probation_ended
         )
-        self.kernel = Kernel(self.image, missions, settings, self.probation.take)
+        self.kernel = Kernel(self.image, self.missions, settings, self.probation.take)
         self.keys = Keys(self.image, settings.image)
         self.kernel.admit = self.keys.admit
+        self.kernel.speak = Speaking(self.mind, self.budget, self.journal.note, settings.mind_window)
         self.kernel.services |= {
             "history": self._history,
             "remember": self._remember,
             "recall": self.memory.recall,
+            "context_for": self.memory.context,
+            "alike": self.memory.alike,
+            "learn": self.memory.learn,
             "budget": self.budget.told,
-            "ask": Asking(self.image, self.memory, self.mind).ask,
+            "context": self._context,
+            "performance": self._performance,
+            "ask": Asking(
+                self.image, self.memory, self.mind, self.budget, self.missions.weave,
+                note=self.journal.note, metric=self.metrics.note, window=settings.mind_window,
+            ).ask,
             "audit": self._audit,
             "experts": self.experts,
             "stage": self.stage,
@@ -249,7 +258,8 @@ class System:
 
     def incarnate(self) -> None:
         """Make sure the image has a mind, and take in the experts that wait in the staging folder."""
-        incarnation.ensure_embedded(self.image)
+        incarnation.tidy(self.image)
+        conception.ensure_embedded(self.image)
         if incarnation.model_id(self.image) is None:
             return  # a checkout whose mind is not trained yet
         if self.settings.staging.is_dir() and any(each.is_dir() for each in self.settings.staging.iterdir()):
@@ -291,9 +301,19 @@ class System:
                 told["changes"] += [{**about, **each} for each in commit["changes"]]
         return told
 
-    def _remember(self, paths: list[str] | None = None, forget: list[str] | None = None) -> dict[str, Any]:
+    def _remember(
+        self,
+        paths: list[str] | None = None,
+        forget: list[str] | None = None,
+        tell: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        def progress(told: dict[str, Any]) -> None:
+            if tell is not None:
+                done = {name: told[name] for name in ("bytes", "total_bytes")}
+                tell({"event": "progress", "told": told["source"], **done})
+
         files = [each for each in paths or [] if not each.startswith(itself.SCHEME)]
-        told = self.memory.remember(files) if files else {}
+        told = self.memory.remember(files, progress) if files else {}
         for each in paths or []:
             if each.rstrip("/") == itself.MISSIONS.rstrip("/"):
                 told.setdefault("image", []).append(self._remember_missions())
@@ -303,7 +323,14 @@ class System:
             gone = [self.memory.forget(source) for source in forget]
             told |= {"forgotten": gone}
             sources = {source for each in gone for source in each["sources"]}
-            self.image.run("forget what was answered from it", lambda root: _unanswer(root, sources))
+
+            def unanswer(root: Root) -> None:
+                with noting(UndoLog()):  # a change record would keep what is taken out
+                    conversations.unanswer(root, sources)
+
+            self.image.run("forget what was answered from it", unanswer)
+            self.missions.forget(sources)
+            self.image.run("forget its past", catalog.forget_past)
             # What is forgotten is not to be read in the journal either.
             named = [each if each.startswith(itself.SCHEME) else os.path.abspath(each) for each in forget]
             self.journal.redact(about(*named))
@@ -313,6 +340,20 @@ class System:
         """What the missions of each day and week came to, so that it can be recalled."""
         records = self.image.run("the missions' records", lambda root: plain(orchestrator.recorded(root)))
         return self.memory.remember_missions(records)
+
+    def _context(self, ident: str) -> list[dict[str, Any]]:
+        """What a mind was shown and what it said, for an answer of `ask` or a mission, oldest first."""
+        said = [each for each in self.journal.events(str(ident)) if each["event_type"].startswith(("LLM_CALL", "SPOKEN"))]
+        if not said:
+            raise NoSuchObject(
+                f"no mind was asked anything for {ident!r}", hint="ids stand in answers of ask --json, and in: missions"
+            )
+        return said
+
+    def _performance(self, hours: float = 24.0) -> dict[str, dict[str, dict[str, Any]]]:
+        """How the roads of `ask` and the missions did, from what `system_metrics_obj` keeps."""
+        self._keep_metrics()
+        return self.image.run("performance", lambda root: metrics.performance(root, time.time() - 3600 * hours))
 
     def audit(self) -> dict[str, Any]:
         """ALFRED's self-audit, now; answers the report it keeps."""
@@ -380,11 +421,16 @@ class System:
         self.mind.refresh([name])
         return number
 
-    def _incarnate(self, source: str, look: bool = False) -> dict[str, Any]:
+    def _incarnate(
+        self, source: str, look: bool = False, tell: Callable[[dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
         """Make a folder's or a hub's model the mind; `look`: only say what that takes."""
         if look:
             return conception.look(self.image, source, self.settings)
-        report = conception.conceive(self.image, source, self.settings)
+        report = conception.conceive(
+            self.image, source, self.settings,
+            tell=lambda words: None if tell is None else tell({"event": "progress", "told": words}),
+        )  # fmt: skip
         self.mind.change()
         return report
 
@@ -397,8 +443,10 @@ class System:
         return incarnation.minds(self.image)
 
     def _pack(self) -> dict[str, Any]:
-        """Give back the space of what is not reached any more; the past stays as far as the settings say."""
-        return self.image.pack(self.settings.history_days)
+        """Give back the space of what is not reached any more; the past stays as far as the settings say, and
+        none from before a document was forgotten."""
+        forgotten = self.image.run("when something was forgotten", catalog.forgotten)
+        return self.image.pack(min(self.settings.history_days, max(0.0, time.time() - forgotten) / 86_400))
 
     def _backup(self, directory: str) -> dict[str, Any]:
         return self.image.backup(directory)

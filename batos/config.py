@@ -49,6 +49,8 @@ class Settings:
     mind_model: str = ""  # the model to ask it for; empty: the first it lists
     mind_grammar: str = "auto"  # how it takes grammars: vllm, llama.cpp, none; auto: by what it says it is
     mind_window: int = 4096  # tokens it can look at: a server does not say
+    mind_usd_read: float = 0.0  # US dollars a million tokens cost that it reads, and that it writes: for the
+    mind_usd_written: float = 0.0  # ledger, which refuses before the limits of budget_obj are passed
 
     cache_objects: int = 50_000  # live objects kept in memory, about 1 KB each
     disk_reserve_bytes: float = 64e6  # free space below which nothing more is promised

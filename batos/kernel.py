@@ -32,6 +32,7 @@ from batos.errors import (
     Deadline,
     Internal,
     MethodError,
+    NoMind,
     NoSuchObject,
     NotUnderstood,
     Refused,
@@ -40,12 +41,14 @@ from batos.errors import (
 from batos.image import Done, LivingImage, NoGlance, Root
 from batos.image.retention import IDEM_SECONDS
 from batos.image.trees import ByKey
-from batos.message import OWNER, WAIT_FOR_THOUGHT, WAIT_FOR_TURN, Message, Reply
+from batos.message import OWNER, WAIT_FOR_THOUGHT, WAIT_FOR_TURN, Message, Reply, TellEvent
+from batos.mind.personas import Thought, hearing
 from batos.objects import Missed, UvmObject, permission, send
 from batos.objects.lookup import Elsewhere, LeftTurn, activation, one_slip
 from batos.objects.method import digest
 from batos.objects.plain import NotPlain, encode, oid_text, plain
 from batos.objects.probation import Seen
+from batos.objects.weight import briefly
 from batos.psm.machine import FAILED
 from batos.psm.mission import Miss, Mission
 from batos.psm.orchestrator import Orchestrator, recorded
@@ -54,11 +57,15 @@ from batos.psm.teaching import REMEMBERED, Teaching
 log = logging.getLogger(__name__)
 
 MAX_SELECTOR = 200  # characters; a longer one would be thought about for a minute before it is refused
+THOUGHTS_A_MESSAGE = 8  # questions of its methods to the mind
 MISSIONS_A_MESSAGE = 8  # a message that misses more often than this goes round in circles
 ABOUT_A_SLOT = frozenset({"put", "forget", "revert"})  # whose first argument says more than the selector
 READS_KNOWN = 4096  # messages remembered as reading
 LOOK = 0.05  # seconds between two looks at the deadlines; what has begun is ended by its fuel, to the millisecond
+LONGEST_WORDS = 2_000  # characters of what a method said when it raised
 RECORDED = frozenset({"undo", "redo"})  # services that change objects: the record says for whom
+TELLING = frozenset({"ask", "incarnate"})  # services with a `tell`, for what they have to say before they answer
+STOPPED_BY_TELLING = frozenset({"remember"})  # whose `tell` ends them where nobody waits for them any more
 UNLIMITED = frozenset(
     {"remember", "audit", "incarnate", "stage", "export_expert", "pack", "backup", "export", "doctor"}
 )  # verbs that may take long
@@ -97,6 +104,8 @@ class _Waiter:
     began: float
     deadline: float
     missions: list[str] = field(default_factory=list)
+    heard: dict[str, str] = field(default_factory=dict)  # what the mind has answered its methods
+    tell: TellEvent | None = None  # hears what comes before the reply
     turn: Future | None = None  # its turn while one is queued or running
     detached: bool = False  # the sender has its answer (`wait: false`); the message still runs
     answered: bool = False
@@ -105,6 +114,13 @@ class _Waiter:
     def thought_deadline(self) -> float:
         """The deadline once a mission is waited for: a longer default, the sender's own word if given."""
         return self.began + (self.message.timeout if self.message.timeout is not None else WAIT_FOR_THOUGHT)
+
+
+def _tell_while_waited_for(waiter: _Waiter, event: dict[str, Any]) -> None:
+    if waiter.answered and not waiter.detached:
+        raise Cancelled("nobody waits for this any more")
+    if waiter.tell is not None:
+        waiter.tell(event)
 
 
 class Kernel:
@@ -152,12 +168,17 @@ class Kernel:
         self._quick = {"ping", "stats", "cancel", "describe", "stop"}
         # What a message by a key may do; the app hands in who knows the keys.  Nothing, before it does.
         self.admit: Callable[[Message, UvmObject | None, Root | None], None] = _admit_nobody
+        # What answers a method that asks the mind; the app hands in the mind's (`psm.speaking.Speaking`).
+        self.speak: Callable[..., tuple[str, Any]] = _speaks_nobody
         threading.Thread(target=self._watch, name="deadlines", daemon=True).start()
 
     # -- the door ----------------------------------------------------------------------------------
 
-    def submit(self, message: Message) -> Future[Reply]:
-        """Begin a message; the future gets its reply.  Never blocks, never raises."""
+    def submit(self, message: Message, tell: TellEvent | None = None) -> Future[Reply]:
+        """Begin a message; the future gets its reply.  Never blocks, never raises.
+
+        tell  hears the events that come before the reply, on whichever thread they happen; it should be quick
+        """
         reply = self._glanced(message)
         if reply is not None:
             future: Future[Reply] = Future()
@@ -168,9 +189,9 @@ class Kernel:
         if message.to == "kernel" and message.send in UNLIMITED:
             # Once begun they cannot be undone, and `deadline` must mean that nothing was done.
             limit = float("inf")
-        elif message.to == "kernel" and message.send in ("ask", "recall") and message.timeout is None:
+        elif message.to == "kernel" and message.send in ("ask", "recall", "context_for", "learn") and message.timeout is None:
             limit = WAIT_FOR_THOUGHT  # the embedder may still be loading
-        waiter = _Waiter(message, Future(), now, now + limit)
+        waiter = _Waiter(message, Future(), now, now + limit, tell=tell)
         self._count += 1
         try:
             self._begin(waiter)
@@ -181,9 +202,9 @@ class Kernel:
             self._fail(waiter, Internal(f"{type(exc).__name__}: {exc}"))
         return waiter.future
 
-    def send(self, message: Message) -> Reply:
+    def send(self, message: Message, tell: TellEvent | None = None) -> Reply:
         """Send and wait; answers the reply, an error among its fields."""
-        return self.submit(message).result()
+        return self.submit(message, tell).result()
 
     call = send
 
@@ -270,15 +291,16 @@ class Kernel:
             if waiter.answered:
                 return
             waiter.turn = self._image.submit(
-                why, partial(self._perform_watched, message), message.who, deadline=waiter.deadline,
+                why, partial(self._perform_watched, message, waiter.heard), message.who, deadline=waiter.deadline,
                 ident=message.id, dry=message.dry, keep=partial(_remember, message) if message.idem else None,
             )  # fmt: skip
         waiter.turn.add_done_callback(partial(self._turned, waiter))
 
-    def _perform_watched(self, message: Message, root: Root) -> Any:
+    def _perform_watched(self, message: Message, heard: dict[str, str], root: Root) -> Any:
         """`_perform`; what it saw of methods on probation is counted, and told if one is taken back."""
         try:
-            told = self._perform(message, root)
+            with hearing(heard):
+                told = self._perform(message, root)
         except LeftTurn:
             raise
         except BaseException as exc:
@@ -310,7 +332,7 @@ class Kernel:
             told = plain(result, root.path_of)
         except Missed as exc:
             raise self._reified(exc, root) from None
-        except (BatosError, Elsewhere):
+        except (BatosError, LeftTurn):
             raise
         except NotPlain as exc:
             raise MethodError(
@@ -330,7 +352,7 @@ class Kernel:
             )
         except _Missed as exc:
             raise exc.told from None
-        except Elsewhere:
+        except (Elsewhere, Thought):
             raise _slow("sent to the past") from None
 
     def _reified(self, exc: Missed, root: Root) -> BaseException:
@@ -349,6 +371,8 @@ class Kernel:
             return told
         near = [name for name in (exc.near or []) if one_slip(exc.selector, name)]
         told.near = near or exc.near or None
+        if near:  # `reverse_x` beside `reversed_x` is one slip away too, and may well be meant
+            told.hint = f'if {exc.selector!r} is meant and not {near[0]!r}, say so: send ... --miss mission, or `"miss": "mission"`'
         miss = Miss(oid_text(exc.receiver), root.path_of(exc.receiver), exc.selector, args, kw)
         return _Missed(miss, told, slip=bool(near))
 
@@ -366,8 +390,11 @@ class Kernel:
             self._missed(waiter, exc)
         elif isinstance(exc, _Replayed):
             self._answer(waiter, Reply(waiter.message.id, exc.result, replayed=True))
-        elif isinstance(exc, Elsewhere) and waiter.message.dry:
+        elif isinstance(exc, (Elsewhere, Thought)) and waiter.message.dry:
             self._fail(waiter, _slow("kept apart from what it would change"))
+        elif isinstance(exc, Thought):
+            self._wait_longer(waiter)
+            threading.Thread(target=self._asked, args=(waiter, exc), name="elsewhere", daemon=True).start()
         elif isinstance(exc, Elsewhere):
             self._wait_longer(waiter)
             self._begin_elsewhere(waiter, exc.work)
@@ -376,6 +403,17 @@ class Kernel:
         else:
             log.error("a turn broke: %s", waiter.message.send, exc_info=exc)
             self._fail(waiter, Internal(f"{type(exc).__name__}: {exc}; nothing was changed"))
+
+    def _asked(self, waiter: _Waiter, thought: Thought) -> None:
+        """A method asks the mind: ask it, outside the turn, and send the message again with the answer."""
+        try:
+            if len(waiter.heard) >= THOUGHTS_A_MESSAGE:
+                raise MethodError(f"{waiter.message.send!r} asks the mind more than {THOUGHTS_A_MESSAGE} times")
+            seconds = max(0.0, waiter.deadline - time.monotonic())
+            waiter.heard[thought.key], _ = self.speak(thought.messages, thought.expert, waiter.message.id, seconds)
+            self._turn(waiter)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+            self._fail(waiter, exc)
 
     def _begin_elsewhere(self, waiter: _Waiter, work: Callable[[], Any]) -> None:
         # Daemons, because a document that takes minutes to read must not keep a sleeping image's process alive.
@@ -420,6 +458,8 @@ class Kernel:
                 message.intent if not waiter.missions else None,
                 message.examples if not waiter.missions else None,
                 message.who,
+                waiter.tell,
+                self._orchestrator.find(waiter.missions[-1]) if waiter.missions else None,
             )
         except Exception as exc:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             self._fail(waiter, exc)
@@ -464,7 +504,7 @@ class Kernel:
         if waiter.detached:
             mission = self._orchestrator.find(waiter.missions[-1])
             if mission is not None:
-                mission.answer = reply.to_wire()
+                mission.answer = mission.answers[str(waiter.message.id)] = reply.to_wire()
                 self._orchestrator.record(mission)
             return
         message = waiter.message
@@ -564,7 +604,11 @@ class Kernel:
                 f"kernel did not understand {message.send!r}",
                 hint=f"it answers {', '.join(sorted(self.services))}",
             )
-        by = {"who": message.who} if message.send in RECORDED else {}
+        by: dict[str, Any] = {"who": message.who} if message.send in RECORDED else {}
+        if message.send in STOPPED_BY_TELLING:
+            by["tell"] = partial(_tell_while_waited_for, waiter)
+        elif waiter.tell is not None and message.send in TELLING:
+            by["tell"] = waiter.tell
         work = partial(service, *message.args, **{**message.kw, **by})
         if message.send in self._quick:
             self._do_elsewhere(waiter, work)
@@ -633,6 +677,10 @@ def _admit_nobody(message: Message, receiver: UvmObject | None, root: Root | Non
     raise Refused(f"nobody here knows what the key {message.key!r} may do", rule="key")
 
 
+def _speaks_nobody(*_: Any) -> tuple[str, Any]:
+    raise NoMind("nobody here has a mind that talks", hint="awaken the image: python -m batos awaken")
+
+
 def _receiver(message: Message, root: Root) -> UvmObject:
     return root.by_oid(message.to["oid"]) if isinstance(message.to, dict) else root.resolve(message.to)
 
@@ -659,9 +707,13 @@ def _method_error(exc: BaseException, receiver: UvmObject, selector: str) -> Met
         if frame.tb_frame.f_code.co_filename.startswith("<method"):
             line = frame.tb_lineno
         frame = frame.tb_next
-    words = str(exc.args[0]) if isinstance(exc, KeyError) and exc.args else str(exc)
-    if isinstance(exc, RecursionError):
+    if isinstance(exc, RecursionError) and "nested" not in str(exc):
         words = "it calls itself without end"
+    elif not briefly(exc.args):
+        words = "with more in it than a sentence holds"
+    else:
+        words = str(exc.args[0]) if isinstance(exc, KeyError) and exc.args else str(exc)
+        words = words if len(words) <= LONGEST_WORDS else f"{words[:LONGEST_WORDS]} ..."
     return MethodError(f"{selector!r} of {receiver!r} raised {type(exc).__name__}: {words}", line=line)
 
 

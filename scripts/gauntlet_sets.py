@@ -17,14 +17,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from batos import AsyncClient
 from batos.errors import BatosError, NoMind, Refused
-from batos.psm.budget import Budget, Cost
-from scripts.benchmarks import awake, machine, quantile, spoken, wait_for_embedder, wait_for_mind
-from scripts.proving.telling import share
+from batos.psm.budget import Budget, Cost, Price
+from scripts.benchmarks import awake, machine, wait_for_embedder, wait_for_mind
+from scripts.gauntlet_missions import SEED, calibration, missions, paraphrases
+from scripts.gauntlet_rows import row, share_row, time_row
 from scripts.questions import UNKNOWN, VERSION, agrees, exact, nearly, told
+from scripts.strangers import TODAY, doubtful, strangers
 
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {}
 LONG = {"load"}
@@ -34,21 +37,6 @@ def part(function: Callable[[argparse.Namespace], None]) -> Callable[[argparse.N
     """Add a part under its own name; its docstring is its help."""
     PARTS[function.__name__] = function
     return function
-
-
-def row(what: str, measured: str, goal: str = "") -> None:
-    print(f"| {what} | {measured} | {goal} |", flush=True)
-
-
-def share_row(what: str, k: int, n: int, goal: str = "") -> None:
-    row(what, share(k, n), goal)
-
-
-def time_row(what: str, took: list[float], goal: str = "") -> None:
-    marks = ", ".join(
-        f"p{share:.0%}".rstrip("%") + f" {spoken(quantile(took, share))}" for share in (0.5, 0.95, 0.99)
-    )
-    row(f"{what} ({len(took)})", marks, goal)
 
 
 # -- parts -------------------------------------------------------------------------------------------------
@@ -75,15 +63,37 @@ def reflexes(options: argparse.Namespace) -> None:
             print(f"gauntlet: wrong: {each.text!r} -> {found}", file=sys.stderr)
     share_row("exact questions answered right", right, right + wrong + silent)
     share_row("exact questions answered wrong", wrong, right + wrong + silent, "0")
-    fired = 0
+    fired, passed = 0, []
     for each in nearly(options.questions):
+        began = time.perf_counter()
         found = answer(each.text)
+        passed.append(time.perf_counter() - began)
         if found is not None:
             fired += 1
             print(f"gauntlet: fired: {each.text!r} -> {found}", file=sys.stderr)
     share_row("texts that only look like them, answered", fired, options.questions, "0")
-    time_row("a reflex, arithmetic, warm", took["arithmetic"] + took["percentage"], "p95 5 ms")
-    time_row("a reflex, algebra, warm", took["algebra"], "p95 25 ms")
+    right, wrong, silent = 0, 0, 0
+    for each in strangers(options.questions, options.seed):
+        found = answer(each.text, lambda: TODAY)
+        if found is None:
+            silent += 1
+        elif agrees(each, found.value):
+            right += 1
+        else:
+            wrong += 1
+            print(f"gauntlet: wrong: {each.text!r} -> {found}", file=sys.stderr)
+    share_row("a stranger's exact questions (SymPy, pint, datetime) that were answered", right + wrong, options.questions)
+    share_row("... of the answered, wrong", wrong, right + wrong, "0")
+    fired = 0
+    for each in doubtful(options.questions, options.seed):
+        found = answer(each.text, lambda: TODAY)
+        if found is not None and found.value is not None:  # "that does not follow" answers nothing
+            fired += 1
+            print(f"gauntlet: fired: {each.text!r} -> {found}", file=sys.stderr)
+    share_row("texts that mean two things or none, answered", fired, options.questions, "0")
+    time_row("a reflex, arithmetic, warm", took["arithmetic"] + took["percentage"], "p95 1 ms")
+    time_row("a reflex, algebra, warm", took["algebra"], "p95 40 ms")
+    time_row("the router without the embedder: what only looks like a question for reflexes is passed on", passed, "p95 1 ms")
 
 
 @part
@@ -155,6 +165,11 @@ def routing(options: argparse.Namespace) -> None:
     time_row("ask, all roads, with the commit of the turn", took)
 
 
+part(missions)
+part(paraphrases)
+part(calibration)
+
+
 def raced(budget: Budget, mission: str, racers: int = 32) -> float:
     """US dollars that so many threads at once spend of one mission's purse, each at most 0.004."""
     spent: list[float] = []
@@ -186,7 +201,7 @@ def budgets(options: argparse.Namespace) -> None:
         tempfile.TemporaryDirectory() as folder,
         Image.open(Path(folder), Settings(image=Path(folder))) as image,
     ):
-        budget = Budget(image)
+        budget = Budget(image, price=Price(1.0, 1.0))
         image.run("a day without end", lambda root: root["budget_obj"].limits["day"].update({"usd": None}))
         for number in range(rounds):
             over += raced(budget, f"m{number}") > 0.05 + 1e-9
@@ -259,7 +274,7 @@ def load(options: argparse.Namespace) -> None:
         understood, missions, lost, balances, pings = asyncio.run(_load(one.endpoint, options.minutes * 60))
         with one.client() as client:
             kept = sum(client.send(f"till{n}", "balance") == balances[n] for n in range(50))
-            stuck = client.send("kernel", "stats")["waiting"]
+            stuck = client.send("kernel", "stats")["waiting"] - 1  # this question waits for its answer too
     time_row("understood messages under load", understood, "p95 20 ms")
     time_row("`kernel ping` under load", pings, "p99 50 ms")
     time_row("missions under load", [took for took, _ in missions], "p50 1 s, p95 3 s")
@@ -338,6 +353,9 @@ def main() -> int:
     parser.add_argument("--races", type=int, default=1000, help="for the budgets (default %(default)s)")
     parser.add_argument("--hostile", type=int, default=300, help="frames (default %(default)s)")
     parser.add_argument("--minutes", type=float, default=5.0, help="of load (default %(default)s)")
+    parser.add_argument("--missions", type=int, default=200, help="messages nobody understands (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the missions (default %(default)s)")
+    parser.add_argument("--record", type=Path, help="a file for every mission with all its drafts, a line each")
     options = parser.parse_args()
     for name in options.parts:
         if name not in PARTS:

@@ -30,6 +30,7 @@ class ScriptedMind:
         }  # fmt: skip
         self.prompts: list[tuple[str, str | None, str]] = []
         self.calls = 0
+        self.prefetched: list[str] = []
         self.logprob = 0.0  # of everything it says
         self.gate = threading.Event()  # cleared: thinking waits until it is set
         self.gate.set()
@@ -40,7 +41,7 @@ class ScriptedMind:
         """Say what the steps answer from now on."""
         self.answers |= answers
 
-    def generate(self, prompts, expert, grammar, limits, cancel=None):
+    def generate(self, prompts, expert, grammar, limits, cancel=None, tell=None):
         self.calls += 1
         self.thinking.set()
         if self.broken is not None:
@@ -56,6 +57,8 @@ class ScriptedMind:
             answer = self.answers[step]
             if isinstance(answer, list):
                 answer = answer.pop(0) if answer else ""
+            if tell is not None:
+                tell(len(drafts), answer)
             drafts.append(Draft(answer, (1,), self.logprob, "stop"))
         return drafts
 
@@ -71,6 +74,9 @@ class ScriptedMind:
 
     def refresh(self, names):
         pass
+
+    def prefetch(self, names):
+        self.prefetched += names
 
     def tier(self, name):
         return "cold"

@@ -110,3 +110,10 @@ def test_without_an_embedder_the_council_is_called_as_before(system, send, mind)
     mind.prompts.clear()
     assert send("account", "spend_balance", 20).result == 50
     assert [step for step, *_ in mind.prompts].count("method") == 5
+
+
+def test_where_the_first_draft_is_objected_to_the_council_is_called_all_the_same(system, send, mind):
+    late = "self.§0 -= ¢0\nraise ValueError('too late')"
+    mind.enqueue(plan=plan("change"), method=[late, LOWER, LOWER, LOWER, LOWER])
+    reply = send("account", "lower_balance", 100)
+    assert reply.error is None and reply.result == -30

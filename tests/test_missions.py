@@ -233,6 +233,7 @@ def test_one_slip_of_the_keyboard_is_no_mission_unless_it_is_asked_for(system, s
     )
     reply = send("account", "depozit", 5)
     assert reply.error.code == "not_understood" and reply.error.near == ["deposit"] and mind.calls == 0
+    assert "if 'depozit' is meant and not 'deposit', say so" in reply.error.hint
     mind.enqueue(plan=plan("change"), method="self.balance += ¢0\nreturn self.balance")
     assert send("account", "depozit", 5, miss="mission").result == 105
 
@@ -383,3 +384,41 @@ def test_a_deadline_that_meets_the_end_of_the_mission_never_runs_the_message_it_
         done = [reply for reply in replies if reply.error is None]
         assert all(reply.error is None or reply.error.code == "deadline" for reply in replies)
         assert send(f"account{attempt}", "balance").result == 1000 - len(done)
+
+
+def test_the_mission_told_to_a_person_says_who_asked_what_each_voice_proposed_why_and_how_to_take_it_back(
+    system, send, mind
+):
+    from batos.psm.report import report
+
+    other = "return self.§0 - ¢0"
+    teach_withdraw(mind, [WITHDRAW, WITHDRAW, WITHDRAW, other, WITHDRAW])
+    mission = send("account", "withdraw_balance", 30).mission
+    told = report(send("kernel", "mission", mission).result)
+    assert "owner sent withdraw_balance(30) to account, which did not understand it" in told
+    plain = " ".join(told.split())
+    assert "BRICK's plan: it changes; do it (balance); answers the new value, unless more than there is; 3 of 3 plans" in plain
+    assert "proposal 1, by BRICK@0, BRICK@0.4, BRICK@0.7, base@0" in told and "proposal 2, by BRICK@1" in told
+    assert told.count("raise ValueError('there is not that much')") == 2, "as it was proposed, and as it was installed"
+    assert "answers 70, balance becomes 70; 4 drafts behave like it" in told
+    assert "against it: a changer that changes nothing" in told
+    assert "why: 4 of 5 drafts behave alike" in told
+    assert f"python -m batos undo {mission}" in told and len(told.splitlines()) < 60
+    system.close()
+    again = System(system.settings, ScriptedMind())
+    try:
+        kept = report(again.kernel.send(Message("kernel", "mission", [mission])).result)
+        assert "proposal 2, by BRICK@1" in kept and f"undo {mission}" in kept, "also after a night's sleep"
+        assert again.kernel.send(Message("kernel", "undo", [mission])).error is None
+        assert again.kernel.send(Message("account", "responds_to", ["withdraw_balance"])).result is False
+    finally:
+        again.close()
+
+
+def test_a_mission_that_failed_is_told_with_its_reason(system, send, mind):
+    from batos.psm.report import report
+
+    mind.enqueue(plan='{"can":false,"why":"I do not know that word"}')
+    reply = send("account", "frobnicate_balance")
+    told = report(send("kernel", "mission", reply.error.mission).result)
+    assert "FAILED" in told and "why: the mind says it cannot: I do not know that word" in told and "undo" not in told

@@ -20,6 +20,7 @@ from persistent import Persistent
 from batos.objects import UvmObject
 from batos.objects.genesis import child
 from batos.objects.method import Method, primitive
+from batos.objects.weight import shortly
 
 KEPT = 5000  # events of a kind; at one a minute three days and a half, and no more than a megabyte
 BUFFERED = 20_000  # events in memory before the oldest are dropped: something is wrong with writing then
@@ -40,6 +41,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "transaction_aborts": ({"count": int}, {}),
     "expert_hits": ({"tier": str, "count": int}, {}),  # since the last time, by where they were found
     "vram": ({"used": Number, "budget": Number}, {}),
+    "answers": ({"ms": Number, "road": str}, {"came": str}),  # of `ask`: anew, kept or degraded
 }
 TALLIES = ("transaction_commits", "transaction_aborts")
 
@@ -94,6 +96,24 @@ def _told(obj: UvmObject, kind: str, since: float | None, last: int | None) -> l
     )
 
 
+def performance(root: Any, since: float) -> dict[str, dict[str, dict[str, Any]]]:
+    """How long what is timed has taken since a moment: by kind, and by road or outcome ``{"count", "p50_ms", "p95_ms"}``."""
+    told: dict[str, dict[str, dict[str, Any]]] = {}
+    for kind, names in (("answers", ("road", "came")), ("psm_cycle_durations", ("outcome",))):
+        took: dict[str, list[float]] = {}
+        for each in events(root, kind, since):
+            took.setdefault(" ".join(each[name] for name in names if name in each), []).append(each["ms"])
+        told[kind] = {
+            name: {"count": len(ms), "p50_ms": round(_quantile(ms, 0.5), 3), "p95_ms": round(_quantile(ms, 0.95), 3)}
+            for name, ms in sorted(took.items())
+        }
+    return told
+
+
+def _quantile(numbers: list[float], share: float) -> float:
+    return sorted(numbers)[min(len(numbers) - 1, int(share * len(numbers)))]
+
+
 def record(root: Any, kind: str, **numbers: Any) -> None:
     """Write one event at once, in the turn of `root`."""
     write(root, {kind: [(time.time(), _typed(kind, numbers))]})
@@ -119,10 +139,9 @@ def metrics_kinds(self):
 
 
 def _checked(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    try:
-        return KINDS[kind]
-    except (KeyError, TypeError):
-        raise ValueError(f"there is no kind of event {kind!r}; there are {', '.join(KINDS)}") from None
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"there is no kind of event {shortly(kind)}; there are {', '.join(KINDS)}")
+    return KINDS[kind]
 
 
 def _typed(kind: str, numbers: dict[str, Any]) -> dict[str, Any]:

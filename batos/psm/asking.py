@@ -1,14 +1,14 @@
 """`ask`: a person's question, answered by the cheapest road that is sure.
 
-The roads in their order: a reflex (exact), an object of the image the question names, a mind that can
-converse, a passage of the fractal memory in its own words.  Every answer says which road it came by, how
-sure it is and what it rests on; where none of them leads anywhere, "I do not know" is said in so many
-words, by `NoMind` where a larger mind might have known.
+The roads in their order: words that are kept for it, a reflex (exact), an object of the image the question names,
+a mind that can converse, a passage of the fractal memory in its own words.  Every answer says which road it came by,
+how sure it is and what it rests on; where none of them leads anywhere, "I do not know" is said in so many words, by
+`NoMind` where a larger mind might have known.
 
-Conversations are objects: `conversations_obj` holds them with their turns, so they survive a restart and
-can be read, edited and forgotten like everything else.  At most `active` of them are awake; the others
-sleep and wake when they are spoken to again.  A few answers a companion must never improvise, about its
-own nature and to a person in distress, are slots of the same object.
+A mind is never waited for with empty hands: who listens is told the best passage at once as a first draft, then the
+mind's words as they come, and the reply is the revision, under the same id.  What a mind says is checked against
+what it was shown; where it fails, the retry table says what is tried otherwise (`psm.steady`), the ledger what it may
+cost (`psm.budget`), and at the end of both the passage stands, labelled as degraded.
 
 What a person tells without asking is kept in the fractal memory under ``conversation:NAME/TURN`` and found
 by the next question.
@@ -16,67 +16,91 @@ by the next question.
 
 from __future__ import annotations
 
-import json
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
-from BTrees.OOBTree import OOBTree
-
 from batos.errors import BadRequest, BatosError, NoMind
-from batos.knowledge.chunking import sentences
-from batos.objects import Dict, Method, UvmObject
-from batos.objects.genesis import child
-from batos.objects.plain import NotPlain, plain
+from batos.knowledge.pointing import pointed
+from batos.message import TellEvent
+from batos.objects.method import digest
+from batos.objects.plain import plain
 from batos.psm import reflexes
+from batos.psm.about import about_object, answered, objects_named
+from batos.psm.budget import Budget, Cost
+from batos.psm.conversations import (
+    SHOWN_TURNS, about_of, asks_nothing, commands, keep_answer, keep_turn, kept_words, last_turns, question_key, remembered_answer,
+)  # fmt: skip
+from batos.psm.looking_back import looked_back
+from batos.psm.steady import Retries, count_ways, failure_kind
 
-ACTIVE = 10  # conversations awake at once
-IDLE_HOURS = 24.0
-SHOWN_TURNS = 6  # of a conversation, to a mind
 PASSAGES = 5  # offered to a mind
+FEWER = 2  # of them, where it did not do well with all
 MAX_TEXT = 20_000
-SECONDS = 60.0  # for a mind's answer
+SECONDS = 60.0  # for a mind's answer, all its repairs included
+VOICE = "ROBIN"
 
-ON_BEING = (
-    "No. I am a program: objects in a file, methods, and a language model that runs on this machine. "
-    "I keep what you tell me and can be wrong about it."
-)
-ON_DISTRESS = (
-    "I am a program and cannot be with you, but people can. Please talk to somebody now: a friend or relative, "
-    "your local emergency number if you are in danger, or a crisis line (findahelpline.com lists one for each "
-    "country)."
-)
-NOTED = "Noted."
-DO_NOT_KNOW = "I do not know: nothing I remember answers that."
-
-_BEING = re.compile(
-    r"\b(?:are|r) (?:you|u) (?:\w+ )?(?:conscious|sentient|alive|self-aware|a person|human|real)\b"
-    r"|\bdo you (?:really )?(?:have|feel) (?:feelings|emotions|a soul|consciousness|pain)\b|\bdo you (?:really )?love me\b"
-)
-_DISTRESS = re.compile(
-    r"\b(?:kill(?:ing)? myself|end(?:ing)? (?:my|it) (?:own )?(?:life|all)|want to die|wanna die|suicid(?:e|al)|"
-    r"hurt(?:ing)? myself|harm(?:ing)? myself|self[- ]harm|don'?t want to (?:live|be alive)|no reason to live)\b"
-)
 _QUESTION = re.compile(
+    r"(?:and |so |but |then |now |ok(?:ay)?,? |please |can you |could you )*"
     r"(?:what|who|whom|whose|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|"
-    r"may|tell|show|list|find|explain|describe|write|give|summari[sz]e|compare|translate|now|please)\b"
+    r"may|tell|show|list|find|explain|describe|write|give|summari[sz]e|compare|translate|solve|convert|calculate|compute|look)\b"
 )
 _ON = re.compile(r"(?:and |then |now )*(?P<rest>(?:plus|minus|times|multiplied by|divided by|[-+*/^×÷]) ?.+)")
+_HELLO = re.compile(
+    r"^(?:hello|hi|hey|good (?:morning|afternoon|evening))(?: there| batos)?[,.!]+ (?=\S+ \S)", re.IGNORECASE
+)
+_THAT = re.compile(
+    r"\b(?:that|this|it|its|he|him|his|she|her|hers|they|them|their|there|those|these|then|one|ones|same|else)\b"
+)
+# Questions that want weighing, for which several voices are worth their price.
+_DEEP = re.compile(
+    r"(?:please |can you |could you |so |and |but |then )*(?:why |how (?:should|would|could|might|can|do) (?:i|we|one|you) |what (?:should|would) (?:i|we) |"
+    r"should (?:i|we) |compare |plan |weigh |help me (?:to )?(?:decide|choose|plan|understand) |what do you (?:think|make) |"
+    r"what (?:are|would be) the (?:pros|advantages|arguments|reasons|risks))"
+)
+_REMEMBER = re.compile(
+    r"(?:please )?(?:remember|note|keep in mind)(?: that|:)? (?P<fact>.+)", re.IGNORECASE | re.DOTALL
+)
 
 
-def birth(root: Any) -> None:
-    """Make the keeper of conversations an image lacks."""
-    keeper = child(
-        root, "conversations_obj",
-        active=ACTIVE, idle_hours=IDLE_HOURS, on_being=ON_BEING, on_distress=ON_DISTRESS, noted=NOTED,
-        do_not_know=DO_NOT_KNOW,
-    )  # fmt: skip
-    if "sessions" not in keeper._slots:
-        keeper.sessions = OOBTree()
-        keeper.awake = []  # names, the one spoken to last at the end
+@dataclass(frozen=True)
+class Shown:
+    """What a mind is shown for one question."""
+
+    text: str
+    turns: list[dict[str, Any]]
+    passages: list[dict[str, Any]]
+    voice: str  # ROBIN's codex
+    said: list[dict[str, str]] = field(default_factory=list)  # its answers that were sent back, and why
+
+    def rests(self, mind: str) -> list[list[str]]:
+        """``[kind, place, digest]`` of everything an answer to this rests on."""
+        told = [["mind", mind, ""], ["rules", "", digest(RULES + self.voice)]]
+        for each in self.passages:
+            told += each.get("rests") or [
+                ["passage", f"{each['source']}:{each['start']}-{each['end']}", digest(each["text"])]
+            ]
+        return told
+
+
+# What is done otherwise -> what a mind is shown then.
+OTHERWISE: dict[str, Callable[[Shown, str, str], Shown]] = {
+    "send_back": lambda shown, answer, why: replace(
+        shown,
+        said=[
+            *shown.said, {"role": "assistant", "content": answer},
+            {"role": "user", "content": f"That cannot stand: {why}. Answer again."},
+        ],
+    ),
+    "fewer_passages": lambda shown, answer, why: replace(shown, passages=shown.passages[:FEWER], said=[]),
+    "no_conversation": lambda shown, answer, why: replace(shown, turns=[], said=[]),
+}  # fmt: skip
 
 
 class Asking:
@@ -84,21 +108,46 @@ class Asking:
 
     image   has ``run(why, function)``
     memory  has `recall` and `remember_text` (`knowledge.Memory`)
-    mind    has `converses`, and where that is true `converse(messages, persona, seconds) -> text`
+    mind    has `converses`, and where that is true `converse(messages, persona, seconds, tell, spent) -> text`
+    budget  the ledger every call of the mind is entered in
+    weave   `Orchestrator.weave`: several voices, where a question wants more than an answer at once; None: never
+    note    `Journal.note`: what a mind was shown and what it said, to be looked at afterwards
+    metric  `Metrics.note`: which road answered, and how long it took
+    window  tokens the mind can look at
     """
 
-    def __init__(self, image: Any, memory: Any, mind: Any, today: Callable[[], date] = date.today):
+    def __init__(
+        self,
+        image: Any,
+        memory: Any,
+        mind: Any,
+        budget: Budget,
+        weave: Callable[..., dict[str, Any]] | None = None,
+        today: Callable[[], date] = date.today,
+        note: Callable[..., None] = lambda ident, event, **facts: None,
+        metric: Callable[..., None] = lambda kind, **numbers: None,
+        window: int = 4096,
+    ):
         self._image = image
         self._memory = memory
         self._mind = mind
+        self._budget = budget
+        self._weave = weave
         self._today = today
+        self._note = note
+        self._metric = metric
+        self._window = window
 
-    def ask(self, text: str, session: str | None = None) -> dict[str, Any]:
+    def ask(self, text: str, session: str | None = None, tell: TellEvent | None = None) -> dict[str, Any]:
         """Answer `text` in the conversation called `session`, a new one if it is None.
 
         Answers ``{"id", "session", "answer", "road", "confidence", "why", "sources"}``; `road` is reflex,
         object, mind, passage, told or kept_words; a source is ``{"source", "start", "end", "text"}`` or
-        ``{"object", "slot"}``.  `degraded` says why a mind that should have answered did not.
+        ``{"object", "slot"}``.  `degraded` says why a mind that should have answered did not, `kept` that the
+        answer was given before and nothing it rests on has changed, `cost` what a mind's answer has cost.
+
+        tell  hears what comes before the answer: ``draft`` (an answer to begin with, under the same id),
+              ``tokens`` (the mind's words) and ``again`` (the words so far are void, and why)
 
         Raises `BadRequest` for what is no text, `NoMind` where nothing here can answer and no mind converses.
         """
@@ -110,33 +159,67 @@ class Asking:
             not isinstance(session, str) or not re.fullmatch(r"[\w.-]{1,80}", session)
         ):
             raise BadRequest("a conversation's name has letters, digits, '_', '.' and '-', at most 80")
+        if tell is not None and not callable(tell):
+            raise BadRequest(
+                "`tell` is no argument of ask: send it with `stream: true` to hear the answer grow"
+            )
+        began = time.monotonic()
         text = text.strip()
-        name = session or f"talk-{uuid.uuid4().hex[:8]}"
-        turns = self._image.run(f"look at the conversation {name}", lambda root: _last_turns(root, name))
-        told = self._answer(text, name, turns)
-        told = {"id": uuid.uuid4().hex[:12], "session": name, **told}
-        self._image.run(f"asked in {name}", lambda root: _keep(root, name, text, told))
+        name, ident = session or f"talk-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex[:12]
+        turns = self._image.run(f"look at the conversation {name}", partial(last_turns, name=name))
+        asked = _Question(ident, name, text, turns, tell, began + SECONDS)
+        told = {"id": ident, "session": name, **self._answer(asked)}
+        spent = self._budget.take(ident)
+
+        def keep(root: Any) -> None:
+            spent(root)
+            keep_turn(root, name, text, told)
+            if asked.retries is not None and asked.retries.gone:
+                count_ways(root, asked.retries.gone, "degraded" not in told)
+            if asked.to_keep is not None:
+                keep_answer(root, *asked.to_keep)
+
+        self._image.run(f"asked in {name}", keep)
+        came = next((each for each in ("degraded", "kept") if each in told), "anew")
+        self._metric("answers", ms=(time.monotonic() - began) * 1000, road=told["road"], came=came)
         return told
 
     # -- the roads ---------------------------------------------------------------------------------
 
-    def _answer(self, text: str, name: str, turns: list[dict[str, Any]]) -> dict[str, Any]:
+    def _answer(self, asked: _Question) -> dict[str, Any]:
+        low = " ".join(asked.text.lower().replace("’", "'").split())
+        slot = kept_words(low)
+        if slot is not None:
+            return self._kept(slot)
+        text = _HELLO.sub("", asked.text)
+        asked.text = text
         low = " ".join(text.lower().replace("’", "'").split())
-        for pattern, slot in ((_DISTRESS, "on_distress"), (_BEING, "on_being")):
-            if pattern.search(low):
-                words = self._image.run(
-                    slot, lambda root, slot=slot: str(getattr(root["conversations_obj"], slot))
-                )
-                return _told(words, "kept_words", 1.0, f"conversations_obj keeps these words as {slot}")
-        exact = self._reflex(text, turns)
+        exact = self._reflex(text, asked.turns)
         if exact is not None:
             return exact
-        named = self._image.run("look for the object asked about", lambda root: about_object(root, text))
+        named = self._image.run(
+            "look for what is asked about",
+            lambda root: looked_back(root, text, self._today()) or about_object(root, text),
+        )
         if named is not None:
             return named
-        if not self._is_question(low, turns):
-            return self._keep_told(text, name, turns)
-        return self._from_memory(text, turns)
+        if asks_nothing(low) and not self._converses:
+            return self._kept("on_fragment")
+        if fact := _REMEMBER.fullmatch(text):
+            return self._keep_told(fact["fact"], asked.session)
+        if commands(low) and not self._converses:
+            return self._kept("on_command")
+        if not low.endswith("?") and not _QUESTION.match(low) and not commands(low):
+            return self._keep_told(text, asked.session)
+        return self._from_memory(asked)
+
+    @property
+    def _converses(self) -> bool:
+        return getattr(self._mind, "converses", False)
+
+    def _kept(self, slot: str, road: str = "kept_words", confidence: float = 1.0) -> dict[str, Any]:
+        words = self._image.run(slot, lambda root: str(getattr(root["conversations_obj"], slot)))
+        return answered(words, road, confidence, f"conversations_obj keeps these words as {slot}")
 
     def _reflex(self, text: str, turns: list[dict[str, Any]]) -> dict[str, Any] | None:
         found = reflexes.answer(text, self._today)
@@ -148,7 +231,7 @@ class Asking:
                 why = f"the last answer, {turns[-1]['exact']}, and the grammar of {{}}"
         if found is None:
             return None
-        told = _told(found.text, "reflex", 1.0, why.format(found.kind))
+        told = answered(found.text, "reflex", 1.0, why.format(found.kind))
         if (
             isinstance(found.value, int)
             and not isinstance(found.value, bool)
@@ -157,259 +240,266 @@ class Asking:
             told["exact"] = str(found.value)
         return told
 
-    @staticmethod
-    def _is_question(low: str, turns: list[dict[str, Any]]) -> bool:
-        return low.endswith("?") or bool(_QUESTION.match(low))
-
-    def _keep_told(self, text: str, name: str, turns: list[dict[str, Any]]) -> dict[str, Any]:
+    def _keep_told(self, text: str, name: str) -> dict[str, Any]:
+        if len(re.findall(r"[^\W\d_]{2,}", text)) < 3:  # a word or two say nothing that could be asked for
+            return self._kept("on_fragment")
         source = f"conversation:{name}/{uuid.uuid4().hex[:8]}"
-        self._memory.remember_text(source, text, "text")
-        words = self._image.run("noted", lambda root: str(root["conversations_obj"].noted))
-        return _told(words, "told", 1.0, f"kept in the fractal memory as {source}")
+        about = about_of(text)
+        self._memory.remember_text(source, text, "text", **({"about": about} if about else {}))
+        told = self._kept("noted", "told")
+        return told | {"why": f"kept in the fractal memory as {source}"}
 
-    def _from_memory(self, text: str, turns: list[dict[str, Any]]) -> dict[str, Any]:
-        passages = self._memory.recall(text, PASSAGES)
-        degraded = None
-        if getattr(self._mind, "converses", False):
-            try:
-                return self._converse(text, turns, passages)
-            except BatosError as exc:
-                degraded = str(exc)
-        if passages:
-            told = self._extract(text, passages)
-        elif degraded is None:
-            raise NoMind(
-                "nothing I remember answers that, and the embedded mind writes methods, it does not converse",
-                hint="put documents in with: remember FILE ..., or make a larger model the mind with: incarnate DIR",
-            )
-        else:
-            words = self._image.run("unknown", lambda root: str(root["conversations_obj"].do_not_know))
-            told = _told(words, "passage", 0.0, "nothing in the fractal memory reaches the floor")
-        if degraded is not None:
-            told["degraded"] = degraded
-        return told
+    def _from_memory(self, asked: _Question) -> dict[str, Any]:
+        passages = self._memory.recall(asked.sought, PASSAGES)
+        if not self._converses:
+            if not passages:
+                raise NoMind(
+                    "nothing I remember answers that, and the embedded mind writes methods, it does not converse",
+                    hint="python -m batos remember FILE   (or incarnate DIR, which makes a larger model the mind)",
+                )
+            return self._extract(asked.text, passages)
+        draft = None
+        if asked.tell is not None and passages:
+            draft = self._extract(asked.text, passages)
+            asked.tell({"event": "draft", "answer_id": asked.id, "session": asked.session, **draft})
+        try:
+            return self._by_mind(asked, passages)
+        except BatosError as exc:
+            if draft is None:
+                draft = (
+                    self._extract(asked.text, passages) if passages
+                    else self._kept("do_not_know", "passage", 0.0) | {"why": "nothing in the fractal memory reaches the floor"}
+                )  # fmt: skip
+            return draft | {"degraded": str(exc)}
 
     def _extract(self, text: str, passages: list[dict[str, Any]]) -> dict[str, Any]:
-        """The sentence of the best passage that is nearest to the question, in its own words."""
-        best = passages[0]
-        spans = sentences(best["text"]) or [(0, len(best["text"]))]
-        at = 0
-        if len(spans) > 1:
-            vectors = self._memory.embedder.encode([text, *(best["text"][a:b] for a, b in spans)])
-            at = int((vectors[1:] @ vectors[0]).argmax())
-        start, end = spans[at]
-        return _told(
-            best["text"][start:end],
+        """The sentence that answers best, in its own words."""
+        best = pointed(self._memory.embedder, text, passages)[0]
+        others = [
+            each
+            for each in passages
+            if each["source"] != best["source"] or not each["start"] <= best["start"] < each["end"]
+        ]
+        return answered(
+            best["text"],
             "passage",
             round(float(best["score"]), 3),
             f"the best of {len(passages)} passages found, in its own words",
-            passages,
+            [best, *others],
         )
 
-    def _converse(
-        self, text: str, turns: list[dict[str, Any]], passages: list[dict[str, Any]]
-    ) -> dict[str, Any]:
-        """The mind's answer from passages and conversation, behind a gate: what it cites must be there.
+    # -- by a mind -----------------------------------------------------------------------------------
 
-        One repair is asked for.  Raises `BatosError` where the mind fails or cites what it was not given.
+    def _by_mind(self, asked: _Question, passages: list[dict[str, Any]]) -> dict[str, Any]:
+        """The mind's answer, or the one it gave before where nothing that one rests on has changed.
+
+        Raises `BatosError` where the mind fails and no way of the retry table is left.
         """
-        messages = build_prompt(text, turns, passages)
-        for repair in (False, True):
-            answer = self._mind.converse(messages, "ROBIN", SECONDS).strip()
-            wrong = gate(answer, len(passages))
-            if wrong is None:
-                cited = sorted({int(n) for n in re.findall(r"\[(\d+)\]", answer)})
-                told = _told(
-                    answer, "mind", 0.8 if cited else 0.5,
-                    "the mind's own words" + (", resting on what it cites" if cited else "; it cites nothing"),
-                    [passages[n - 1] for n in cited],
-                )  # fmt: skip
-                if repair:
-                    told["why"] += "; the first answer was sent back"
-                return told
-            messages = [*messages, {"role": "assistant", "content": answer},
-                        {"role": "user", "content": f"That cannot stand: {wrong}. Answer again."}]  # fmt: skip
-        raise NoMind(f"the mind's answer did not pass the gate twice: {wrong}")
+        mind = str(self._mind.describe().get("model_id"))
+        key = question_key(asked.text, asked.turns)
+
+        def look(root: Any) -> tuple[Shown, dict[str, list[str]], dict[str, Any] | None]:
+            shown = Shown(
+                asked.text, asked.turns, objects_named(root, asked.text) + passages,
+                str(root["robin_prototype_obj"].codex),
+            )  # fmt: skip
+            return shown, plain(root["retry_table_obj"].ways), remembered_answer(root, key, shown.rests(mind))
+
+        shown, ways, kept = self._image.run("look whether it was answered before", look)
+        if kept is not None:
+            return kept | {
+                "kept": True,
+                "why": f"{kept['why']}; given before, and nothing it rests on has changed",
+            }
+        asked.retries = Retries(ways)
+        told = self._converse(asked, shown)
+        if self._weave is not None and _DEEP.match(" ".join(asked.text.lower().split())):
+            told = self._woven(asked, shown, told)
+        told["cost"] = asked.spent.told()
+        if not asked.retries.gone:  # what took several tries rests on less than was found
+            asked.to_keep = (key, shown.rests(mind), {each: told[each] for each in told if each != "cost"})
+        return told
+
+    def _converse(self, asked: _Question, shown: Shown) -> dict[str, Any]:
+        """The mind's answer behind a gate: what it cites must be there.  Raises what no way of the table mends."""
+        while True:
+            answer, failed = "", None
+            try:
+                answer = self._speak(asked, build_prompt(shown), VOICE, asked.hear)
+                wrong = gate(answer, len(shown.passages))
+                if wrong is None:
+                    break
+                kind, why = wrong
+            except BatosError as exc:
+                kind, why, failed = failure_kind(exc), str(exc), exc
+            way = asked.retries.after(kind, partial(_changes, shown))
+            if way is None:
+                raise failed or NoMind(f"the mind's answer did not pass the gate: {why}")
+            if asked.tell is not None:
+                asked.tell({"event": "again", "why": why})
+            shown = OTHERWISE[way](shown, answer, why)
+        cited = _cited(answer, shown.passages)
+        told = answered(
+            answer, "mind", 0.8 if cited else 0.5,
+            "the mind's own words" + (", resting on what it cites" if cited else "; it cites nothing"), cited,
+        )  # fmt: skip
+        if asked.retries.gone:
+            ways = ", ".join(f"{kind}: {way}" for kind, way in asked.retries.gone)
+            told["why"] += f"; the first answer was sent back ({ways})"
+        return told
+
+    def _woven(self, asked: _Question, shown: Shown, first: dict[str, Any]) -> dict[str, Any]:
+        """The answer of several voices in place of the first one, which stands where they come to none."""
+        if asked.tell is not None:
+            asked.tell({"event": "draft", "answer_id": asked.id, "session": asked.session, **first})
+        try:
+            woven = self._weave(
+                shown.text,
+                partial(self._speak, asked),
+                shown.passages,
+                shown.turns,
+                seconds=asked.end - time.monotonic(),
+            )
+        except BatosError as exc:
+            return first | {"why": f"{first['why']}; several voices came to nothing better: {exc}"}
+        answer = woven["answer"]
+        wrong = gate(answer, len(shown.passages))
+        if wrong is not None:
+            return first | {"why": f"{first['why']}; what several voices came to cannot stand: {wrong[1]}"}
+        told = answered(answer, "mind", first["confidence"], woven["why"], _cited(answer, shown.passages))
+        return told | {each: woven[each] for each in ("mission", "contradictions")}
+
+    def _speak(
+        self,
+        asked: _Question,
+        messages: list[dict[str, str]],
+        persona: str | None,
+        hear: Callable[[str], None] | None = None,
+    ) -> str:
+        """One call of the mind, entered in the ledger and in the journal."""
+        price, seconds = self._budget.price, asked.end - time.monotonic()
+        prompt = "\n".join(each["content"] for each in messages)
+        most = price.most([prompt], self._mind.answer_tokens, self._window, seconds)
+        self._note(asked.id, "LLM_CALL_START", active_persona=persona, llm_prompt=messages)
+        began = time.monotonic()
+        with self._budget.spending(most, asked.id, whole=True) as cost:
+            used = [0, 0]
+            answer = self._mind.converse(
+                messages, persona, seconds, hear, lambda *counted: used.__setitem__(slice(None), counted)
+            ).strip()
+            cost.tokens, cost.seconds, cost.usd = sum(used), time.monotonic() - began, price.of(*used)
+        asked.spent.add(cost)
+        self._note(asked.id, "LLM_CALL_END", active_persona=persona, llm_response_raw=answer,
+                   tokens=cost.tokens, usd=cost.usd, seconds=round(cost.seconds, 6))  # fmt: skip
+        return answer
 
 
-def build_prompt(
-    text: str, turns: list[dict[str, Any]], passages: list[dict[str, Any]]
-) -> list[dict[str, str]]:
+class _Spent:
+    """What the calls for one question have cost; several voices add to it at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sum = Cost()
+
+    def add(self, cost: Cost) -> None:
+        with self._lock:
+            self._sum += cost
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "tokens": self._sum.tokens,
+            "seconds": round(self._sum.seconds, 3),
+            "usd": round(self._sum.usd, 6),
+        }
+
+
+@dataclass
+class _Question:
+    """One question on its way; `end` is when the mind has to have answered, of `time.monotonic`."""
+
+    id: str
+    session: str
+    text: str
+    turns: list[dict[str, Any]]
+    tell: TellEvent | None
+    end: float
+    spent: _Spent = field(default_factory=_Spent)
+    retries: Retries | None = None
+    to_keep: tuple[str, list[list[str]], dict[str, Any]] | None = None
+
+    @property
+    def hear(self) -> Callable[[str], None] | None:
+        """What the mind's words are told to as they come."""
+        tell = self.tell
+        return None if tell is None else lambda text: tell({"event": "tokens", "text": text})
+
+    @property
+    def sought(self) -> str:
+        """What the memory is searched for: a question that leans on the one before goes with it."""
+        words = re.findall(r"\w+", self.text.lower())
+        leans = bool(_THAT.search(self.text.lower())) or len(words) < 4
+        if leans and self.turns:
+            return f"{self.turns[-1]['asked']} {self.text}"[:MAX_TEXT]
+        return self.text
+
+
+RULES = (
+    "You are the voice of a living image on the user's own machine. Answer in a few plain sentences. Where you "
+    "use a passage, cite it as [n]. If the passages do not answer and you are not sure, say that you do not know. "
+    "Never claim to be conscious or to have feelings, and do not flatter."
+)
+
+
+def build_prompt(shown: Shown) -> list[dict[str, str]]:
     """The messages for a mind: the rules, the passages by number, the last turns, the question."""
-    known = "\n".join(f"[{n}] ({each['source']}) {each['text']}" for n, each in enumerate(passages, 1))
-    rules = (
-        "You are the voice of a living image on the user's own machine. Answer in a few plain sentences. Where you "
-        "use a passage, cite it as [n]. If the passages do not answer and you are not sure, say that you do not know. "
-        "Never claim to be conscious, and do not flatter."
-    )
+    known = "\n".join(f"[{n}] ({each['source']}) {each['text']}" for n, each in enumerate(shown.passages, 1))
+    rules = f"{RULES} {shown.voice}"
     messages = [{"role": "system", "content": rules + (f"\n\nPassages:\n{known}" if known else "")}]
-    for each in turns[-SHOWN_TURNS:]:
+    for each in shown.turns[-SHOWN_TURNS:]:
         messages.append({"role": "user", "content": each["asked"]})
         messages.append({"role": "assistant", "content": each["answer"]})
-    return [*messages, {"role": "user", "content": text}]
+    return [*messages, {"role": "user", "content": shown.text}, *shown.said]
 
 
-def gate(answer: str, passages: int) -> str | None:
-    """What is wrong with a mind's answer, None if it may stand."""
+_CLAIMS = re.compile(
+    r"\b(?:I|i)(?: am|'m|’m) (?:\w+ ){0,2}(?:conscious|sentient|alive|self-aware|a (?:real )?person|human)\b"
+    r"|\bI (?:truly |really |do )?(?:have (?:real )?(?:feelings|emotions|a soul|consciousness)|love you)\b"
+)
+_DENIES = re.compile(r"\b(?:not|never|no|nor|n't)\b", re.IGNORECASE)
+_FLATTERS = re.compile(
+    r"\b(?:what an? (?:\w+ )?(?:great|brilliant|excellent|wonderful|amazing|fantastic|insightful) (?:question|idea|thought)"
+    r"|you(?: are|'re|’re) (?:so |very |truly |incredibly )?(?:brilliant|a genius|amazing|so smart|wonderful)|great question)\b",
+    re.IGNORECASE,
+)
+
+
+def gate(answer: str, passages: int) -> tuple[str, str] | None:
+    """The kind of failure and what is wrong with a mind's answer, None if it may stand."""
     if not answer:
-        return "it is empty"
+        return "empty", "it is empty"
     beyond = sorted({int(n) for n in re.findall(r"\[(\d+)\]", answer) if not 1 <= int(n) <= passages})
     if beyond:
-        return f"it cites [{beyond[0]}], and there are {passages} passages"
-    if re.search(r"\bI(?: am|'m) (?:\w+ )?(?:conscious|sentient|alive)\b", answer):
-        return "it claims to be conscious"
+        return "unfounded", f"it cites [{beyond[0]}], and there are {passages} passages"
+    if any(not _DENIES.search(found.group()) for found in _CLAIMS.finditer(answer)):
+        return "unseemly", "it claims to be conscious or to feel"
+    if _FLATTERS.search(answer):
+        return "unseemly", "it flatters"
     return None
 
 
-def _told(
-    answer: str, road: str, confidence: float, why: str, sources: list[dict[str, Any]] | None = None
-) -> dict[str, Any]:
-    return {"answer": answer, "road": road, "confidence": confidence, "why": why, "sources": sources or []}
-
-
-# -- objects a question names ------------------------------------------------------------------------
-
-_PATH = r"(?P<path>[A-Za-z]\w*(?:\.\w+)*)"
-_SLOT = r"(?P<slot>[A-Za-z][\w ]*?)"
-_OF = re.compile(
-    rf"(?:(?:what|who|which)(?: is|'s| are| was)|tell me|show me|give me|how (?:much|high|big|large|long|old) is)? ?"
-    rf"(?:the )?(?:{_SLOT} (?:of|in|on|at) (?:the |my )?{_PATH}|(?:the |my )?(?P<path2>[A-Za-z]\w*(?:\.\w+)*)'s (?P<slot2>[A-Za-z][\w ]*?))"
-)
-_COUNT = re.compile(
-    rf"how many (?P<slot>[A-Za-z][\w ]*?) (?:does|has|are in|are there in|in) (?:the |my )?{_PATH}(?: have)?"
-)
-_ALL = re.compile(
-    rf"(?:what (?:does|do) (?:the |my )?{_PATH} (?:know|have|contain|hold|understand)|describe (?:the |my )?(?P<path2>[A-Za-z]\w*(?:\.\w+)*)"
-    r"|what can (?:the |my )?(?P<path3>[A-Za-z]\w*(?:\.\w+)*) do)"
-)
-_WROTE = re.compile(rf"who (?:wrote|made|taught) (?P<slot>\w+) (?:of|to|for|in) (?:the |my )?{_PATH}")
-
-
-def about_object(root: Any, text: str) -> dict[str, Any] | None:
-    """What the image itself says to a question that names one of its objects; None where it names none.
-
-    Only slots are read; nothing is sent.
-    """
-    text = " ".join(text.strip().rstrip("?. ").split())
-    text = text[:1].lower() + text[1:]
-    if found := _WROTE.fullmatch(text):
-        return _author(root, found["path"], found["slot"])
-    if found := _COUNT.fullmatch(text):
-        return _slot(root, found["path"], found["slot"], counted=True)
-    if found := _ALL.fullmatch(text):
-        return _described(root, found["path"] or found["path2"] or found["path3"])
-    if found := _OF.fullmatch(text):
-        return _slot(root, found["path"] or found["path2"], found["slot"] or found["slot2"])
-    return None
-
-
-def _object(root: Any, path: str) -> UvmObject | None:
-    for each in dict.fromkeys((path, path.lower())):
-        try:
-            return root.resolve(each)
-        except BatosError:
-            continue
-    return None
-
-
-def _slot(root: Any, path: str, words: str, counted: bool = False) -> dict[str, Any] | None:
-    obj = _object(root, path)
-    if obj is None:
-        return None
-    name = words.strip().replace(" ", "_")
-    holder = next((each for each in dict.fromkeys((name, name.lower())) if _has(obj, each)), None)
-    if holder is None:
-        return None
-    value = getattr(obj, holder)
-    if counted and not isinstance(value, (int, float)):
-        try:
-            value = len(value)
-        except TypeError:
-            return None
-    try:
-        shown = json.dumps(plain(value, root.path_of), ensure_ascii=False)
-    except NotPlain:
-        return None
-    told = _told(
-        f"{path}.{holder} is {shown}" if not counted else shown, "object", 1.0, f"read from {path}",
-        [{"object": path, "slot": holder}],
-    )  # fmt: skip
-    if isinstance(value, int) and not isinstance(value, bool):
-        told["exact"] = str(value)
-    return told
-
-
-def _has(obj: UvmObject, name: str) -> bool:
-    if name.startswith("_"):
-        return False
-    try:
-        value = getattr(obj, name)
-    except (AttributeError, BatosError):
-        return False
-    return not callable(value)
-
-
-def _described(root: Any, path: str) -> dict[str, Any] | None:
-    obj = _object(root, path)
-    if obj is None:
-        return None
-    slots = [name for name, value in obj._own_slots() if not isinstance(value, Method) and name[0] != "_"]
-    selectors = [name for name, value in obj._own_slots() if isinstance(value, Method)]
-    answer = f"{path} has the slots {', '.join(sorted(slots)) or '(none)'}"
-    answer += (
-        f" and the methods {', '.join(sorted(selectors))}" if selectors else " and no methods of its own"
+def _changes(shown: Shown, way: str) -> bool:
+    """Would a way change what the mind is shown?"""
+    return (
+        way == "send_back"
+        or (way == "fewer_passages" and len(shown.passages) > FEWER)
+        or (way == "no_conversation" and bool(shown.turns))
     )
-    return _told(answer, "object", 1.0, f"read from {path}", [{"object": path, "slot": None}])
 
 
-def _author(root: Any, path: str, selector: str) -> dict[str, Any] | None:
-    obj = _object(root, path)
-    method = obj._method(selector) if obj is not None else None
-    if method is None:
-        return None
-    newest = method.told_versions()[-1]
-    mission = f" in mission {newest['mission']}" if newest.get("mission") else ""
-    return _told(
-        f"{selector} of {path} was written by {newest['author']}{mission}", "object", 1.0,
-        f"the method keeps who wrote it; see: history {path} {selector}", [{"object": path, "slot": selector}],
-    )  # fmt: skip
-
-
-# -- conversations -------------------------------------------------------------------------------------
-
-
-def _last_turns(root: Any, name: str) -> list[dict[str, Any]]:
-    session = root["conversations_obj"].sessions.get(name)
-    if session is None:
-        return []
-    turns = session.turns
-    keys = list(turns.keys())[-SHOWN_TURNS:]
-    return [plain(turns[key]) for key in keys]
-
-
-def _keep(root: Any, name: str, asked: str, told: dict[str, Any]) -> None:
-    """Write one turn down; the conversations that have been silent longest go to sleep."""
-    keeper = root["conversations_obj"]
-    now = time.time()
-    session = keeper.sessions.get(name)
-    if session is None:
-        session = UvmObject(root["genesis_obj"])
-        session.began = now
-        session.turns = OOBTree()
-        keeper.sessions[name] = session
-    session.state = "active"
-    session.last = now
-    kept = {
-        each: told[each] for each in ("id", "answer", "road", "confidence", "why", "exact") if each in told
-    }
-    sources = [{key: each[key] for key in each if key != "text"} for each in told["sources"]]
-    session.turns[f"{now:017.6f}-{told['id']}"] = Dict(
-        {"asked": asked, "time": now, "sources": sources, **kept}
-    )
-    awake = [each for each in keeper.awake if each != name] + [name]
-    idle = now - float(keeper.idle_hours) * 3600
-    for number, each in enumerate(list(awake)):
-        if len(awake) - number > int(keeper.active) or keeper.sessions[each].last < idle:
-            keeper.sessions[each].state = "asleep"
-            awake.remove(each)
-    keeper.awake = awake
+def _cited(answer: str, passages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The passages that an answer cites, as its sources: objects, or places in texts."""
+    cited = [passages[n - 1] for n in sorted({int(n) for n in re.findall(r"\[(\d+)\]", answer)})]
+    return [
+        {"object": each["object"], "slot": None, "text": each["text"]} if "object" in each else each
+        for each in cited
+    ]

@@ -24,15 +24,15 @@ SOURCE = '''def _process_synthesis_(self):
 @primitive
 def install_(self):
     """Install the method that was agreed on into the mission's receiver."""
-    install_method(tools())
+    if tools().mission.question is None:
+        install_method(tools())
     return "installed"
 
 
-def experts_of(root: Any, voices: list[str]) -> dict[str, str]:
-    """The digests of the adapters that some voices spoke with, by their names; the base has none."""
+def experts_of(root: Any, names: list[str]) -> dict[str, str]:
+    """The digests of the adapters of these names that the image keeps."""
     kept = root["pLLM_obj"].lora_repository
-    named = dict.fromkeys(voice.partition("@")[0] for voice in voices)
-    return {name: kept[name].sha256 for name in named if name in kept}
+    return {name: kept[name].sha256 for name in names if name in kept}
 
 
 def install_method(at: Tools) -> None:
@@ -58,7 +58,7 @@ def install_method(at: Tools) -> None:
         kinds=mission.kinds,
         mission=mission.id,
         model=at.model,
-        experts=experts_of(at.root, chosen["voices"]),
+        experts=experts_of(at.root, chosen["experts"]),
         voices=chosen["voices"],
         prompts=chosen["prompts"],
         rehearsal=chosen["rehearsal"],

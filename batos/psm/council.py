@@ -8,11 +8,17 @@ is no winner: it is better to refuse than to install what is wrong.  Pure functi
 
 from __future__ import annotations
 
+import ast
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from batos.objects.method import digest
+
 MAJORITY = 0.5
+ALFRED = "ALFRED says: "
+COUNTERS = 4  # trials that are told to the next round
 
 
 @dataclass(slots=True)
@@ -21,7 +27,7 @@ class Cluster:
 
     outcomes: list[dict[str, Any]]
     drafts: list[int] = field(default_factory=list)
-    votes: float = 0.0
+    votes: int = 0
     objections: list[str] = field(default_factory=list)
 
 
@@ -33,7 +39,95 @@ def behaviour(outcome: dict[str, Any]) -> str:
     return json.dumps([kind, outcome.get("changes") or {}], sort_keys=True, default=repr)
 
 
-def clusters(outcomes: list[list[dict[str, Any]]], votes: list[float]) -> list[Cluster]:
+def shown(found: list[Cluster]) -> set[str]:
+    """Digests of the behaviours that were found: what a round has taught."""
+    return {digest(" ".join(map(behaviour, cluster.outcomes))) for cluster in found}
+
+
+def counter_examples(
+    found: list[Cluster], calls: list[dict[str, Any]], known: list[dict[str, Any]], most: int = COUNTERS
+) -> list[dict[str, Any]]:
+    """At most so many trials in which the behaviours differ, those that tell the most of them apart first.
+
+    Each is ``{"slots", "args", "kw", "answers"}``: `answers` is what the behaviours came to, in words, the
+    one with the most votes first.  Those of `known` are not chosen again.
+    """
+    rows = [[behaviour(each) for each in cluster.outcomes] for cluster in found]
+    taken = [(each["slots"], each["args"], each["kw"]) for each in known]
+    chosen: list[dict[str, Any]] = []
+    apart: set[tuple[int, int]] = set()  # pairs of behaviours that a chosen trial tells apart
+    while len(chosen) < most:
+        best, told = None, set()
+        for index, call in enumerate(calls):
+            if (call["slots"], call["args"], call["kw"]) in taken:
+                continue
+            pairs = {
+                (a, b)
+                for a in range(len(rows))
+                for b in range(a)
+                if "unknown" not in (rows[a][index], rows[b][index]) and rows[a][index] != rows[b][index]
+            }
+            if len(pairs - apart) > len(told):
+                best, told = index, pairs - apart
+        if best is None:
+            break
+        apart |= told
+        call = calls[best]
+        taken.append((call["slots"], call["args"], call["kw"]))
+        answers = list(dict.fromkeys(in_words(cluster.outcomes[best]) for cluster in found))
+        chosen.append({name: call[name] for name in ("slots", "args", "kw")} | {"answers": answers})
+    return chosen
+
+
+def wrong_outcomes(
+    found: list[Cluster], calls: list[dict[str, Any]], expected: dict[int, Any], most: int = COUNTERS
+) -> list[dict[str, Any]]:
+    """What certainly must not come out: outcomes, on the message itself and on a person's examples, of behaviours
+    that an example or a convention speaks against.  ALFRED's word is not certain enough for that.
+
+    Each is ``{"args", "kw", "result" or "error", "slots"?, "changes"?}``.
+    """
+    told: list[dict[str, Any]] = []
+    for cluster in found:
+        if not any(not each.startswith(ALFRED) for each in cluster.objections):
+            continue
+        for index in (0, *expected):
+            outcome, call = cluster.outcomes[index], calls[index]
+            known = {"args": call["args"], "kw": call["kw"]} | {
+                name: outcome[name]
+                for name in ("result", "error", "changes")
+                if outcome.get(name) not in (None, {})
+            }
+            if call["slots"] is not None:
+                known["slots"] = call["slots"]
+            if ("result" in outcome or "error" in outcome) and known not in told:
+                told.append({"result": None} | known if "error" not in known else known)
+    return told[:most]
+
+
+def in_words(outcome: dict[str, Any]) -> str:
+    """What one trial came to, for a reader."""
+    if "unknown" in outcome:
+        return f"nothing can be said: {outcome['unknown']}"
+    told = (
+        f"raises {outcome['error']}" if "error" in outcome else f"answers {json.dumps(outcome.get('result'))}"
+    )
+    changes = outcome.get("changes") or {}
+    return told + "".join(f", {name} becomes {json.dumps(value)}" for name, value in changes.items())
+
+
+def never_touched(source: str, slots: Collection[str]) -> list[str]:
+    """The slots and arguments that a method was told of in its selector and message, and never looks at."""
+    tree = ast.parse(source)
+    names = {each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute)}
+    names |= {each.id for each in ast.walk(tree) if isinstance(each, ast.Name)}
+    arguments = (
+        [each.arg for each in tree.body[0].args.args[1:]] if isinstance(tree.body[0], ast.FunctionDef) else []
+    )
+    return [each for each in (*slots, *arguments) if each not in names]
+
+
+def clusters(outcomes: list[list[dict[str, Any]]], votes: list[int]) -> list[Cluster]:
     """Group drafts by behaviour, largest cluster first; a draft whose first trial is unknown votes for nothing.
 
     outcomes[d][t] is what draft d did in trial t, votes[d] how many voices wrote it.  An unknown later trial
@@ -62,13 +156,18 @@ def object_to(
     states: list[dict[str, Any]],
     expected: dict[int, dict[str, Any]],
     audit: dict[str, Any] | None = None,
+    untouched: Collection[str] = (),
 ) -> None:
     """Write down what speaks against a cluster: conventions of the contract, a person's examples, the audit.
 
     states    the slots each trial began with, in the form of `plain.encode`
     expected  trial index -> `{"result": ...}` that a person said must come out
     audit     ALFRED's `{"sound": bool or None, "finding"}`; a person's examples that come out outweigh it
+    untouched names of the message that the method never looks at (`never_touched`)
     """
+    cluster.objections += [
+        f"the message names {each!r}, and the method never looks at it" for each in untouched
+    ]
     kind = plan.get("kind")
     for index, outcome in enumerate(cluster.outcomes):
         if "unknown" in outcome:
@@ -93,7 +192,7 @@ def object_to(
     ):
         cluster.objections.append("a changer that changes nothing")
     if audit and audit["sound"] is False and not expected:
-        cluster.objections.append(f"ALFRED says: {audit['finding']}")
+        cluster.objections.append(f"{ALFRED}{audit['finding']}")
     cluster.objections = list(dict.fromkeys(cluster.objections))
 
 
@@ -115,4 +214,4 @@ def winner(found: list[Cluster]) -> tuple[Cluster | None, str]:
     share = best.votes / total if total else 0.0
     if share <= MAJORITY:
         return None, f"no majority: the largest of {len(found)} behaviours had {share:.0%} of the votes"
-    return best, f"{best.votes:g} of {total:g} drafts behave alike"
+    return best, f"{best.votes} of {total} drafts behave alike"

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from batos.mind import dialect
+from batos.mind import dialect, personas
 from batos.mind.engine import Limits
 from batos.mind.grammar import plan_grammar
 from batos.objects.method import primitive
+from batos.psm import weaving
 from batos.psm.states import tools
 
 SOURCE = '''def _process_synthesis_(self):
@@ -23,6 +24,10 @@ SOURCE = '''def _process_synthesis_(self):
 META_PROMPT = dialect.PLAN_META
 TEMPERATURES = [0.0, 0.5, 0.8]
 TOKENS = 120
+# Fields of a brief that the embedded mind was not trained to read.
+UNREAD = frozenset({"examples", "counter_examples", "others", "answers"})
+LOOKING = 0.2  # seconds for a method of the receiver that is asked what it answers
+REPAIRS = 1  # of plans of which none can be read
 # Log-probability of the greedy plan below which the mind is guessing.  Chosen on 170 messages within reach and 56
 # beyond it, apart from those that are reported: it stopped 7 of 11 wrong methods and cost 3 of 163 right ones.
 SURE = -0.5
@@ -38,26 +43,37 @@ def parse(text: str, linked: dialect.LinkedBrief) -> dict[str, Any]:
     return dialect.parse_plan(text, linked)
 
 
-@primitive
-def plan_(self):
-    """Plan with this state's persona and meta-prompt; reports `planned` or `gave_up`."""
-    at = tools()
+def link(brief: dict[str, Any]) -> dialect.LinkedBrief:
+    """The brief with its handles, as far as the mind reads it."""
+    return dialect.link({name: value for name, value in brief.items() if name not in UNREAD})
+
+
+def answers_of(at: Any) -> dict[str, Any]:
+    """What the receiver's methods without arguments answer now, those that only read: a new method may want one.
+    They are asked in the walled child, on the mission's snapshot."""
     mission = at.mission
-    try:
-        mission.linked = linked = dialect.link(mission.brief)
-    except ValueError as exc:
-        mission.why = str(exc)
-        return "gave_up"
-    temperatures = [float(each) for each in self.temperatures]
-    prompt = build_prompt(linked, self.meta_prompt)
-    drafts = at.generate(
-        [prompt] * len(temperatures),
-        self.persona.expert,
-        plan_grammar(linked),
-        Limits(max_tokens=TOKENS, temperature=temperatures, seed=mission.rounds, deadline=mission.deadline),
-    )
+    names = [name for name, params in mission.brief["selectors"].items() if not params]
+    if not names or "answers" in UNREAD:
+        return {}
+    selector = mission.miss.selector
+    trial = {
+        "circle": mission.circle,
+        "selector": selector,
+        "drafts": [f"def {selector}(self):\n    return self.{name}()\n" for name in names],
+        "calls": [{"slots": None, "args": [], "kw": {}}],
+        "seconds": LOOKING,
+    }
+    outcomes = at.rehearse(trial, mission.deadline)
+    return {
+        name: row[0]["result"] for name, row in zip(names, outcomes, strict=True)
+        if "result" in row[0] and not row[0]["changes"]
+    }  # fmt: skip
+
+
+def collected(drafts: list[Any], linked: dialect.LinkedBrief, reasons: list[str]) -> list[dict[str, Any]]:
+    """The different plans of some drafts with their votes, in the order they came; why others are none, and why
+    it cannot be done, goes to `reasons`."""
     plans: list[dict[str, Any]] = []
-    reasons = []
     for draft in drafts:
         try:
             plan = parse(draft.text, linked)
@@ -71,6 +87,38 @@ def plan_(self):
             known["votes"] += 1
         if not plan["can"]:
             reasons.append(plan["why"])
+    return plans
+
+
+@primitive
+def plan_(self):
+    """Plan with this state's persona and meta-prompt; reports `planned` or `gave_up`."""
+    at = tools()
+    mission = at.mission
+    if mission.question is not None:
+        return weaving.decompose(self, at)
+    mission.brief["answers"] = answers_of(at)
+    try:
+        mission.linked = linked = link(mission.brief)
+    except ValueError as exc:
+        mission.why = str(exc)
+        return "gave_up"
+    temperatures = personas.temperatures(self.persona, self.temperatures)
+    meta = personas.meta_prompt(self.persona, self)
+    plans: list[dict[str, Any]] = []
+    reasons: list[str] = []
+    for repair in range(REPAIRS + 1):
+        if plans:
+            break
+        # What was wrong helps a mind that reads; the other one is given another draw.
+        told = f"{meta} The last plan could not stand: {reasons[-1]}." if repair and at.reads else meta
+        drafts = at.generate(
+            [build_prompt(linked, told)] * len(temperatures),
+            self.persona.expert,
+            plan_grammar(linked),
+            Limits(max_tokens=TOKENS, temperature=temperatures, seed=repair, deadline=mission.deadline),
+        )
+        plans = collected(drafts, linked, reasons)
     mission.proposals = plans
     mission.plans = sorted((each for each in plans if each["plan"]["can"]), key=lambda each: -each["votes"])
     self._tmp_synthesis_data["plan"] = plans

@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,31 @@ from batos.errors import (
     NoSuchObject,
 )
 from batos.image import LivingImage, Root
-from batos.message import OWNER
+from batos.message import OWNER, TellEvent
 from batos.mind.engine import Limits
-from batos.objects import Activation, Dict, UvmObject, activated
+from batos.objects import Activation, Dict, List, UvmObject, activated
 from batos.objects.fuel import OutOfFuel, spend
 from batos.objects.genesis import child
-from batos.objects.plain import decode
+from batos.objects.plain import decode, oid_text
 from batos.objects.probation import kinds_of
 from batos.objects.snapshot import from_data, to_data
-from batos.psm import complete, decomposing, delegating, failed, idle, machine, replay, synthesizing
+from batos.objects.undo_log import UndoLog, noting
+from batos.psm import (
+    complete,
+    decomposing,
+    delegating,
+    failed,
+    idle,
+    machine,
+    replay,
+    report,
+    synthesizing,
+    weaving,
+)
 from batos.psm.budget import Budget, Cost
 from batos.psm.journal import Journal
 from batos.psm.mission import Miss, Mission, brief_of
+from batos.psm.retrieving import Retrieval, cited, uncite, unread
 from batos.psm.states import Tools, make_state, process
 from batos.psm.teaching import taught
 
@@ -50,6 +63,9 @@ log = logging.getLogger(__name__)
 
 PROPOSALS_KEPT = 100
 WORKERS = 2  # one thinks while another rehearses or commits; generation itself is one at a time
+DEPTH = 3  # of missions inside a mission
+SECONDS = 60.0  # for a mission for words
+LOOK = 0.02  # seconds between two looks of a mission that waits for another
 RECORDS_KEPT = 1000
 STOP_SECONDS = 1.0
 
@@ -66,14 +82,16 @@ def birth(root: Root) -> None:
     make_state(
         root, machine.DECOMPOSING, decomposing.SOURCE, "plan_",
         persona=brick, meta_prompt=decomposing.META_PROMPT, temperatures=decomposing.TEMPERATURES, sure=decomposing.SURE,
+        question_prompt=weaving.DECOMPOSE,
     )  # fmt: skip
     make_state(
         root, machine.DELEGATING, delegating.SOURCE, "draft_",
-        persona=brick, meta_prompt=delegating.META_PROMPT, temperatures=delegating.TEMPERATURES,
+        persona=brick, others=[], meta_prompt=delegating.META_PROMPT, temperatures=delegating.TEMPERATURES,
     )  # fmt: skip
     make_state(
         root, machine.SYNTHESIZING, synthesizing.SOURCE, "weave_",
         persona=alfred, teller=robin, meta_prompt=synthesizing.META_PROMPT, rounds=synthesizing.ROUNDS,
+        weave_prompt=weaving.WEAVE, gate_prompt=weaving.GATE, floor=weaving.FLOOR,
     )  # fmt: skip
     make_state(root, machine.COMPLETE, complete.SOURCE, "install_", persona=alfred)
     make_state(root, machine.FAILED, failed.SOURCE, "doom_", persona=alfred)
@@ -82,10 +100,10 @@ def birth(root: Root) -> None:
 class Orchestrator:
     """Runs missions on worker threads of its own.
 
-    generate, rehearse, judge, model, likeness   see `psm.states.Tools`
+    generate, rehearse, judge, model, likeness, retrieve   see `psm.states.Tools`
     note                               `(kind, **numbers)`: metrics
     budget                             the ledger that every call of the mind is entered in; None: none is kept
-    price                              US dollars a thousand tokens of the mind cost, 0 for one of one's own
+    prefetch                           `(experts)`: told at once which experts a mission will think with next
     """
 
     def __init__(
@@ -99,8 +117,9 @@ class Orchestrator:
         model: Callable[[], dict[str, Any]],
         note: Callable[..., None],
         likeness: Callable[[str, list[str]], list[float] | None] | None = None,
+        retrieve: Retrieval | None = None,
         budget: Budget | None = None,
-        price: Callable[[], float] = lambda: 0.0,
+        prefetch: Callable[[list[str]], None] = lambda experts: None,
     ):
         self._image = image
         self._journal = journal
@@ -111,14 +130,18 @@ class Orchestrator:
         self._model = model
         self._note = note
         self._likeness = likeness
+        self._retrieve = retrieve
         self._budget = budget
+        self._prefetch = prefetch
         self._proposed: dict[str, Tools] = {}
-        self._price = price
         self._queue: queue.Queue[Mission | None] = queue.Queue()
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, str], Mission] = {}
         self._ended: dict[str, Mission] = {}
+        self._begun: set[str] = set()  # ids of pending missions that a thread has taken up
+        self._waits: dict[str, str] = {}  # tree -> the tree whose mission it waits for
         self._callbacks: dict[str, list[Callable[[Mission], None]]] = {}
+        self._hearing: dict[str, list[TellEvent]] = {}  # of a running mission: who listens to it
         self._threads: list[threading.Thread] = []
         self._stopping = False
 
@@ -131,8 +154,14 @@ class Orchestrator:
         intent: str | None,
         examples: list | None,
         sender: str = OWNER,
+        tell: TellEvent | None = None,
+        after: Mission | None = None,
     ) -> Mission:
         """The mission for a miss, a running one if there is one; `ended(mission)` is called once, on any thread.
+
+        after  the mission that the same message needed before: this one inherits its deadline and its purse
+        tell  hears its states, from the one it is in, and the text of its drafts as it is written; who comes
+              while a draft is being written hears from the next one on
 
         Raises `Busy` where too many missions wait.
         """
@@ -140,11 +169,14 @@ class Orchestrator:
             mission = self._pending.get(miss.key)
             if mission is not None and not mission.cancelled.is_set():
                 self._callbacks[mission.id].append(ended)
+                self._listen(mission, tell)
                 return mission
             if self._stopping or len(self._pending) >= self._settings.missions_waiting:
                 raise Busy(f"{len(self._pending)} missions are waiting", hint="send it again in a while")
-            deadline = time.monotonic() + self._settings.mission_seconds
+            deadline = time.monotonic() + self._settings.mission_seconds if after is None else after.deadline
             mission = Mission(miss, deadline, intent, list(examples or ()), sender=sender)
+            if after is not None:
+                mission.tree, mission.depth = after.tree, after.depth + 1
             while len(self._threads) < WORKERS:
                 thread = threading.Thread(
                     target=self._work, name=f"mission-{len(self._threads)}", daemon=True
@@ -153,14 +185,127 @@ class Orchestrator:
                 self._threads.append(thread)
             key = miss.key
             self._callbacks[mission.id], self._pending[key] = [ended], mission
+            self._listen(mission, tell)
         try:
-            self._journal.note(mission.id, "DOES_NOT_UNDERSTAND", to=miss.path or miss.oid, oid=miss.oid, send=miss.selector,
-                               args=miss.args, kw=miss.kw, intent=intent, examples=examples)  # fmt: skip
+            self._note_miss(mission)
             self._queue.put(mission)
         except BaseException as exc:
             self._broke(mission, exc)
             self._end(mission)
         return mission
+
+    def weave(
+        self,
+        text: str,
+        speak: weaving.Speak,
+        passages: Sequence[dict[str, Any]] = (),
+        turns: Sequence[dict[str, Any]] = (),
+        seconds: float = SECONDS,
+    ) -> dict[str, Any]:
+        """Answer a question by a mission for words, on the caller's thread (`psm.weaving`).
+
+        Answers ``{"mission", "answer", "used", "contradictions", "partials", "marks", "why"}``.  Raises
+        `MissionFailed` where no answer passed the gate, and what `speak` raises.
+        """
+        if self._stopping:
+            raise Busy("the image is going to sleep", hint="awaken it and ask again")
+        where = "orchestrator_obj"
+        oid = self._image.run("who weaves", lambda root: oid_text(root[where]))
+
+        def noted(messages: list[dict[str, str]], expert: str | None) -> str:
+            self._check(mission)
+            answer = speak(messages, expert)
+            self._journal.note(mission.id, "SPOKEN", active_persona=expert, llm_prompt=messages, llm_response_raw=answer)
+            self._check(mission)
+            return answer
+
+        question = weaving.Question(text, noted, list(passages), list(turns))
+        mission = Mission(Miss(oid, where, "weave", [text], {}), time.monotonic() + seconds, question=question)
+        with self._lock:
+            self._pending[mission.key] = mission
+            self._begun.add(mission.id)
+        self._take_up(mission)
+        return weaving.outcome(mission)
+
+    def _note_miss(self, mission: Mission) -> None:
+        miss = mission.miss
+        self._journal.note(mission.id, "DOES_NOT_UNDERSTAND", to=miss.path or miss.oid, oid=miss.oid, send=miss.selector,
+                           args=miss.args, kw=miss.kw, intent=mission.intent, examples=mission.examples,
+                           tree=mission.tree, depth=mission.depth)  # fmt: skip
+
+    # -- missions inside missions ------------------------------------------------------------------
+
+    def _child_of(self, parent: Mission) -> Callable[[Miss, str | None], Mission]:
+        """Runs the mission that `parent` needs before it can go on; raises what ended it, if it was not learned.
+
+        It runs on the parent's own thread: workers are few, and two that waited for a third would wait for
+        ever.  Where another tree's mission for the same miss has begun already it is waited for, unless that
+        one waits, by however many others, for this.
+        """
+
+        def child(miss: Miss, intent: str | None = None) -> Mission:
+            self._check(parent)
+            above: Mission | None = parent
+            while above is not None:
+                if above.miss.key == miss.key:
+                    raise MissionFailed(f"{miss.selector!r} needs itself before it can be learned", mission=parent.id)
+                above = above.parent
+            if parent.depth >= DEPTH:
+                raise MissionFailed(
+                    f"{miss.selector!r} would be a mission {parent.depth + 1} deep, and {DEPTH} is the most",
+                    mission=parent.id,
+                )
+            done = threading.Event()
+            with self._lock:
+                found = self._pending.get(miss.key)
+                mission = found if found is not None and not found.cancelled.is_set() else None
+                begun = mission is not None and mission.id in self._begun
+                if mission is None:
+                    mission = Mission(miss, parent.deadline, intent, sender=parent.sender, parent=parent,
+                                      depth=parent.depth + 1, cancelled=parent.cancelled)  # fmt: skip
+                parent.children.append(mission.id)
+                if begun:
+                    tree: str | None = mission.tree
+                    while tree is not None and tree != parent.tree:
+                        tree = self._waits.get(tree)
+                    if tree == parent.tree:
+                        raise MissionFailed(f"missions wait for each other over {miss.selector!r}", mission=parent.id)
+                    self._waits[parent.tree] = mission.tree
+                    self._callbacks[mission.id].append(lambda _: done.set())
+                else:
+                    self._callbacks.setdefault(mission.id, [])  # others may come and wait for it
+                    self._pending[miss.key] = mission
+                    self._begun.add(mission.id)
+            if begun:
+                try:
+                    while not done.wait(LOOK):
+                        self._check(parent)
+                finally:
+                    with self._lock:
+                        self._waits.pop(parent.tree, None)
+            else:
+                self._take_up(mission)
+            self._check(parent)
+            if mission.error is not None:
+                raise mission.error
+            self._journal.note(parent.id, "CHILD_LEARNED", child=mission.id, method=mission.product)
+            return mission
+
+        return child
+
+    def _listen(self, mission: Mission, tell: TellEvent | None) -> None:
+        if tell is not None:
+            self._hearing.setdefault(mission.id, []).append(tell)
+            self._hear(mission, _state_of(mission), [tell])
+
+    def _hear(self, mission: Mission, event: dict[str, Any], listeners: list[TellEvent] | None = None) -> None:
+        """Tell everybody who listens to a mission, or only these of them."""
+        for tell in listeners or list(self._hearing.get(mission.id, ())):
+            try:
+                tell(event)
+            except Exception:
+                log.exception("whoever listens to mission %s could not be told", mission.id)
+                self._hearing[mission.id].remove(tell)
 
     def find(self, mission_id: str) -> Mission | None:
         """A mission that runs or ended in this process."""
@@ -168,17 +313,34 @@ class Orchestrator:
             running = next((each for each in self._pending.values() if each.id == mission_id), None)
             return running or self._ended.get(mission_id)
 
+    def forget(self, sources: set[str]) -> None:
+        """Take passages of sources that are forgotten out of the missions, kept ones and those of this process."""
+
+        def unsay(root: Any) -> None:
+            with noting(UndoLog()):  # a change record would keep what is taken out
+                uncite(root, sources)
+
+        self._image.run("forget where it was cited", unsay)
+        with self._lock:
+            for mission in (*self._pending.values(), *self._ended.values()):
+                unread(mission, sources)
+
     def running(self) -> list[Mission]:
         """Missions that have not ended, oldest first."""
         with self._lock:
             return list(self._pending.values())
 
     def cancel(self, mission_id: str) -> bool:
-        """End a running mission; false if there is none of that id."""
+        """End a running mission and tell who waits for it, now; false if there is none of that id, or its
+        commit has begun.  Its thread notices at its next step, or its next token, and changes nothing."""
         mission = self.find(mission_id)
-        if mission is None or mission.state in machine.FINAL:
-            return False
-        mission.cancelled.set()
+        with self._lock:
+            if mission is None or mission.state in machine.FINAL or mission.committing:
+                return False
+            mission.cancelled.set()
+            mission.error = _cancelled(mission)
+        self._hear(mission, _state_of(mission) | {"state": machine.FAILED})
+        self._tell(mission)
         return True
 
     def stop(self) -> None:
@@ -197,11 +359,19 @@ class Orchestrator:
     def _work(self) -> None:
         """Take missions and run them, one after another; whatever breaks, the next one finds a worker."""
         while (mission := self._queue.get()) is not None:
-            try:
-                self._run(mission)
-            except BaseException as exc:
-                self._broke(mission, exc)
-            self._end(mission)
+            with self._lock:
+                if mission.id in self._begun:
+                    continue  # a mission that needed it has taken it up
+                self._begun.add(mission.id)
+            self._take_up(mission)
+
+    def _take_up(self, mission: Mission) -> None:
+        """Run a mission to its end, whatever that is."""
+        try:
+            self._run(mission)
+        except BaseException as exc:
+            self._broke(mission, exc)
+        self._end(mission)
 
     def _end(self, mission: Mission) -> None:
         """All that follows a mission; a step that breaks is tried once more and keeps no other from being
@@ -218,6 +388,8 @@ class Orchestrator:
         self._fail(mission, self._reason(mission, exc))
 
     def _run(self, mission: Mission) -> None:
+        if mission.parent is not None or mission.question is not None:
+            self._note_miss(mission)  # of the others it was noted when they were opened
         if mission.cancelled.is_set():
             self._fail(mission, Cancelled(f"mission {mission.id} was cancelled before it began"))
             return
@@ -245,10 +417,13 @@ class Orchestrator:
             mission.brief = brief_of(receiver, mission.miss.selector, args, kw, mission.miss.path)
             known = [each for each in taught(receiver, mission.miss.selector) if each not in mission.examples]
             mission.examples = known + mission.examples
-            mission.brief |= {"intent": mission.intent, "examples": mission.examples}
+            mission.brief |= {"intent": mission.intent or mission.brief["facet"], "examples": mission.examples}
+            mission.brief |= {"sender": mission.sender, "time": mission.began, "depth": mission.depth}
             read: list[UvmObject] = []
             mission.circle = to_data(receiver, args, kw, reached=read)
-            self._journal.note(mission.id, "MISSION_BEGINS", circle=mission.circle)
+            asked = mission.question
+            words = None if asked is None else {"passages": asked.passages, "turns": asked.turns}
+            self._journal.note(mission.id, "MISSION_BEGINS", circle=mission.circle, words=words)
             at = Tools(
                 mission,
                 root,
@@ -259,6 +434,9 @@ class Orchestrator:
                 self._journal,
                 model,
                 likeness=self._alike(mission),
+                retrieve=self._retrieving(mission),
+                reads=self._retrieve is not None and self._retrieve.is_read,
+                child=self._child_of(mission),
             )
             try:
                 self._step(mission, at)
@@ -266,7 +444,9 @@ class Orchestrator:
                 self._fail(mission, self._reason(mission, exc))
                 at.doom()
                 return
-            if mission.state == machine.COMPLETE and self._settings.review:
+            if mission.question is not None:
+                at.doom()  # words are told, not kept
+            elif mission.state == machine.COMPLETE and self._settings.review:
                 at.doom()
                 self._propose(mission, at)
             elif mission.state == machine.COMPLETE:
@@ -292,6 +472,9 @@ class Orchestrator:
                     break
                 before, mission.state = mission.state, machine.after(mission.state, event)
                 self._note("psm_transitions", mission=mission.id, old=before, new=mission.state)
+                self._hear(mission, _state_of(mission) | report.came_to(mission, before))
+                if before == machine.DECOMPOSING:
+                    self._prefetch(experts_ahead(prototypes, mission))
                 at.journal.note(mission.id, "STATE_TRANSITION", current_state=before, transition_to=mission.state,
                                    outcome=event, seconds=round(time.monotonic() - began, 6))  # fmt: skip
         if mission.state == machine.FAILED:
@@ -303,7 +486,7 @@ class Orchestrator:
 
     def _check(self, mission: Mission) -> None:
         if mission.cancelled.is_set():
-            raise Cancelled(f"mission {mission.id} was cancelled; nothing was changed", mission=mission.id)
+            raise _cancelled(mission)
         if mission.remaining() < 0:
             raise Deadline(f"mission {mission.id} ran out of time; nothing was changed", mission=mission.id)
 
@@ -316,10 +499,18 @@ class Orchestrator:
                                llm_prompt=list(dict.fromkeys(prompts)), temperature=limits.temperature)  # fmt: skip
             began = time.monotonic()
             with self._spending(mission, prompts, limits) as spent:
-                drafts = self._generate(prompts, expert, grammar, limits, mission.cancelled)
-                spent.tokens = sum(len(draft.tokens) for draft in drafts)
-                spent.seconds = time.monotonic() - began
-                spent.usd = spent.tokens / 1000 * self._price()
+                heard = {}
+                if mission.id in self._hearing:
+                    heard["tell"] = lambda draft, text: self._hear(
+                        mission, {"event": "tokens", "mission": mission.id, "draft": draft, "text": text}
+                    )
+                drafts = self._generate(prompts, expert, grammar, limits, mission.cancelled, **heard)
+                read = sum(draft.read for draft in drafts)
+                written = sum(draft.written or len(draft.tokens) for draft in drafts)
+                spent.tokens, spent.seconds = read + written, time.monotonic() - began
+                if self._budget is not None:
+                    spent.usd = self._budget.price.of(read, written)
+                mission.spend(spent)
             self._journal.note(mission.id, "LLM_CALL_END", current_state=mission.state, active_persona=expert,
                                llm_response_raw=[draft.text for draft in drafts],
                                logprob=[round(draft.logprob, 6) for draft in drafts],
@@ -334,10 +525,10 @@ class Orchestrator:
         """What a call may cost at most, reserved; raises `Refused` where the budget has not so much."""
         if self._budget is None:
             return contextlib.nullcontext(Cost())
-        tokens = len(prompts) * limits.max_tokens
-        price = self._price()
-        most = Cost(tokens, mission.remaining(), tokens / 1000 * price)
-        return self._budget.spending(most, mission.id, costs=price > 0)
+        most = self._budget.price.most(
+            prompts, limits.max_tokens, self._settings.mind_window, mission.remaining()
+        )
+        return self._budget.spending(most, mission.tree)
 
     # -- a person's word ---------------------------------------------------------------------------
 
@@ -397,6 +588,18 @@ class Orchestrator:
 
         return alike
 
+    def _retrieving(self, mission: Mission) -> Callable[[str], list[dict[str, Any]]]:
+        """`retrieve` with the mission's journal around it."""
+
+        def retrieve(question: str) -> list[dict[str, Any]]:
+            passages = self._retrieve(question) if self._retrieve is not None else []
+            if passages:
+                self._journal.note(mission.id, "RETRIEVED", question=question, passages=passages,
+                                   read=self._retrieve.is_read)  # fmt: skip
+            return passages
+
+        return retrieve
+
     # -- again, from the journal -------------------------------------------------------------------
 
     def replay(self, mission_id: str) -> dict[str, Any]:
@@ -426,24 +629,27 @@ class Orchestrator:
             receiver, args, kw = from_data(then.circle)
             mission.kinds = kinds_of(args, kw)
             mission.brief = brief_of(receiver, miss.selector, args, kw, miss.path)
-            mission.brief |= {"oid": miss.oid, "intent": mission.intent, "examples": mission.examples}
+            mission.brief |= {"oid": miss.oid, "intent": mission.intent or mission.brief["facet"]}
+            mission.brief["examples"] = mission.examples
             mission.circle = then.circle
             at = Tools(
                 mission, root, receiver, voices.generate, self._rehearse, self._judge, replay.Silence(), self._model(),
-                likeness=voices.alike,
+                likeness=voices.alike, retrieve=lambda question: then.passages, reads=then.read, child=voices.child,
             )  # fmt: skip
+            if then.words is not None:
+                mission.question = weaving.Question(miss.args[0], voices.speak, **then.words)
             at.doom()
             try:
                 self._step(mission, at)
             except BatosError as exc:
                 mission.state, mission.why = machine.FAILED, str(exc)
-        source = (mission.chosen or {}).get("source") if mission.state == machine.COMPLETE else None
+        product = mission.product if mission.state == machine.COMPLETE else None
         return {
             "mission": mission_id,
             "state": mission.state,
             "was": then.outcome,
-            "method": source,
-            "same": (mission.state, source)
+            "method": product,
+            "same": (mission.state, product)
             == (then.outcome, then.method if then.outcome == machine.COMPLETE else None),
             "model_calls": 0,
             "answered_from_journal": voices.calls,
@@ -454,7 +660,11 @@ class Orchestrator:
 
     def _commit(self, mission: Mission, at: Tools, read: list[UvmObject]) -> None:
         why = f"learned {mission.miss.selector}"
-        mission.committing = True
+        with self._lock:  # from here on a cancel comes too late
+            if mission.cancelled.is_set():
+                self._fail(mission, _cancelled(mission))
+                return
+            mission.committing = True
 
         def again(root: Root) -> None:
             at.receiver = root.by_oid(mission.miss.oid)
@@ -468,9 +678,11 @@ class Orchestrator:
             self._fail(mission, self._reason(mission, exc))
 
     def _fail(self, mission: Mission, error: BaseException) -> None:
-        mission.state = machine.FAILED
+        before, mission.state = mission.state, machine.FAILED
         mission.error = error
         mission.why = str(error)
+        if before != machine.FAILED:
+            self._hear(mission, _state_of(mission))
 
     def _reason(self, mission: Mission, exc: BaseException) -> BaseException:
         """What waiters are told of an exception that ended a mission."""
@@ -503,14 +715,15 @@ class Orchestrator:
         if isinstance(mission.error, BatosError) and mission.error.mission is None:
             mission.error.mission = mission.id
         self._journal.note(mission.id, "FINAL_OUTCOME", final_outcome=mission.state, why=mission.why,
-                           seconds=round(mission.seconds, 6), method=(mission.chosen or {}).get("source"))  # fmt: skip
+                           seconds=round(mission.seconds, 6), method=mission.product)  # fmt: skip
 
     def _let_go(self, mission: Mission) -> None:
         """From here on the same miss opens another mission."""
         with self._lock:
             self._ended[mission.id] = mission
-            if self._pending.get(mission.miss.key) is mission:  # a cancelled one may have a successor
-                del self._pending[mission.miss.key]
+            self._begun.discard(mission.id)
+            if self._pending.get(mission.key) is mission:  # a cancelled one may have a successor
+                del self._pending[mission.key]
             while len(self._ended) > RECORDS_KEPT:
                 del self._ended[next(iter(self._ended))]
 
@@ -523,6 +736,7 @@ class Orchestrator:
             except Exception:
                 log.exception("whoever waited for mission %s could not be told", mission.id)
         self._callbacks.pop(mission.id, None)
+        self._hearing.pop(mission.id, None)
 
     def _measure(self, mission: Mission) -> None:
         self._note(
@@ -533,7 +747,7 @@ class Orchestrator:
     def record(self, mission: Mission) -> None:
         """Keep the mission's record in the image, by a turn of its own; the oldest ones go."""
         told = mission.told()
-        spent = self._budget.take(mission.id) if self._budget is not None else None
+        spent = self._budget.take(mission.tree) if self._budget is not None else None
 
         def write(root: Root) -> None:
             if spent is not None:
@@ -541,12 +755,33 @@ class Orchestrator:
             records = root["orchestrator_obj"].missions
             records[f"{mission.began:017.6f}-{mission.id}"] = Dict(
                 {name: told[name] for name in ("id", "to", "send", "state", "since", "seconds", "sender", "plan",
-                                               "rounds", "method", "why", "states", "answer")}
+                                               "rounds", "method", "why", "states", "answer", "answers", "cost", "confidence",
+                                               "parent", "children", "words")}
+                | {"proposals": report.proposals(told)}
+                | {"passages": cited(told["passages"])}
             )  # fmt: skip
             while len(records) > RECORDS_KEPT:
                 del records[records.minKey()]
 
         self._image.submit(f"record of mission {mission.id}", write, who="batos")
+
+
+def _cancelled(mission: Mission) -> Cancelled:
+    return Cancelled(f"mission {mission.id} was cancelled; nothing was changed", mission=mission.id)
+
+
+def experts_ahead(prototypes: UvmObject, mission: Mission) -> list[str]:
+    """The experts that a mission with a plan will think with, in the order of its states, each once: those of the
+    personas that stand in the slots of the states ahead."""
+    states = [] if mission.state in machine.FINAL else [machine.DELEGATING, machine.SYNTHESIZING]
+    slots = [slot for state in states for slot in prototypes._slots[state]._slots.values()]
+    slots += [each for slot in slots if isinstance(slot, List) for each in slot]
+    named = [slot._slots.get("expert") for slot in slots if isinstance(slot, UvmObject)]
+    return [expert for expert in dict.fromkeys(named) if isinstance(expert, str) and expert]
+
+
+def _state_of(mission: Mission) -> dict[str, Any]:
+    return {"event": "state", "state": mission.state, "mission": mission.id}
 
 
 def _was_learned(root: Root, mission: Mission) -> str | None:

@@ -8,8 +8,10 @@ what was answered then and says that the question is another one now.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from batos.errors import Conflict, NoSuchObject
@@ -27,6 +29,13 @@ class Recording:
         default_factory=list
     )  # what was asked, what came
     likeness: list[list[float] | None] = field(default_factory=list)
+    passages: list[dict[str, Any]] = field(default_factory=list)  # none in journals of the last edition
+    read: bool = False  # they stood in the prompts
+    words: dict[str, Any] | None = None  # passages and turns of a question that was asked
+    spoken: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # what was said to whom, by the expert's messages
+    children: list[str] = field(default_factory=list)  # what the missions inside it came to
     outcome: str = ""
     method: str | None = None
 
@@ -47,9 +56,16 @@ def recording(mission: str, events: Iterable[dict[str, Any]]) -> Recording:
         if kind == "DOES_NOT_UNDERSTAND":
             found.miss = event
         elif kind == "MISSION_BEGINS":
-            found.circle = event["circle"]
+            found.circle, found.words = event["circle"], event.get("words")
         elif kind == "LIKENESS":
             found.likeness.append(event["cosines"])
+        elif kind == "RETRIEVED":
+            found.passages, found.read = event["passages"], event["read"]
+        elif kind == "SPOKEN":
+            key = json.dumps([event["active_persona"], event["llm_prompt"]])
+            found.spoken.setdefault(key, []).append(event["llm_response_raw"])
+        elif kind == "CHILD_LEARNED":
+            found.children.append(event["method"])
         elif kind == "LLM_CALL_START":
             asked = event
         elif kind == "LLM_CALL_END" and asked is not None:
@@ -75,6 +91,8 @@ class Voices:
     def __init__(self, recording: Recording):
         self._calls = iter(recording.calls)
         self._likeness = iter(recording.likeness)
+        self._children = iter(recording.children)
+        self._spoken = {key: iter(said) for key, said in recording.spoken.items()}
         self.calls = 0
         self.differs: list[str] = []
 
@@ -94,6 +112,18 @@ class Voices:
                 came["llm_response_raw"], came["logprob"], came["finish"], strict=True
             )
         ]
+
+    def speak(self, messages: list[dict[str, str]], expert: str | None) -> str:
+        """What was said to these messages; raises `Conflict` where nothing was."""
+        said = self._next(
+            self._spoken.get(json.dumps([expert, messages]), iter(())), "answer of the mind to this"
+        )
+        self.calls += 1
+        return said
+
+    def child(self, miss: Any, intent: str | None = None) -> Any:
+        """A mission inside that ended: what it came to."""
+        return SimpleNamespace(chosen={"source": self._next(self._children, "mission inside it")})
 
     def alike(self, words: str, others: list[str]) -> list[float] | None:
         """The cosines that were found; raises `Conflict` where none were."""

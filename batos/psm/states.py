@@ -33,6 +33,9 @@ class Tools:
     judge      `(source, selector, holder) -> verdict`: the guardian
     model      what the mind is, for provenance
     likeness   `(words, [words]) -> cosines`: how alike selectors read; None where nobody can say
+    retrieve   `(question) -> passages`: what the fractal memory knows (`psm.retrieving`)
+    reads      whether the mind is told what was found
+    child      `(miss, intent) -> mission`: runs a mission that this one needs first; None in a replay
     """
 
     mission: Mission
@@ -45,6 +48,15 @@ class Tools:
     model: dict[str, Any]
     verdict: Any = None
     likeness: Callable[[str, list[str]], list[float] | None] | None = None
+    retrieve: Callable[[str], list[dict[str, Any]]] = lambda question: []
+    reads: bool = False
+    child: Callable[..., Mission] | None = None
+
+    def look_again(self) -> None:
+        """Begin the mission's transaction anew, on the image as it is now; nothing may have been changed in it."""
+        manager = self.root.connection.transaction_manager
+        manager.abort()
+        manager.begin()
 
     def doom(self) -> None:
         """Make a commit of the mission's transaction impossible."""

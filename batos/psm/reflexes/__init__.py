@@ -16,12 +16,12 @@ from fractions import Fraction
 from typing import Any
 
 from batos.psm.reflexes import algebra, arithmetic, dates, logic, units
-from batos.psm.reflexes.formula import parse, unknowns_of
+from batos.psm.reflexes.formula import Tree, parse
 
 MAX_TEXT = 2000
 _ASKING = re.compile(
     r"(?:please |hey,? |so,? |ok,? |tell me,? |can you tell me,? |could you tell me,? |calculate|compute|evaluate|"
-    r"work out|what is|what's|whats|what are|how much is|how much are|how many is|what does|give me|and )[:,]? ?"
+    r"work out|what do (?:you|i|we) get (?:if|when) (?:you|i|we)|what is|what's|whats|what are|how much is|how much are|how many is|what does|give me|and )[:,]? ?"
 )
 _TRAIL = re.compile(r"(?: please| equal(?: to)?| come to| make| =|,? thanks)$")
 
@@ -47,7 +47,7 @@ def answer(question: str, today: Callable[[], date] = date.today) -> Reflex | No
     if len(question) > MAX_TEXT:
         return None
     whole = " ".join(question.strip().lower().replace("’", "'").split())
-    text = whole.rstrip("?. ").strip()
+    text = whole.rstrip("?. ").removesuffix("=").rstrip()
     if not text or not (text[-1].isalnum() or text[-1] in ")!%|²³"):
         return None
     for kind, reflex in _KINDS:
@@ -62,7 +62,9 @@ def answer(question: str, today: Callable[[], date] = date.today) -> Reflex | No
 
 def _arithmetic(text: str, today: Callable[[], date]) -> tuple[str, Any] | None:
     bare = _TRAIL.sub("", _asked(text))
-    tree = parse(bare, unknowns=False)
+    if _A_DATE.fullmatch(bare):
+        return None  # 5/12/2024 divides nothing
+    tree = _ordered(bare) or parse(_TIMES.sub(" * ", bare), unknowns=False)
     if tree is None or isinstance(tree, Fraction) or tree[0] == "neg" and isinstance(tree[1], Fraction):
         return None  # a number alone asks nothing
     try:
@@ -75,6 +77,42 @@ def _arithmetic(text: str, today: Callable[[], date]) -> tuple[str, Any] | None:
             expression
         )
     return arithmetic.told(number), number
+
+
+_A_DATE = re.compile(r"\d{1,2}([/-])\d{1,2}\1(?:\d{2}|\d{4})|\d{4}([/-])\d{1,2}\2\d{1,2}")
+_TIMES = re.compile(r"(?<=[\d)]) x (?=[\d(-])")  # "3 x 4", but not "0x10"
+_SPOKEN_FRACTIONS = {"third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10, "hundredth": 100}
+_ORDERS: list[tuple[re.Pattern[str], Callable[[Tree, Tree], Tree]]] = [
+    (re.compile(r"add (?P<a>.+) (?:to|and|with) (?P<b>.+)"), lambda a, b: ("+", b, a)),
+    (re.compile(r"subtract (?P<a>.+) from (?P<b>.+)"), lambda a, b: ("-", b, a)),
+    (re.compile(r"take (?P<a>.+?) (?:away )?from (?P<b>.+)"), lambda a, b: ("-", b, a)),
+    (re.compile(r"(?P<a>.+) more than (?P<b>.+)"), lambda a, b: ("+", b, a)),
+    (re.compile(r"(?P<a>.+) (?:less|fewer) than (?P<b>.+)"), lambda a, b: ("-", b, a)),
+    (re.compile(r"(?P<a>.+) less (?P<b>.+)"), lambda a, b: ("-", a, b)),
+    (re.compile(r"(?:the )?quotient of (?P<a>.+) and (?P<b>.+)"), lambda a, b: ("/", a, b)),
+    (re.compile(r"multiply (?P<a>.+) (?:by|with|and) (?P<b>.+)"), lambda a, b: ("*", a, b)),
+    (re.compile(r"divide (?P<a>.+) by (?P<b>.+)"), lambda a, b: ("/", a, b)),
+    (re.compile(r"(?:the )?remainder (?:of|when) (?P<a>.+?) (?:is )?(?:divided by|over) (?P<b>.+)"), lambda a, b: ("mod", a, b)),
+]  # fmt: skip
+_SHARE = re.compile(rf"(?:a|one) (?P<share>{'|'.join(_SPOKEN_FRACTIONS)}) of (?P<a>.+)")
+
+
+def _ordered(text: str) -> Tree | None:
+    """The tree of "subtract 8 from 20" or "a third of 99", where both are plain numbers: how far each reaches in
+    "divide 100 by 5 plus 5" nobody can say."""
+    if found := _SHARE.fullmatch(text):
+        a = parse(found["a"], unknowns=False)
+        return ("/", a, Fraction(_SPOKEN_FRACTIONS[found["share"]])) if _is_number(a) else None
+    for pattern, made in _ORDERS:
+        if found := pattern.fullmatch(text):
+            a, b = (parse(found[name], unknowns=False) for name in "ab")
+            if _is_number(a) and _is_number(b):
+                return made(a, b)
+    return None
+
+
+def _is_number(tree: Tree | None) -> bool:
+    return isinstance(tree, Fraction) or isinstance(tree, tuple) and tree[0] == "neg" and isinstance(tree[1], Fraction)
 
 
 _PERCENT = [

@@ -18,10 +18,12 @@ MAX_UNKNOWNS = 4
 
 _SOLVE = re.compile(
     r"(?:solve|find|what is|what are|calculate|determine)"
-    r"(?: for)? (?P<unknowns>[a-z](?:(?:, | and )[a-z])*)(?: if| when| given| in|:|,)?:? (?P<equations>.+=.+)"
+    # A word has to part unknowns and equations: "solve x + y = 10 and x - y = 4" asks for both.
+    r"(?: for)? (?P<unknowns>[a-z](?:(?:, | and )[a-z])*)(?: if| when| where| such that| so that| given| in|:|,):? "
+    r"(?P<equations>.+=.+)"
 )
 _SOLVE_FOR = re.compile(
-    r"(?:solve |solve: |solve the equation |solve the equations )?(?P<equations>.+=.+?)"
+    r"(?:solve |solve: |solve the equation |solve the equations |if )?(?P<equations>.+=.+?)"
     r"(?:,? (?:for|what is|find|then what is|solve for) (?P<unknowns>[a-z](?:(?:, | and )[a-z])*))?"
 )
 _REWRITE = re.compile(r"(?P<what>factor|factorise|factorize|expand|simplify)(?: out)?:? (?P<formula>.+)")

@@ -34,7 +34,7 @@ _WEEKDAY = re.compile(
     rf"|(?:what|which) (?:day of the week|weekday) (?:is|was|will) {_ON}(?P<b>{_DATE})(?: be| fall on)?"
 )
 _OFFSET = re.compile(
-    rf"(?:what|which) (?:date|day) (?:is|was|will be|is it|will it be) (?P<n>\d{{1,6}}|an?|one) (?P<unit>days?|weeks?) "
+    rf"(?:(?:what|which) (?:date|day) (?:is|was|will be|is it|was it|will it be) |what is the date )?(?P<n>\d{{1,6}}|an?|one) (?P<unit>days?|weeks?) "
     rf"(?P<way>after|before|from|past) (?P<a>{_DATE}|now)"
     rf"|(?:what is )?(?P<a2>{_DATE}) (?P<sign>plus|minus|\+|-) (?P<n2>\d{{1,6}}) (?P<unit2>days?|weeks?)"
 )

@@ -38,6 +38,7 @@ PHRASES = [
     ("to the power of", "^"), ("raised to the power", "^"), ("raised to", "^"), ("multiplied by", "*"),
     ("divided by", "/"), ("modulo", "mod"), ("plus", "+"), ("minus", "-"), ("times", "*"), ("over", "/"),
     ("percent of", "% of"), ("per cent of", "% of"), ("per cent", "%"), ("percent", "%"),
+    ("factorial", "!"),
 ]  # fmt: skip
 POSTFIX = {"squared": 2, "cubed": 3}
 # prefix phrase -> operator; each takes the operand that follows ("square root of 2", "sqrt(2)")
