@@ -42,7 +42,7 @@ from batos.errors import (
     TooLarge,
     from_wire,
 )
-from batos.message import Message, Reply
+from batos.message import Message, Reply, TellEvent
 
 if TYPE_CHECKING:
     import asyncio
@@ -213,19 +213,23 @@ class _Told:
         idem: str | None = None,
         at: str | None = None,
         dry: bool = False,
+        tell: TellEvent | None = None,
         **kw: Any,
     ) -> Any:
         """Send one message and return its result, or raise the error it was answered with.
 
         The options are those of the protocol: `at` is the id of a transaction, after which the image is
-        asked as it was; with `dry` nothing is kept (`dry(...)` also tells what would have changed).  A
-        message with an argument of its own called `timeout` or the like goes through `call(Message(...))`.
+        asked as it was; with `dry` nothing is kept (`dry(...)` also tells what would have changed); `tell` is
+        called with each event that comes before the answer, the states of a mission and the text of its
+        drafts: `{"event": "tokens", "seq": 3, "draft": 0, "text": "def ", ...}`.  A message with an argument
+        of its own called `timeout` or the like goes through `call(Message(...))`.
         """
         return self._send(
             Message(
                 to, selector, list(args), kw, "", timeout, wait, intent, examples, miss,
-                idem=idem, at=at, dry=dry,
-            )
+                stream=tell is not None, idem=idem, at=at, dry=dry,
+            ),
+            tell,
         )  # fmt: skip
 
     def dry(
@@ -267,13 +271,16 @@ class Client(_Told):
         self._lock = threading.Lock()
         self._closed = False
 
-    def call(self, message: Message) -> Reply:
-        """The whole reply.  Raises only what no image said: `NobodyAwake`, `Deadline`, `BadRequest`."""
+    def call(self, message: Message, tell: TellEvent | None = None) -> Reply:
+        """The whole reply; `tell` hears the events before it where the message says `stream`.
+
+        Raises only what no image said: `NobodyAwake`, `Deadline`, `BadRequest`.
+        """
         _, body = _body(message)
         line = self._take()
         try:
             line.socket.send_multipart((b"", body))
-            reply = line.answer(message.timeout, len(body))
+            reply = line.answer(message.timeout, len(body), tell)
         except BaseException:
             line.close()  # an answer may still come; this line must not hand it to somebody else
             raise
@@ -284,8 +291,8 @@ class Client(_Told):
         line.close()
         return reply
 
-    def _send(self, message: Message) -> Any:
-        return _result(self.call(message))
+    def _send(self, message: Message, tell: TellEvent | None = None) -> Any:
+        return _result(self.call(message, tell))
 
     def _try(self, message: Message) -> DryRun:
         return _tried(self.call(message))
@@ -342,7 +349,7 @@ class _Line:
                 return False
         return True
 
-    def answer(self, timeout: float | None, size: int) -> Reply:
+    def answer(self, timeout: float | None, size: int, tell: TellEvent | None) -> Reply:
         """The next reply, which is ours: a line carries one message at a time and ends with a lost answer."""
         deadline = None if timeout is None else time.monotonic() + timeout + GRACE
         while True:
@@ -355,10 +362,16 @@ class _Line:
                 self._patience = patience
                 self.socket.set(zmq.RCVTIMEO, patience)
             try:
-                return _reply(self.socket.recv_multipart()[-1])
+                body = self.socket.recv_multipart()[-1]
             except zmq.Again:
                 if not patience:
                     raise _left(self.endpoint, size) from None
+                continue
+            told = _read(body)
+            if "event" not in told:
+                return _reply(told)
+            if tell is not None:
+                tell(told)
 
     def close(self) -> None:
         _disconnect(self.socket, self.monitor)
@@ -381,30 +394,36 @@ class AsyncClient(_Told):
         self._patience = patience
         self._key = _key(key)
         self._socket: Any = None  # None: not connected
-        self._asked: dict[str, asyncio.Future[Reply]] = {}
+        self._asked: dict[str, tuple[asyncio.Future[Reply], TellEvent | None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._opening: asyncio.Future[None] | None = None
         self._window: asyncio.Semaphore | None = None
         self._closed = False
 
-    async def call(self, message: Message) -> Reply:
-        """The whole reply.  Raises only what no image said: `NobodyAwake`, `Deadline`, `BadRequest`."""
+    async def call(self, message: Message, tell: TellEvent | None = None) -> Reply:
+        """The whole reply; `tell` hears the events before it where the message says `stream`.
+
+        Raises only what no image said: `NobodyAwake`, `Deadline`, `BadRequest`.
+        """
         import asyncio
 
         ident, body = _body(message)
         if self._window is None:
             self._window = asyncio.Semaphore(WINDOW)
         async with self._window:
-            return await self._converse(ident, body, message.timeout)
+            return await self._converse(ident, body, message.timeout, tell)
 
-    async def _converse(self, ident: str, body: bytes, timeout: float | None) -> Reply:
+    async def _converse(
+        self, ident: str, body: bytes, timeout: float | None, tell: TellEvent | None
+    ) -> Reply:
         import asyncio
 
         if self._socket is None:
             await self._open()
         if ident in self._asked:
             raise BadRequest(f"a message with the id {ident!r} is under way already")
-        answer = self._asked[ident] = asyncio.get_running_loop().create_future()
+        answer = asyncio.get_running_loop().create_future()
+        self._asked[ident] = answer, tell
         try:
             await self._socket.send_multipart((b"", body))
             if timeout is None:
@@ -415,8 +434,8 @@ class AsyncClient(_Told):
         finally:
             del self._asked[ident]
 
-    async def _send(self, message: Message) -> Any:
-        return _result(await self.call(message))
+    async def _send(self, message: Message, tell: TellEvent | None = None) -> Any:
+        return _result(await self.call(message, tell))
 
     async def _try(self, message: Message) -> DryRun:
         return _tried(await self.call(message))
@@ -467,13 +486,20 @@ class AsyncClient(_Told):
     async def _read(self) -> None:
         while True:
             try:
-                reply = _reply((await self._socket.recv_multipart())[-1])
+                told = _read((await self._socket.recv_multipart())[-1])
             except BatosError as error:
                 self._hang_up(error)
                 return
-            answer = self._asked.get(reply.id)
-            if answer is not None and not answer.done():
-                answer.set_result(reply)
+            answer, tell = self._asked.get(told.get("id"), (None, None))
+            if answer is None or answer.done():
+                continue
+            if "event" not in told:
+                answer.set_result(_reply(told))
+            elif tell is not None:
+                try:
+                    tell(told)
+                except Exception as exc:  # noqa: BLE001 - it is the sender's own, and nobody else's
+                    answer.set_exception(exc)
 
     async def _watch(self) -> None:
         while not (await _next_event(self._monitor))[0] & _GONE:
@@ -484,7 +510,7 @@ class AsyncClient(_Told):
         """Tell everybody who waits, and be ready to connect anew."""
         for task in self._tasks:
             task.cancel()
-        for answer in self._asked.values():
+        for answer, _ in self._asked.values():
             if not answer.done():
                 answer.set_exception(error)
         _disconnect(self._socket, self._monitor)
@@ -588,14 +614,23 @@ def _plain(value: Any) -> Any:
 _encoder = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
-def _reply(body: bytes) -> Reply:
+def _read(body: bytes) -> dict[str, Any]:
+    """The body of a reply or an event."""
     try:
         told = json.loads(body)
-        error = told.get("error")
-    except (ValueError, AttributeError) as exc:
-        raise Internal(
-            "what answered does not speak batos message 1", hint="is that the right endpoint?"
-        ) from exc
+    except ValueError as exc:
+        raise _stranger() from exc
+    if not isinstance(told, dict):
+        raise _stranger()
+    return told
+
+
+def _stranger() -> Internal:
+    return Internal("what answered does not speak batos message 1", hint="is that the right endpoint?")
+
+
+def _reply(told: dict[str, Any]) -> Reply:
+    error = told.get("error")
     return Reply(
         id=told.get("id", ""),
         result=told.get("result"),

@@ -6,6 +6,7 @@ protocol; how they become bytes is `wire`'s business, what they do is the kernel
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,9 @@ OWNER = "owner"  # who speaks where nobody needs a key, or with the key that lie
 WAIT_FOR_TURN = 10.0
 WAIT_FOR_THOUGHT = 60.0
 
+# Told before the reply, from any thread: `{"event": kind, ...}`, plain data; `wire.EVENTS` lists the kinds.
+TellEvent = Callable[[dict[str, Any]], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -31,6 +35,7 @@ class Message:
     wait      False: answer ``{"mission": id}`` at once where a mission is needed
     miss      "mission", "error", or None for the default ("mission", unless a near selector
               makes a slip of the keyboard likelier)
+    stream    True: events are told before the reply
     who       the speaker, for the change record: `OWNER`, the name of a key, a persona, "heartbeat"
     key       the name of the key it came by, which may send only what it was granted; None: the owner's.
               Neither is a field of the wire: the door says who speaks, never the message

@@ -34,7 +34,7 @@ from batos import wire
 from batos.config import Settings
 from batos.errors import AlreadyAwake, BadRequest, BatosError, Busy, Cancelled, Internal, Refused, TooLarge
 from batos.keys import check_folder, kind_of, wants_keys
-from batos.message import OWNER, Message, Reply
+from batos.message import OWNER, Message, Reply, TellEvent
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ _FAILED = (
 
 
 class Kernel(Protocol):
-    def submit(self, message: Message) -> Future[Reply]:
-        """The answer to come; never blocks, never raises."""
+    def submit(self, message: Message, tell: TellEvent | None = None) -> Future[Reply]:
+        """The answer to come; never blocks, never raises.  `tell` hears what comes before the answer."""
 
 
 class Keys(Protocol):
@@ -70,13 +70,52 @@ class Keys(Protocol):
         """The name of a key, `OWNER` for that of the image's own folder, None for one that is not known."""
 
 
-class _Backlog:
-    """Replies one client has not taken yet, oldest first."""
+class _Asked:
+    """A message on its way: where its answer goes, and the events of it that have not left yet.
 
-    __slots__ = ("bytes", "frames")
+    An event is numbered as it leaves, and text that waits is joined to the text before it: who reads slowly
+    gets fewer and larger events, none is missing, and what is kept for them has an end.
+    """
+
+    __slots__ = ("ended", "envelope", "events", "request", "seq")
+
+    def __init__(self, envelope: list[bytes], request: wire.Request):
+        self.envelope, self.request = envelope, request
+        self.events: deque[dict[str, Any]] = deque()
+        self.seq = 0
+        self.ended = False
+
+    def add(self, event: dict[str, Any]) -> None:
+        if event["event"] == "progress" and self.events and self.events[-1]["event"] == "progress":
+            self.events.pop()  # the newer one says it better
+        elif event["event"] == "tokens":
+            told = {name: value for name, value in event.items() if name != "text"}
+            for before in reversed(self.events):
+                if before["event"] != "tokens":
+                    break  # text stays behind the state it came in
+                if all(before.get(name) == value for name, value in told.items()):
+                    before["text"] += event["text"]
+                    return
+        self.events.append(dict(event))
+
+    def frames(self) -> list[bytes]:
+        """The frames of the oldest event."""
+        body = wire.encode_event(self.request.id, self.seq, self.events[0], self.request.msgpack)
+        return [*self.envelope, body]
+
+    def left(self) -> None:
+        """The oldest event is on its way."""
+        self.events.popleft()
+        self.seq += 1
+
+
+class _Backlog:
+    """What one client has not taken yet, oldest first: a reply's frames, or a message whose events wait."""
+
+    __slots__ = ("bytes", "waiting")
 
     def __init__(self) -> None:
-        self.frames: deque[list[bytes]] = deque()
+        self.waiting: deque[list[bytes] | _Asked] = deque()
         self.bytes = 0
 
 
@@ -96,8 +135,8 @@ class Server:
         self._wanted = settings.endpoint
         self.endpoint = settings.endpoint  # the bound one once started: a port `*` has become a number
         self._count: Counter[str] = Counter()
-        self._waiting: dict[Future[Reply], tuple[list[bytes], wire.Request]] = {}
-        self._done: deque[Future[Reply]] = deque()
+        self._waiting: dict[Future[Reply], _Asked] = {}
+        self._news: deque[Future[Reply] | tuple[_Asked, dict[str, Any]]] = deque()  # answers and events
         self._backlogs: dict[bytes, _Backlog] = {}
         self._refusal: str | None = None
         self._deadline: float | None = None
@@ -162,6 +201,7 @@ class Server:
         names = (
             "frames",
             "replies",
+            "events",
             "bad_request",
             "too_large",
             "busy",
@@ -227,10 +267,10 @@ class Server:
             hint="python -m batos --endpoint tcp://127.0.0.1:5556 awaken",
         )
 
-    def _wake(self, done: Future[Reply] | None) -> None:
-        """Called by whichever thread finishes a message."""
-        if done is not None:
-            self._done.append(done)
+    def _wake(self, news: Future[Reply] | tuple[_Asked, dict[str, Any]] | None) -> None:
+        """Called by whichever thread finishes a message, or has something to tell of it before."""
+        if news is not None:
+            self._news.append(news)
         if not self._poked:
             self._poked = True
             with contextlib.suppress(OSError):  # full: the bell rings already; closed: nobody waits
@@ -246,9 +286,13 @@ class Server:
                 ready = dict(poller.poll(self._patience()))
                 if self._pull.fileno() in ready:
                     self._pull.recv(4096)
-                    self._poked = False  # before `_done` is emptied: what comes later rings again
-                while self._done:
-                    self._answer(self._done.popleft())
+                    self._poked = False  # before `_news` is emptied: what comes later rings again
+                while self._news:
+                    news = self._news.popleft()
+                    if isinstance(news, tuple):
+                        self._tell(*news)
+                    else:
+                        self._answer(news)
                 if self._backlogs:
                     self._send_backlogs()
                 if self._failed in ready:
@@ -269,12 +313,12 @@ class Server:
         """Whether everybody is answered, or the grace is over and they have been told so."""
         late = time.monotonic() >= self._deadline
         if late:
-            for future, (envelope, request) in list(self._waiting.items()):
+            for future, asked in list(self._waiting.items()):
                 self._waiting.pop(future)
                 future.cancel()
                 error = Cancelled("the image went to sleep before this message was answered", retryable=True)
-                self._send(envelope, request, Reply(request.id, error=error))
-        return late or not (self._waiting or self._done or self._backlogs)
+                self._end(asked, Reply(asked.request.id, error=error))
+        return late or not (self._waiting or self._news or self._backlogs)
 
     def _receive(self) -> None:
         # All that waits is read before the first of it is handed over: each call into zmq gives the
@@ -301,9 +345,9 @@ class Server:
                 self._send(envelope, request, Reply(request.id, error=request.error))
             elif self._refusal is not None:
                 self._send(envelope, request, Reply(request.id, error=Busy(self._refusal)))
-            elif backlog is not None and len(backlog.frames) >= self._queue:
+            elif backlog is not None and len(backlog.waiting) >= self._queue:
                 error = Busy(
-                    f"{len(backlog.frames)} answers wait for you to read them; read on, then send again"
+                    f"{len(backlog.waiting)} answers wait for you to read them; read on, then send again"
                 )
                 self._send(envelope, request, Reply(request.id, error=error))
             elif isinstance(who := self._speaker(public), BatosError):
@@ -312,9 +356,10 @@ class Server:
                 message = request.message
                 if who != OWNER:
                     message = replace(message, who=who, key=who)
-                future = self._submit(message)
-                self._waiting[future] = (envelope, request)
-                if future.done():
+                asked = _Asked(envelope, request)
+                future = self._submit(message, asked)
+                self._waiting[future] = asked
+                if future.done() and not message.stream:  # events of it may wait in `_news`
                     self._answer(future)
                 else:
                     future.add_done_callback(self._wake)
@@ -342,9 +387,11 @@ class Server:
                 self._failed.recv_multipart(zmq.NOBLOCK)
                 self._count["handshakes_failed"] += 1
 
-    def _submit(self, message: Message) -> Future[Reply]:
+    def _submit(self, message: Message, asked: _Asked) -> Future[Reply]:
         try:
-            return self._kernel.submit(message)
+            if not message.stream:
+                return self._kernel.submit(message)
+            return self._kernel.submit(message, lambda event: self._wake((asked, event)))
         except Exception as exc:  # a bug there must not cost the sender its answer
             future: Future[Reply] = Future()
             future.set_exception(exc)
@@ -354,7 +401,7 @@ class Server:
         asked = self._waiting.pop(future, None)
         if asked is None:
             return
-        envelope, request = asked
+        request = asked.request
         try:
             reply = future.result()
         except CancelledError:
@@ -364,7 +411,33 @@ class Server:
         except BaseException as exc:
             log.error("the kernel broke its promise and raised", exc_info=exc)
             reply = Reply(request.id, error=Internal(f"a bug in batos: {type(exc).__name__}: {exc}"))
-        self._send(envelope, request, reply)
+        self._end(asked, reply)
+
+    def _tell(self, asked: _Asked, event: dict[str, Any]) -> None:
+        """Send an event, or let it wait behind what its client has not read; none follows the reply."""
+        if asked.ended:
+            return
+        waited = bool(asked.events)
+        asked.add(event)
+        who = asked.envelope[0]
+        backlog = self._backlogs.get(who)
+        if waited or (backlog is None and self._leave(asked)):
+            return
+        if backlog is None:
+            backlog = self._backlogs[who] = _Backlog()
+        backlog.waiting.append(asked)
+
+    def _leave(self, asked: _Asked) -> bool:
+        """Whether all events of it that waited are on their way."""
+        while asked.events:
+            if not self._try(asked.frames(), "events"):
+                return False
+            asked.left()
+        return True
+
+    def _end(self, asked: _Asked, reply: Reply) -> None:
+        asked.ended = True
+        self._send(asked.envelope, asked.request, reply)
 
     def _send(self, envelope: list[bytes], request: wire.Request, reply: Reply) -> None:
         if reply.id != request.id:
@@ -379,21 +452,25 @@ class Server:
         if backlog is None:
             backlog = self._backlogs[who] = _Backlog()
         size = len(frames[-1])
-        full = len(backlog.frames) >= self._queue * OVERFLOW or backlog.bytes + size > QUEUE_BYTES
-        if backlog.frames and full:
+        full = len(backlog.waiting) >= self._queue * OVERFLOW or backlog.bytes + size > QUEUE_BYTES
+        if backlog.waiting and full:
             self._count["dropped"] += 1
             return
-        backlog.frames.append(frames)
+        backlog.waiting.append(frames)
         backlog.bytes += size
 
     def _send_backlogs(self) -> None:
         for who, backlog in list(self._backlogs.items()):
-            while backlog.frames and self._try(backlog.frames[0]):
-                backlog.bytes -= len(backlog.frames.popleft()[-1])
-            if not backlog.frames:
+            while backlog.waiting:
+                first = backlog.waiting[0]
+                if not (self._leave(first) if isinstance(first, _Asked) else self._try(first)):
+                    break
+                backlog.waiting.popleft()
+                backlog.bytes -= 0 if isinstance(first, _Asked) else len(first[-1])
+            if not backlog.waiting:
                 del self._backlogs[who]
 
-    def _try(self, frames: list[bytes]) -> bool:
+    def _try(self, frames: list[bytes], what: str = "replies") -> bool:
         """Whether these frames need no further care: sent, or the client is gone."""
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
@@ -404,7 +481,7 @@ class Server:
                 raise
             self._count["dropped"] += 1
             return True
-        self._count["replies"] += 1
+        self._count[what] += 1
         return True
 
 

@@ -49,7 +49,7 @@ class Field:
     name: str
     kind: str
     meaning: str
-    check: Callable[[Any], str | None] | None = None  # None: not served in this edition
+    check: Callable[[Any], str | None]
 
 
 def _text(value: Any) -> str | None:
@@ -147,13 +147,42 @@ FIELDS = {
         Field("examples", "list", "maps of args, kw and result for the mission, if one is needed", _examples),
         Field("miss", '"mission" or "error"', "what becomes of a message nobody understands", _miss),
         Field("idem", "text", "idempotency key, image-wide, kept 7 days", _key),
-        Field("stream", "boolean", "event frames before the reply"),
+        Field(
+            "stream",
+            "boolean",
+            "true: event frames before the reply, for who reads more than one frame (a DEALER, never a REQ)",
+            _boolean,
+        ),
         Field("at", "hex text", "a transaction id: a read-only answer from the image as it was", _moment),
         Field("dry", "boolean", "run, answer with the changes, keep nothing", _boolean),
     )
 }
 _NESTED = ("args", "kw", "examples")
 _REQUIRED = ("to", "send")
+
+
+# Event frames of a message with `stream: true`, beside `id`, `event` and `seq`.
+EVENTS = {
+    "state": {
+        "state": "the state a mission is in",
+        "mission": "its id",
+        "told": "what the state before came to: the plan, how many drafts, the verdict",
+    },
+    "tokens": {
+        "text": "what came to a draft since the event before",
+        "draft": "which of those that are written side by side, from 0",
+        "mission": "its id, where a mission thinks",
+    },
+    "progress": {
+        "told": "a sentence about work that takes long",
+        "bytes": "of `remember`: how many are done",
+        "total_bytes": "of how many",
+    },
+    "draft": {"answer": "a first answer, before it is thought over", "road": "by which it came"},
+    "again": {"why": "what was told so far is void, and why"},
+    "draft": {"answer": "of `ask`, to begin with; the reply is its revision, under the same id", "sources": "of it"},
+    "again": {"why": "of `ask`: what was told so far is void, and said anew"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +271,11 @@ def encode(reply: Reply, msgpack: bool) -> bytes:
         return _encode(told, msgpack)
 
 
+def encode_event(ident: str | int, seq: int, event: dict[str, Any], msgpack: bool) -> bytes:
+    """The body of an event frame: the id of its message, `event` (its kind), `seq` from 0 without a gap."""
+    return _encode({**event, "id": ident, "seq": seq}, msgpack)
+
+
 def describe(settings: Settings) -> dict[str, Any]:
     """The contract as data, as far as this edition serves it: `kernel describe` answers with it."""
     return {
@@ -255,10 +289,9 @@ def describe(settings: Settings) -> dict[str, Any]:
                 "required": field.name in _REQUIRED,
             }
             for field in FIELDS.values()
-            if field.check
         ],
-        "not_served": [field.name for field in FIELDS.values() if not field.check],
         "reply": ["id", "result", "error", "tid", "mission", "replayed", "changes"],
+        "events": EVENTS,
         "error": ["code", "message", "retryable", "hint", "near", "mission", "line", "rule"],
         "codes": list(WIRE_ERRORS),
         "limits": {
@@ -305,9 +338,7 @@ def _message(fields: dict[Any, Any], flat: bool) -> Message:
     for name, value in fields.items():
         field = FIELDS.get(name) if type(name) is str else None
         if field is None:
-            raise _bad(f"there is no field {_short(name)}; there are {', '.join(_served())}")
-        if field.check is None:
-            raise _bad(f"field {name!r} is not served by this image")
+            raise _bad(f"there is no field {_short(name)}; there are {', '.join(FIELDS)}")
         wrong = field.check(value)
         if wrong:
             raise _bad(f"field {name!r} {wrong}")
@@ -372,10 +403,6 @@ def _encode(told: dict[str, Any], msgpack: bool) -> bytes:
 def _narrow(digits: str) -> int | str:
     number = int(digits)
     return number if -(2**63) <= number < 2**64 else digits
-
-
-def _served() -> list[str]:
-    return [field.name for field in FIELDS.values() if field.check]
 
 
 _NAMES = {dict: "a map", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number",

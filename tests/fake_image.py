@@ -19,7 +19,7 @@ import pytest
 
 from batos import errors
 from batos.config import Settings
-from batos.message import Message, Reply
+from batos.message import Message, Reply, TellEvent
 from batos.server import Server
 from batos.wire import describe
 
@@ -38,15 +38,18 @@ class FakeImage:
         self.missions: list[dict[str, Any]] = []
         self.cancelled: list[str] = []
         self.stopped = threading.Event()
+        self.listeners: dict[str, TellEvent] = {}  # id of a message -> who hears its events
         self.said: dict[str, Any] = {}  # answers of `kernel SELECTOR` a story wants
         self.slow = 0.0  # seconds `kernel` takes for them
         self._queue: queue.SimpleQueue[tuple[Message, Future[Reply]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
 
-    def submit(self, message: Message) -> Future[Reply]:
+    def submit(self, message: Message, tell: TellEvent | None = None) -> Future[Reply]:
         future: Future[Reply] = Future()
         self.heard.append(message)
+        if tell is not None:
+            self.listeners[message.id] = tell
         if message.send.startswith(("dream_", "sleep")):
             threading.Thread(target=self._run, args=(message, future), daemon=True).start()
         else:
@@ -134,6 +137,10 @@ class FakeImage:
             return {"selector": args[0], "version": args[1] if len(args) > 1 else 1}, None
         if name == "echo":
             return {"args": args, "kw": kw} if kw else (args[0] if len(args) == 1 else args), None
+        if name == "recite":  # every word as an event of its own
+            for word in args[0].split():
+                self.listeners[message.id]({"event": "tokens", "draft": 0, "text": word})
+            return len(args[0]), None
         if name == "sleep":
             time.sleep(args[0])
             return "slept", None
@@ -157,6 +164,8 @@ class FakeImage:
         self.missions.append(mission)
         for state in ("DECOMPOSING", "DELEGATING", "SYNTHESIZING"):
             mission["state"] = state
+            if message.id in self.listeners:
+                self.listeners[message.id]({"event": "state", "state": state, "mission": mission["id"]})
             for _ in range(30):
                 time.sleep(0.01)
                 if message.id in self.cancelled:

@@ -87,8 +87,15 @@ def test_the_options_travel_as_fields_and_only_where_they_are_given(client, imag
     assert image.heard[-1].timeout is None and image.heard[-1].wait
 
 
-def test_a_field_the_image_does_not_serve_is_its_bad_request_not_our_silence(client):
-    assert "'stream'" in str(client.call(Message("account", "balance", stream=True)).error)
+def test_who_listens_hears_what_comes_before_the_answer(client):
+    heard = []
+    assert client.send("account", "dream_a_little", tell=heard.append) == "dreamt"
+    assert [(each["seq"], each["state"]) for each in heard] == [
+        (0, "DECOMPOSING"), (1, "DELEGATING"), (2, "SYNTHESIZING")
+    ]  # fmt: skip
+    assert client.call(Message("account", "dream_a_little", stream=True)).result == "dreamt"  # and nobody listens
+    assert client.send("account", "recite", "this and that", tell=heard.append) == 13
+    assert "".join(each.get("text", "") for each in heard) == "thisandthat"
 
 
 def test_a_message_may_be_tried_and_tells_what_it_would_have_changed(client, image):
@@ -310,6 +317,22 @@ def test_the_awaited_client_answers_many_at_once_in_any_order(server):
             assert await slow == "slept"
             with pytest.raises(NotUnderstood):
                 await client.account.depozit(5)
+
+    asyncio.run(story())
+
+
+def test_the_awaited_client_tells_each_listener_its_own_events(server):
+    async def story():
+        async with AsyncClient(server.endpoint) as image:
+            texts = ["a b c", "d e f", "g h"]
+            heard = {text: [] for text in texts}
+            answers = [image.send("account", "recite", text, tell=heard[text].append) for text in texts]
+            assert await asyncio.gather(*answers) == [5, 5, 3]
+            for text, events in heard.items():
+                assert "".join(each["text"] for each in events) == text.replace(" ", "")
+            with pytest.raises(ZeroDivisionError):  # a listener's own mistake is its own
+                await image.send("account", "recite", "a b", tell=lambda event: 1 / 0)
+            assert await image.send("account", "balance") == 0
 
     asyncio.run(story())
 

@@ -82,6 +82,49 @@ def test_the_answer_comes_in_the_encoding_of_the_question(dial):
     assert msgspec.msgpack.decode(dealer.recv())["error"]["code"] == "bad_request"
 
 
+@pytest.mark.parametrize("coding", [json, msgspec.msgpack], ids=["json", "msgpack"])
+def test_events_come_before_the_reply_numbered_without_a_gap_and_only_to_who_asked(dial, coding):
+    def written(**fields):
+        told = {"to": "account", "send": "recite", "args": ["to be or not"], **fields}
+        return json.dumps(told).encode() if coding is json else msgspec.msgpack.encode(told)
+
+    def read(frame):
+        return json.loads(frame) if coding is json else msgspec.msgpack.decode(frame)
+
+    dealer = dial(zmq.DEALER)
+    dealer.send_multipart([b"", written(id="mine", stream=True)])
+    told = []
+    while not told or "event" in told[-1]:
+        told.append(read(dealer.recv_multipart()[-1]))
+    assert {each["id"] for each in told} == {"mine"}
+    assert [each["seq"] for each in told[:-1]] == list(range(len(told) - 1))
+    assert "".join(each["text"] for each in told[:-1]) == "tobeornot"
+    assert told[-1]["result"] == 12 and "seq" not in told[-1]
+    dealer.send_multipart([b"", written(send="dream_a_little", args=[], stream=True)])
+    states = [read(dealer.recv_multipart()[-1])["state"] for _ in range(3)]
+    assert states == ["DECOMPOSING", "DELEGATING", "SYNTHESIZING"]
+    assert read(dealer.recv_multipart()[-1])["result"] == "dreamt"
+    dealer.send_multipart([b"", written(send="dream_a_little", args=[])])
+    assert read(dealer.recv_multipart()[-1])["result"] == "dreamt"
+
+
+def test_who_reads_slowly_gets_fewer_and_larger_events_and_every_word_of_them(dial, server):
+    slow, good = dial(zmq.DEALER, rcvhwm=1, rcvbuf=4096), dial(zmq.REQ)
+    words = [f"{number}-{'y' * 40}" for number in range(2000)]
+    slow.send(message(id="long", send="recite", args=[" ".join(words)], stream=True))
+    slow.send(message(id="other", send="recite", args=["one two three"], stream=True))
+    good.send(message())
+    assert "result" in json.loads(good.recv())  # nobody else is held up
+    told = [json.loads(slow.recv())]
+    while {each["id"] for each in told if "result" in each} != {"long", "other"}:
+        told.append(json.loads(slow.recv()))
+    for ident, text in (("long", "".join(words)), ("other", "onetwothree")):
+        mine = [each for each in told if each["id"] == ident]
+        assert "".join(each["text"] for each in mine[:-1]) == text and "result" in mine[-1]
+        assert [each["seq"] for each in mine[:-1]] == list(range(len(mine) - 1))
+    assert server.stats()["events"] < 2003  # some were joined
+
+
 def test_a_slow_message_does_not_hold_up_the_next_one(dial):
     dealer = dial(zmq.DEALER)
     dealer.send(message(send="sleep", args=[0.3], id="slow"))
