@@ -20,6 +20,7 @@ from scripts.living import Awake, free_tcp_endpoint, run_batos
 for _name in [name for name in os.environ if name.startswith("BATOS_")]:
     del os.environ[_name]
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see batos.knowledge.embedding; tests import numpy before it
 os.environ.setdefault("OMP_NUM_THREADS", str(min(4, os.cpu_count() or 1)))
 
 

@@ -10,8 +10,8 @@ from scripted import ScriptedMind, plan, sender
 
 from batos.app import System
 from batos.config import Settings
-from batos.image import changes
 from batos.image.changes import Changes, newest
+from batos.image.history import changes
 from batos.message import Message
 
 DEFINED = '''def pay(self, n):

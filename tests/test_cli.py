@@ -17,10 +17,12 @@ from types import SimpleNamespace
 import pytest
 from fake_image import DEPOSIT, image, server  # noqa: F401 - fixtures
 
-from batos import cli as command_line
 from batos import errors
-from batos.cli import VERBS, main
+from batos.cli import main, telling
+from batos.cli.calls import Call
+from batos.cli.verbs import VERBS
 from batos.errors import AlreadyAwake, NobodyAwake
+from batos.message import Reply
 
 
 @pytest.fixture
@@ -183,15 +185,21 @@ def test_an_error_of_the_image_has_its_code_its_sentence_and_the_next_command(ba
 
 
 def test_every_error_there_is_has_an_exit_code_and_a_next_command(capfd):
-    call = command_line.Call(VERBS["send"], ["account", "deposit", "a b"])
+    call = Call(VERBS["send"], ["account", "deposit", "a b"])
     for kind in [*errors.WIRE_ERRORS.values(), errors.Damaged, errors.AlreadyAwake, errors.NobodyAwake]:
         error = kind("it happened", near=["a"], mission="m-1", line=3, rule="covenant")
-        assert command_line._fail(call, command_line.Reply("", error=error)) == kind.exit_code
+        assert telling.fail(call, Reply("", error=error)) == kind.exit_code
         said = capfd.readouterr().err
         assert (
             said.startswith("batos: it happened (rule covenant, line 3)\n")
             and "next: python -m batos " in said
         )
+
+
+@pytest.mark.parametrize("typed", ["frob", "--frob", "send account", "stop --timeout never"])
+def test_a_line_that_cannot_be_read_still_names_the_image_it_was_aimed_at(capfd, typed):
+    assert main(["--image", "my world", *typed.split()]) == 2
+    assert "next: python -m batos --image 'my world' " in capfd.readouterr().err
 
 
 def test_an_error_without_a_reply_is_json_too_when_asked(nowhere, capfd):
@@ -230,8 +238,9 @@ def test_inspect_and_the_lists_are_pages_for_people_and_json_for_programs(batos,
     assert batos("missions").out == "none\n"
     image.said["missions"] = [{"id": "m-1", "to": "account", "send": "dream", "state": "COMPLETE"}]
     assert batos("missions").out.split()[:4] == ["id", "to", "send", "state"]
-    image.said["mission"] = {"id": "m-1", "plan": ["think"], "source": "def f(self):\n    return 1\n"}
-    assert "plan:\n  - think\nsource:\n  def f(self):\n      return 1" in batos("mission m-1").out
+    image.said["mission"] = {"id": "m-1", "to": "account", "send": "dream", "state": "FAILED", "why": "nobody knew"}
+    assert "sent dream to account" in batos("mission m-1").out and "why: nobody knew" in batos("mission m-1").out
+    assert json.loads(batos("--json mission m-1").out) == image.said["mission"]
     image.said["history"] = {"versions": [], "changes": []}
     assert batos("history account").out == "nothing has changed yet\n"
     assert image.heard[-1].args == ["account"]
@@ -285,7 +294,7 @@ def test_paths_are_made_absolute_before_they_travel_and_long_verbs_have_no_limit
 def test_a_verb_that_works_long_says_on_what(batos, image, nowhere, monkeypatch):
     image.said["backup"] = image.said["pack"] = {"bytes": 5}
     assert batos("backup copies").err == ""
-    monkeypatch.setattr(command_line, "REMARKABLE", 0.0)
+    monkeypatch.setattr(telling, "REMARKABLE", 0.0)
     image.slow = 0.3
     told = batos("backup copies")
     assert told.out == "bytes: 5\n" and f"is copied to {nowhere / 'copies'}" in told.err
@@ -318,6 +327,22 @@ def test_recall_prints_passages_with_source_and_score_or_the_list_itself(batos, 
     assert json.loads(batos("--json recall who").out) == found
     image.said["recall"] = []
     assert "nothing is remembered" in batos("recall who").out
+
+
+def test_recall_asks_in_other_ways_by_its_flags(batos, image, nowhere):
+    found = [{"text": "Ada owns it.", "source": "/d/a.txt", "start": 3, "end": 15, "score": 0.5}]
+    image.said |= {"recall": found, "context_for": found, "alike": found}
+    assert batos("recall who --exact --persona BRICK --until 2026-05-01").code == 0
+    heard = image.heard[-1]
+    day = time.mktime((2026, 5, 2, 0, 0, 0, 0, 0, -1))  # a day is meant whole
+    assert (heard.send, heard.args) == ("recall", ["who", 5])
+    assert heard.kw == {"persona": "BRICK", "until": day, "exact": True}
+    assert "Ada owns it." in batos("recall who owns it --tokens 300").out
+    assert (image.heard[-1].send, image.heard[-1].args) == ("context_for", ["who owns it", 300])
+    assert batos("recall --like notes/a.txt:120 --top 2").code == 0
+    assert (image.heard[-1].send, image.heard[-1].args) == ("alike", [str(nowhere / "notes/a.txt"), 120, 2])
+    for wrong in ("recall", "recall who --like a.txt", "recall who --tokens 5 --top 2", "recall x --until soon", "recall x --kind html"):
+        assert batos(wrong).code == 2, wrong
 
 
 def test_experts_are_listed_or_taken_in_and_each_refused_one_is_named(batos, image, nowhere):
@@ -459,12 +484,12 @@ def test_nothing_is_brought_back_over_an_image_that_is_awake(sleeping, server, c
 
 
 def test_a_next_command_is_aimed_at_the_image_that_was_meant(capfd):
-    call = command_line.Call(VERBS["undo"], [], {"image": "shop"})
+    call = Call(VERBS["undo"], [], {"image": "shop"})
     for hint, told in (
         ("look at: python -m batos log", "look at: python -m batos --image shop log"),
         ("python -m batos --image OTHER awaken", "python -m batos --image OTHER awaken"),
     ):
-        command_line._fail(call, command_line.Reply("", error=errors.Conflict("no", hint=hint)))
+        telling.fail(call, Reply("", error=errors.Conflict("no", hint=hint)))
         assert f"next: {told}\n" in capfd.readouterr().err
 
 

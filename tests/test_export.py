@@ -38,7 +38,7 @@ from batos.image.rebuild import import_
 from batos.image.worldtext import MANIFEST, MARK, UNFINISHED
 from batos.knowledge import Memory, telling
 from batos.knowledge.embedding import LexicalEmbedder
-from batos.mind import incarnation
+from batos.mind import conception, incarnation
 from batos.objects import Dict, List, Method, Set, UvmObject, send, use_compiler
 from batos.objects.genesis import genesis
 
@@ -381,7 +381,7 @@ def test_an_image_with_everything_in_it_comes_back_equal_and_its_export_byte_by_
 
 def test_a_newborn_image_with_the_embedded_mind_comes_back_equal(tmp_path):
     with whole(tmp_path / "image") as image:
-        incarnation.ensure_embedded(image)
+        conception.ensure_embedded(image)
         one, two, told = again(image, tmp_path)
         assert_same(one, two)
         assert told["blobs"] > 3

@@ -17,7 +17,8 @@ from ZODB.blob import Blob
 
 from batos.config import Settings
 from batos.errors import AlreadyAwake, Busy, Damaged, Deadline, NoSuchObject, ReadOnly
-from batos.image import DATA, LivingImage, changes
+from batos.image import DATA, LivingImage
+from batos.image.history import changes
 from batos.image.storage import BIRTH
 from batos.objects import UvmObject, send
 from batos.objects.fuel import tick

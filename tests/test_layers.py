@@ -24,7 +24,7 @@ PACKAGE = ROOT / "batos"
 RANK = {
     "errors": 0, "heavy": 0,
     "message": 1, "config": 1,
-    "objects": 2, "wire": 2,
+    "objects": 2, "wire": 2, "pages": 2,
     "image": 3, "client": 3,
     "guardian": 4, "mind": 4, "knowledge": 4, "keys": 4,
     "psm": 5, "autotelic": 5,

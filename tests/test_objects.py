@@ -23,7 +23,7 @@ from ZODB.DemoStorage import DemoStorage
 
 from batos.errors import Ambiguous, BadRequest, NotUnderstood, Refused, WrongArguments
 from batos.guardian.policy import compile_method
-from batos.image.image import Root
+from batos.image.root import Root
 from batos.objects import Dict, List, Missed, Set, UvmObject, send, traits, use_compiler
 from batos.objects.genesis import genesis
 from batos.objects.lookup import lookup, one_slip

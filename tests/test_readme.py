@@ -1,6 +1,6 @@
 """README's transcript really runs: every command of its console blocks, in order, on one image.
 
-``...`` in the expected text stands for anything, and blanks for any blanks. An id of 16 hexadecimal digits
+``...`` in the expected text stands for anything, and blanks for any blanks. An id of 16 hexadecimal digits, or of 12,
 stands for the one that is printed there, also in the commands that follow. What a command prints is its
 stdout, or its stderr where there is no stdout, or both.
 """
@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
-ID = re.compile(r"\b[0-9a-f]{16}\b")
+ID = re.compile(r"\b(?:[0-9a-f]{16}|[0-9a-f]{12})\b")
 
 
 def commands(text):
@@ -34,11 +34,11 @@ def commands(text):
 def matched(expected, got):
     """The ids of the expected text and what stands for them, or None where the texts differ."""
     pattern, ids = "", ID.findall(expected)
-    for piece in re.split(r"(\.\.\.|\s+|\b[0-9a-f]{16}\b)", WHEN.sub("...", expected.strip())):
+    for piece in re.split(rf"(\.\.\.|\s+|{ID.pattern})", WHEN.sub("...", expected.strip())):
         if piece == "...":
             pattern += ".*"
         elif ID.fullmatch(piece):
-            pattern += "([0-9a-f]{16})"
+            pattern += f"([0-9a-f]{{{len(piece)}}})"
         else:
             pattern += r"\s+" if piece.isspace() else re.escape(piece)
     found = re.fullmatch(pattern, got.strip(), re.DOTALL)

@@ -18,7 +18,8 @@ import pytest
 from fake_image import image, server  # noqa: F401 - fixtures
 
 from batos.errors import BadRequest
-from batos.repl import HELP, WORDS, Conversation, Line, incomplete, parse, readable, run
+from batos.pages import readable
+from batos.repl import HELP, WORDS, Conversation, Line, incomplete, parse, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from batos.image.history import changes
-from batos.image.image import Done, LivingImage, NoGlance, Root
+from batos.image.image import Done, LivingImage, NoGlance
+from batos.image.root import Root
 from batos.image.storage import AWAKE, BLOBS, DATA, exists, holder
 
-__all__ = ["AWAKE", "BLOBS", "DATA", "Done", "LivingImage", "NoGlance", "Root", "changes", "exists", "holder"]
+__all__ = ["AWAKE", "BLOBS", "DATA", "Done", "LivingImage", "NoGlance", "Root", "exists", "holder"]

@@ -13,7 +13,7 @@ from typing import Any
 from persistent import Persistent
 
 from batos.image.changes import Changes
-from batos.image.image import Root
+from batos.image.root import Root
 from batos.objects.containers import KINDS
 from batos.objects.plain import NotPlain, plain
 from batos.objects.undo_log import Entry

@@ -33,8 +33,8 @@ from ZODB.utils import p64, u64
 
 from batos.errors import AlreadyAwake, BatosError, Conflict, NoSuchFile, ReadOnly, Refused
 from batos.image.digests import BLOBS, DATA, sync
-from batos.image.image import Root
 from batos.image.places import REMEMBERED
+from batos.image.root import Root
 from batos.image.storage import end_birth, holder, open_storage
 from batos.image.worldtext import (
     FORMAT,

@@ -31,7 +31,8 @@ from ZODB.serialize import referencesf
 from ZODB.utils import load_current, p64, u64, z64
 
 from batos.errors import Busy, NotUnderstood
-from batos.image.image import LivingImage, Root
+from batos.image.image import LivingImage
+from batos.image.root import Root
 from batos.objects import UvmObject
 from batos.objects.containers import Dict, List, Set
 from batos.objects.queries import words_in
