@@ -20,7 +20,6 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,6 +33,7 @@ from typing import Any
 from batos import AsyncClient, Client
 from batos.errors import BatosError, MethodError
 from batos.message import Message
+from batos.objects.plain import plain
 from scripts.living import Awake, free_tcp_endpoint, run_batos
 
 SEED = 20_261  # of everything made up here
@@ -596,9 +596,7 @@ def expected(function: Callable, thing: Any, trial: dict) -> tuple[str, Any, dic
         answer = function(thing, *copy.deepcopy(trial["args"]), **copy.deepcopy(trial["kw"]))
     except (ValueError, LookupError):
         return "refused", None, trial["slots"]
-    if isinstance(answer, set | frozenset):
-        answer = sorted(answer)
-    return "answered", answer, {name: getattr(thing, name) for name in trial["slots"]}
+    return "answered", plain(answer), {name: getattr(thing, name) for name in trial["slots"]}
 
 
 def observed(client: Client, name: str, selector: str, trial: dict) -> tuple[str, Any, dict]:
@@ -766,21 +764,9 @@ def mind(options: argparse.Namespace) -> None:
     with mind_numbers.made(shape="190m", slots=8) as bench:
         for each in mind_numbers.rows(bench):
             row(each.what, each.measured, each.goal, each.peer, each.ratio)
-    with awake() as one, one.client() as client, one.client() as other:
-        wait_for_mind(client)
-        quiet = timed(partial(other.send, "kernel", "ping"), 200, warm_up=20)
-        thinking = threading.Thread(target=taught, args=(client, "busy", generated(options.messages)))
-        thinking.start()
-        busy = []
-        while thinking.is_alive():
-            busy += timed(partial(other.send, "kernel", "ping"))
-            time.sleep(0.002)
-        thinking.join()
-        row(
-            f"`kernel ping` while a mind generates, {len(busy)} of them",
-            f"p50 {spoken(quantile(busy, 0.5))}, p99 {spoken(quantile(busy, 0.99))}", "p99 50 ms",
-            f"while it rests, p50 {spoken(quantile(quiet, 0.5))}", quantile(busy, 0.5) / quantile(quiet, 0.5),
-        )  # fmt: skip
+    with awake() as one:
+        each = mind_numbers.at_the_door(one, 15.0, "the embedded mind")
+        row(each.what, each.measured, each.goal, each.peer, each.ratio)
 
 
 # -- the fractal memory ----------------------------------------------------------------------------------
@@ -895,16 +881,9 @@ def guardian(_: argparse.Namespace) -> None:
     _escapes()
 
 
-CALLS = 11  # the message itself and ten that were made up, as a mission tries its drafts on
-THINKING = 0.05  # seconds between two rehearsals: a mission's models take longer
-
-
 def _rehearsals() -> None:
     """Whole rehearsals as a mission asks for them, beside what starting an empty child costs."""
-    from batos.guardian import judge
-    from batos.guardian.rehearsal import Rehearsal
-    from batos.objects import UvmObject, snapshot
-    from batos.objects.traits import make_traits
+    from scripts.proving import rehearsals
 
     def child() -> None:
         pid = os.fork()
@@ -915,38 +894,11 @@ def _rehearsals() -> None:
     def interpreter() -> None:
         subprocess.run([sys.executable, "-I", "-c", "pass"], check=True)
 
-    account = UvmObject(make_traits(), balance=100, entries=[1, 5, 9], count=3)
-    circle = snapshot.to_data(account, [])
-    sources = [judge(template.format(i=0)).source.replace("_0(", "(") for template in METHODS.values()]
-    names = [source.partition("(")[0].removeprefix("def ") for source in sources]
-    for tier, peer, run, goal in (
-        ("zygote", "an empty fork", child, "p50 5 ms, p95 25 ms"),
-        ("portable", "an empty interpreter", interpreter, ""),
-    ):
-        rehearsal = Rehearsal.start(tier == "portable", tier == "portable")
-        try:
-            rehearsal.wall  # noqa: B018 - waits until it is warm
-            for drafts, calls in ((1, 1), (1, CALLS), (5, CALLS)):
-                turn = itertools.cycle(range(len(sources)))
-
-                def trial(turn=turn, drafts=drafts, calls=calls, rehearsal=rehearsal) -> None:
-                    number = next(turn)
-                    call = {"slots": None, "args": [5], "kw": {}}
-                    given = {
-                        "circle": circle, "selector": names[number], "drafts": [sources[number]] * drafts,
-                        "calls": [call] * calls, "seconds": 1.0,
-                    }  # fmt: skip
-                    told = rehearsal.run(given, time.monotonic() + 30)
-                    assert all("unknown" not in outcome for row in told for outcome in row), told
-
-                took = []
-                for _ in range(60 if tier == "zygote" else 10):
-                    time.sleep(THINKING if tier == "zygote" else 0.5)
-                    took += timed(trial)
-                what = f"rehearsal, {tier}: drafts {drafts}, each on {calls} message{'s' * (calls > 1)}"
-                time_row(what, took, goal, peer, timed(run, 20, warm_up=3))
-        finally:
-            rehearsal.stop()
+    for tier, peer, run in (("zygote", "an empty fork", child), ("portable", "an empty interpreter", interpreter)):
+        for drafts, calls in rehearsals.TRIED:
+            took = rehearsals.times(tier, drafts, calls)
+            what, goal = rehearsals.named(tier, drafts, calls), rehearsals.GOALS[tier]
+            time_row(what, took, goal, peer, timed(run, 20, warm_up=3))
 
 
 def _verdicts_and_loops() -> None:
