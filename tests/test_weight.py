@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import time
 
 import pytest
@@ -228,6 +230,30 @@ def test_what_never_looks_at_its_fuel_is_ended_from_outside_and_nothing_comes_af
     for _ in range(200):  # an end that came too late would hit here
         time.sleep(0.001)
     assert time.monotonic() - began < 5
+
+
+def test_an_end_from_outside_leaves_no_alarm_ringing_in_the_interpreter():
+    """With one, every call looks aside from then on, and a traced function never gets past its first line."""
+    code = """if True:
+        import sys, time
+        from batos.objects import fuel
+        with fuel.spend(time.monotonic() + 1.0):
+            pass
+        method = compile("while True: pass", "<method m>", "exec")
+        for _ in range(5):
+            try:
+                with fuel.spend(time.monotonic()):
+                    exec(method)
+            except fuel.OutOfFuel:
+                pass
+        def traced():
+            return 1
+        sys.settrace(lambda *_: None)
+        print(traced())
+        sys.settrace(None)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "1\n"
 
 
 def test_only_code_that_may_be_left_at_any_line_is_ended_from_outside(account):

@@ -74,12 +74,14 @@ class _Run:
     least    bytes the process held at the first glance at it
     excused  bytes that were announced and whose taking had ended by then
     hungry   has the process grown too much meanwhile?
+    struck   was its end raised from outside?  It may still be on its way
     """
 
     limit: Limit
     least: int | None = None
     excused: int = 0
     hungry: bool = False
+    struck: bool = False
 
 
 class _Tank:
@@ -152,8 +154,8 @@ class spend:  # noqa: N801 - read as `with spend(limit):`
     def __exit__(self, *_: object) -> None:
         thread = get_ident()
         run = _running.get(thread)
-        if _watch.alive and run is not None and (run.hungry or time.monotonic() > run.limit.at):
-            _watch.leave(thread, self._leave)
+        if _watch.alive and run is not None and (run.struck or run.hungry or time.monotonic() > run.limit.at):
+            _watch.leave(thread, run, self._leave)
         else:
             self._leave(thread)
         if _watch.alive:
@@ -197,7 +199,7 @@ def _held() -> int:
     if _STATM is None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if resource is not None else 0
     _, resident, shared, _, _, data, _ = map(int, os.pread(_STATM, 100, 0).split())
-    # `data` counts what was promised and never touched, as `bytes(n)` is; half, because threads' stacks are promised too.
+    # `data` counts what was promised and never touched, as `bytes(n)` is; half, because stacks are promised too.
     return max(resident - shared, data // 2) * PAGE
 
 
@@ -271,16 +273,25 @@ class _Watch:
     def _end(self, thread: int, run: _Run) -> None:
         with self._ending:
             if _running.get(thread) is run and _may_end(sys._current_frames().get(thread)):
-                _raise_in(thread, OutOfFuel)
+                run.struck = True
+                _raise_in(thread)
 
-    def leave(self, thread: int, leave: Callable[[int], None]) -> None:
-        """End a run that is past its limit: from here on nothing is raised in its thread."""
+    def leave(self, thread: int, run: _Run, leave: Callable[[int], None]) -> None:
+        """End a run that is past its limit: from here on nothing is raised in its thread.
+
+        What may still be on its way is let come, here.  To take it back (`PyThreadState_SetAsyncExc` with NULL)
+        would leave the interpreter's alarm ringing: it looks after every call and jump from then on, and under a
+        tracer never gets past the first line of a function (CPython 3.11).
+        """
         try:
             with self._ending:
                 leave(thread)
-        except OutOfFuel:  # was on its way; the run has its end already
+            if run.struck:
+                _raise_in(thread)  # in place of the one before, if that has not come
+                while True:
+                    pass
+        except OutOfFuel:
             leave(thread)
-        _raise_in(thread, None)
 
 
 _interruptible: set[str] = set()
@@ -306,8 +317,8 @@ def _may_end(frame: FrameType | None) -> bool:
 _set_async = ctypes.pythonapi.PyThreadState_SetAsyncExc  # found now: to look it up is an audit event
 
 
-def _raise_in(thread: int, what: type[BaseException] | None) -> None:
-    _set_async(ctypes.c_ulong(thread), None if what is None else ctypes.py_object(what))
+def _raise_in(thread: int) -> None:
+    _set_async(ctypes.c_ulong(thread), ctypes.py_object(OutOfFuel))
 
 
 _watch = _Watch()
