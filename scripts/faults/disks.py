@@ -261,7 +261,8 @@ class Disk:
                 if isinstance(what, Folder):
                     waiting.append((f"{path}{name}/", what))
                 told[f"{path}{name}"] = what
-        real = {str(each.relative_to(folder)): each for each in folder.rglob("*")}
+        # A symbolic link holds nothing of the image: a model that is loaded has a folder of them, for as long.
+        real = {str(each.relative_to(folder)): each for each in folder.rglob("*") if not each.is_symlink()}
         told, real = (
             {name: what for name, what in side.items() if not name.startswith(apart_from)}
             for side in (told, real)
