@@ -455,6 +455,24 @@ def test_a_pack_with_a_child_killed_from_outside_loses_nothing(tmp_path, pause):
     again.close()
 
 
+@pytest.mark.parametrize("way", ["two names", "two files"])
+def test_a_rename_of_which_a_power_cut_left_both_names_was_made(shop, way):
+    """A journal may have written the new name and not yet taken the old one away."""
+    wear(shop)
+    data, sidecar = shop.directory / DATA, shop.directory / f"{DATA}{SIDECAR}"
+    old_sidecar = sidecar.read_bytes()
+    pack(shop.db)
+    shop.kill()
+    (shop.directory / f"{DATA}.digests.pack").write_bytes(sidecar.read_bytes())
+    sidecar.write_bytes(old_sidecar)
+    other = shop.directory / f"{DATA}.pack"
+    other.hardlink_to(data) if way == "two names" else other.write_bytes(data.read_bytes())
+    again = Shop(shop.directory)
+    expect(again)
+    assert not other.exists() and not (shop.directory / f"{DATA}.digests.pack").exists()
+    again.close()
+
+
 def test_an_index_of_the_file_before_the_pack_is_never_believed(shop):
     wear(shop)
     shop.storage.checkpoint()

@@ -27,6 +27,7 @@ import binascii
 import contextlib
 import ctypes
 import errno
+import filecmp
 import io
 import logging
 import os
@@ -359,8 +360,12 @@ def name_sidecar(storage: Any) -> None:
 def settle(name: str) -> None:
     """Bring the files of an image whose pack was cut short to one side of the swap.  The lock is held."""
     if os.path.exists(name + PACKED):
-        discard(name)
-    elif os.path.exists(name + NEW_SIDECAR):
+        if not _same_file(name, name + PACKED):
+            discard(name)
+            return
+        os.unlink(name + PACKED)  # a rename may leave both names when the power goes: the step was made
+        sync(os.path.dirname(name))
+    if os.path.exists(name + NEW_SIDECAR):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name + INDEX)
         new = Digests.open(name + NEW_SIDECAR, read_only=True)
@@ -374,6 +379,11 @@ def settle(name: str) -> None:
             new.close()
         sync(os.path.dirname(name))
         log.info("%s: a pack that was cut short after its last step is completed", name)
+
+
+def _same_file(name: str, other: str) -> bool:
+    """Are these two names of one file, or of equal ones?"""
+    return os.path.samefile(name, other) or filecmp.cmp(name, other, shallow=False)
 
 
 def _describes(digests: Digests, name: str) -> bool:
