@@ -173,10 +173,10 @@ def test_what_is_shared_weighs_as_often_as_it_is_named_and_is_soon_refused():
     for _ in range(40):
         deep = (deep, deep)
     for heavy in (wide, deep, [deep], {1: deep}, [["x" * 1_000_000] * 1_000_000], [1 << 100_000] * 900_000):
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(ValueError, match="too many values"):
             weigh(heavy)
-        assert time.monotonic() - began < 2.0
+        assert time.process_time() - began < 2.0
     chain = ()
     for _ in range(100_000):
         chain = (chain,)
