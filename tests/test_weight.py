@@ -172,15 +172,11 @@ def test_what_is_shared_weighs_as_often_as_it_is_named_and_is_soon_refused():
     deep = ()
     for _ in range(40):
         deep = (deep, deep)
-    began = time.process_time()
-    for number in range(1_000_000):
-        str(number)
-    a_million_steps = time.process_time() - began
     for heavy in (wide, deep, [deep], {1: deep}, [["x" * 1_000_000] * 1_000_000], [1 << 100_000] * 900_000):
         began = time.process_time()
         with pytest.raises(ValueError, match="too many values"):
             weigh(heavy)
-        assert time.process_time() - began < 0.1 + 10 * a_million_steps
+        assert time.process_time() - began < 60  # to visit them all would take years
     chain = ()
     for _ in range(100_000):
         chain = (chain,)
