@@ -16,7 +16,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -41,6 +40,7 @@ from batos.knowledge.embedding import LexicalEmbedder
 from batos.mind import conception, incarnation
 from batos.objects import Dict, List, Method, Set, UvmObject, send, use_compiler
 from batos.objects.genesis import genesis
+from scripts.hearing import hearing
 
 DEPOSIT = "def deposit(self, n):\n    self.balance += n\n    return self.balance\n"
 
@@ -908,19 +908,13 @@ FORBIDDEN = (
     "socket.connect",
     "ctypes.dlopen",
 )
-_watched: list[str] | None = None
 
 
-def _watch(event: str, args: tuple) -> None:
-    if _watched is not None and (
-        event in FORBIDDEN or (event == "pickle.find_class" and args[0] in ("os", "posix"))
-    ):
-        _watched.append(f"{event} {args!r}")
+def runs_something(event: str, args: tuple) -> bool:
+    return event in FORBIDDEN or (event == "pickle.find_class" and args[0] in ("os", "posix"))
 
 
 def test_hostile_exports_run_nothing_and_end_in_a_sentence_or_a_sound_image(exported, tmp_path, monkeypatch):
-    global _watched
-    sys.addaudithook(_watch)
     chance, made = random.Random(20261121), 0
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
@@ -931,17 +925,16 @@ def test_hostile_exports_run_nothing_and_end_in_a_sentence_or_a_sound_image(expo
         text = Path(shutil.copytree(exported, tmp_path / f"text{number}"))
         for _ in range(chance.choice((1, 1, 1, 2, 5))):
             mutate(text, chance)
-        _watched = []
-        try:
-            import_(text, tmp_path / f"image{number}", judge=judge_in, birth=birth, edited=True)
-        except BatosError as exc:
-            assert str(exc) and exc.hint, number
-        else:
-            made += 1
-            with whole(tmp_path / f"image{number}") as image:
-                export(image, tmp_path / f"out{number}")
-        assert _watched == [] and not (tmp_path / "canary").exists(), number
+        with hearing(runs_something) as ran:
+            try:
+                import_(text, tmp_path / f"image{number}", judge=judge_in, birth=birth, edited=True)
+            except BatosError as exc:
+                assert str(exc) and exc.hint, number
+            else:
+                made += 1
+                with whole(tmp_path / f"image{number}") as image:
+                    export(image, tmp_path / f"out{number}")
+        assert ran == [] and not (tmp_path / "canary").exists(), number
         for name in ("text", "image", "out"):
             shutil.rmtree(tmp_path / f"{name}{number}", ignore_errors=True)
-    _watched = None
     assert rounds // 20 < made < rounds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 
@@ -15,6 +14,7 @@ from batos.objects import fuel
 from batos.objects.containers import Dict, List, Set
 from batos.objects.method import Method, use_compiler
 from batos.objects.uvm_object import UvmObject
+from scripts.hearing import hearing
 
 CANARY = "canary-7f3a"  # nothing a payload answers may contain this
 
@@ -198,6 +198,10 @@ ESCAPES = {
 }
 
 
+def reaches_out(event, args):
+    return event.split(".")[0] in ("open", "os", "subprocess", "socket", "import", "ctypes", "shutil")
+
+
 @pytest.mark.parametrize("name", ESCAPES)
 def test_an_escape_is_refused_or_harmless(name):
     payload = ESCAPES[name]
@@ -205,22 +209,6 @@ def test_an_escape_is_refused_or_harmless(name):
     source = method(body, head)
     verdict = judge(source)
     assert not (verdict.refusals and not verdict.refusals[0].message)
-    seen: list[str] = []
-
-    def audit(event, args):
-        if watching and event.split(".")[0] in (
-            "open",
-            "os",
-            "subprocess",
-            "socket",
-            "import",
-            "ctypes",
-            "shutil",
-        ):
-            seen.append(f"{event} {args}")
-
-    watching = False
-    sys.addaudithook(audit)
     other = thing(name=CANARY)
     try:
         function = compile_method(verdict.source if verdict.passed else source)
@@ -229,9 +217,8 @@ def test_an_escape_is_refused_or_harmless(name):
         return
     before = repr(dict(other._slots))
     obj = thing()
-    watching = True
     try:
-        with fuel.spend(time.monotonic() + 1):
+        with hearing(reaches_out) as seen, fuel.spend(time.monotonic() + 1):
             answer = function(obj, other)
     except (
         BatosError,
@@ -244,8 +231,6 @@ def test_an_escape_is_refused_or_harmless(name):
         fuel.OutOfFuel,
     ):
         answer = None
-    finally:
-        watching = False
     assert seen == []
     assert not isinstance(answer, type) and type(answer).__name__ not in (
         "frame",

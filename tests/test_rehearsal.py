@@ -508,7 +508,7 @@ def test_a_spare_that_has_died_is_passed_over():
     os.kill(made.spares[0].pid, signal.SIGKILL)
     time.sleep(0.1)
     rest = json.dumps({**trial_of(), "drafts": []}).encode()
-    (told,) = made.tried([WITHDRAW], rest, 5.0, time.monotonic() + 10)
+    (told,) = made.tried([WITHDRAW], rest, 0.5, time.monotonic() + 10)
     made.reap()
     made.end()
     for spare in made.spares:

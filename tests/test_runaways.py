@@ -97,4 +97,4 @@ def test_a_runaway_ends_and_leaves_nothing_while_others_are_answered(image, acco
     print(
         f"{told.value.code} after {took:.2f} s, {len(pings)} pings, p99 {p99 * 1000:.0f} ms, {grown:.0f} MB"
     )
-    assert p99 < 0.5 and grown < 2000  # a gigabyte, and what is made between two glances on a busy machine
+    assert p99 < 0.5 and grown < 1500  # a gigabyte, and what is made between two glances

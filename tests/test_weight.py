@@ -176,7 +176,7 @@ def test_what_is_shared_weighs_as_often_as_it_is_named_and_is_soon_refused():
         began = time.process_time()
         with pytest.raises(ValueError, match="too many values"):
             weigh(heavy)
-        assert time.process_time() - began < 60  # to visit them all would take years
+        assert time.process_time() - began < 2.0  # to visit them all would take years
     chain = ()
     for _ in range(100_000):
         chain = (chain,)

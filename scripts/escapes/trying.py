@@ -19,6 +19,7 @@ from batos.objects import snapshot
 from scripts.escapes import hostile
 from scripts.escapes.canaries import Canaries
 from scripts.escapes.payloads import Payload, every
+from scripts.hearing import hearing
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 20  # payloads in one trial, beside an honest draft
@@ -92,12 +93,10 @@ def behind_wall(payloads: Iterable[Payload], how: str = "") -> list[Report]:
     with Canaries() as canaries:
         stage._tier.launch()
         try:
-            events: list[str] = []
-            _watch_here(None if how == "portable" else events)  # which starts interpreters of its own
             for start in range(0, len(payloads), AT_ONCE):
-                reports += _batch(stage, payloads[start : start + AT_ONCE], canaries, events)
+                with hearing(_untoward if how != "portable" else _nothing) as events:
+                    reports += _batch(stage, payloads[start : start + AT_ONCE], canaries, events)
         finally:
-            _watch_here(None)
             stage.stop()
     return reports
 
@@ -139,27 +138,18 @@ def _batch(stage: Rehearsal, payloads: list[Payload], canaries: Canaries, events
     shared = canaries.touched() + [f"event {each} in the image's process" for each in events]
     if stage.restarts != restarts:
         shared.append("the zygote ended")
-    events.clear()
     reports[-1].found += shared  # of one of these; run them one by one to see which
     return reports
 
 
-_hearing: list[str] | None = None
-_hooked = False
+def _untoward(event: str, _: Any) -> bool:
+    """What no trial has this process do, which stands for the image's."""
+    return event.partition(".")[0] in ("subprocess", "pickle", "ctypes", "mmap")
 
 
-def _watch_here(events: list[str] | None) -> None:
-    """Collect audit events of this process, which stands for the image's, while payloads run."""
-    global _hearing, _hooked
-    _hearing = events
-    if not _hooked:
-        sys.addaudithook(_heard)
-        _hooked = True
-
-
-def _heard(event: str, arguments: Any) -> None:
-    if _hearing is not None and event.partition(".")[0] in ("subprocess", "pickle", "ctypes", "mmap"):
-        _hearing.append(event)
+def _nothing(event: str, _: Any) -> bool:
+    """The portable tier starts an interpreter for each trial."""
+    return False
 
 
 def unwalled(
