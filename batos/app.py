@@ -49,7 +49,7 @@ from batos.objects.genesis import add_primitives, genesis, offers, take
 from batos.objects.lookup import elsewhere, lookup
 from batos.objects.method import primitive
 from batos.objects.mirrors import mirrors
-from batos.objects.permission import permissions
+from batos.objects.permits import permissions
 from batos.objects.plain import plain
 from batos.objects.traits import method_of
 from batos.objects.undo_log import UndoLog, noting
@@ -58,6 +58,7 @@ from batos.psm.asking import Asking
 from batos.psm.budget import Budget, Price
 from batos.psm.journal import Journal, about
 from batos.psm.kin import Likeness
+from batos.psm.records import recorded
 from batos.psm.speaking import Speaking
 from batos.psm.teaching import held_to_examples
 
@@ -199,7 +200,7 @@ class System:
         self.kernel = Kernel(self.image, self.missions, settings, self.probation.take)
         self.keys = Keys(self.image, settings.image)
         self.kernel.admit = self.keys.admit
-        self.kernel.speak = Speaking(self.mind, self.budget, self.journal.note, settings.mind_window)
+        self.kernel.speak = Speaking(self.mind, self.budget, self.journal.note, settings.mind_window, self.missions.review.resting)
         self.kernel.services |= {
             "history": self._history,
             "remember": self._remember,
@@ -213,6 +214,7 @@ class System:
             "ask": Asking(
                 self.image, self.memory, self.mind, self.budget, self.missions.weave,
                 note=self.journal.note, metric=self.metrics.note, window=settings.mind_window,
+                resting=self.missions.review.resting,
             ).ask,
             "audit": self._audit,
             "experts": self.experts,
@@ -338,7 +340,7 @@ class System:
 
     def _remember_missions(self) -> dict[str, Any]:
         """What the missions of each day and week came to, so that it can be recalled."""
-        records = self.image.run("the missions' records", lambda root: plain(orchestrator.recorded(root)))
+        records = self.image.run("the missions' records", lambda root: plain(recorded(root)))
         return self.memory.remember_missions(records)
 
     def _context(self, ident: str) -> list[dict[str, Any]]:
@@ -429,7 +431,7 @@ class System:
             return conception.look(self.image, source, self.settings)
         report = conception.conceive(
             self.image, source, self.settings,
-            tell=lambda words: None if tell is None else tell({"event": "progress", "told": words}),
+            tell=lambda words, **at: None if tell is None else tell({"event": "progress", "told": words, **at}),
         )  # fmt: skip
         self.mind.change()
         return report

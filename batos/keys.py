@@ -37,6 +37,7 @@ from batos.message import OWNER, Message
 from batos.objects import UvmObject, permission
 from batos.objects.dispatch import MISSING, lookup
 from batos.objects.genesis import child
+from batos.objects.permits import seal
 from batos.objects.traits import public as public_name
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class Keys:
         def turn(root: Root) -> None:
             keys = child(root, "keys_obj")
             if "_permission" not in keys.__dict__:
-                permission.seal(keys)
+                seal(keys)
             _fitting(keys, name)
             taken = next((other for other, key in _keys(keys) if key["public"] == public), None)
             if taken is not None or public == self._owner.public:
@@ -215,7 +216,7 @@ class Keys:
             )
             key._name = f"keys_obj.{name}"
             root.connection.add(key)
-            permission.seal(key)
+            seal(key)
             setattr(keys, name, key)
 
         self._image.run(f"keys add {name}", turn, OWNER)

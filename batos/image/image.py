@@ -48,6 +48,7 @@ from batos.objects import Activation, Method, UvmObject, activated
 from batos.objects.containers import KINDS, containers_in
 from batos.objects.dispatch import structure_changed
 from batos.objects.fuel import Limit, OutOfFuel, spend
+from batos.objects.holding import settle
 from batos.objects.lookup import LeftTurn
 from batos.objects.undo_log import Entry, UndoLog, noting
 
@@ -441,6 +442,7 @@ class LivingImage:
     def _ran(self, job: _Job, value: Any, log: UndoLog, before: int) -> _Turn:
         """What a turn did that has run; `before`: objects registered before it."""
         connection = self._connection
+        settle(log.objects())
         registered = connection._registered_objects[before:]
         added = connection._added
         new = frozenset(id(obj) for obj in registered if obj._p_oid in added)
@@ -667,6 +669,7 @@ class LivingImage:
 
         def keep(changed: UndoLog) -> str:
             self.check_space()
+            settle(changed.objects())
             record = self._record(connection, [_Turn(job, None, changed, changed.entries(), True, False)])
             describe(manager.get(), [(why, who, mission)], seconds)
             manager.commit()

@@ -20,10 +20,7 @@ owner alone, because its permission may come from there.
 What batos itself stands on, the objects at the root and those in their slots, no method changes but the
 owner's and its own, permission or none (`check_ground`): every method reaches its parents.
 
-A container in a slot does not know where it is kept, so a ruled object marks its own, at the latest when
-the turn ends that put them there.  The price: where a permission is given to a parent, what the
-children hold already is marked with the first change or `_p_changed` of each child, and guarded from
-then on.  As long as no object of the process has a permission (`in_use`), nobody pays for any of this.
+As long as no object of the process has a permission (`in_use`), nobody pays for any of this.
 """
 
 from __future__ import annotations
@@ -35,11 +32,10 @@ from typing import TYPE_CHECKING, Any
 
 from persistent import Persistent
 
-from batos.errors import BadRequest, Refused, WrongArguments
+from batos.errors import Refused
 from batos.message import OWNER
 from batos.objects import dispatch
 from batos.objects.lookup import activation
-from batos.objects.method import primitive
 
 if TYPE_CHECKING:
     from batos.objects.uvm_object import UvmObject
@@ -287,138 +283,3 @@ def _ref(obj: UvmObject) -> str:
     """An object as one types it; a new one, which has its permission from there, as its prototype."""
     obj = obj if obj._p_oid else obj.__dict__.get("_prototype") or obj
     return f'{{"$oid": "{obj._number()}"}}'
-
-
-# -- what a ruled object holds ----------------------------------------------------------------------------
-
-
-def settle(objects: Iterable[Persistent]) -> None:
-    """Mark what ruled objects, and containers that are marked, hold by now; called when a turn has run."""
-    for obj in list(objects):
-        if "data" in obj.__dict__:
-            held = obj.__dict__.get("_held")
-            if held is not None:
-                _mark(obj, held)
-        elif "selector" not in obj.__dict__:
-            hold(obj)
-
-
-def hold(obj: UvmObject, *names: str) -> None:
-    """Mark the containers in these slots of an object (default: in all) as its own, where it is ruled."""
-    slots = obj.__dict__
-    held = [
-        name
-        for name in names or slots
-        if name[0] != "_" and name[-1] != "*" and isinstance(slots.get(name), (Persistent, tuple, frozenset))
-    ]
-    if held and ruling(obj) is not None:
-        for name in held:
-            _mark(slots[name], (obj, name))
-
-
-def _mark(value: Any, held: tuple[UvmObject, str]) -> None:
-    from batos.objects.containers import containers_in
-    from batos.objects.undo_log import note
-
-    for each in containers_in(value):
-        if "_held" not in each.__dict__:
-            note(each)
-            each._p_changed = True
-            each.__dict__["_held"] = held
-
-
-# -- giving and lifting -----------------------------------------------------------------------------------
-
-
-def seal(obj: UvmObject) -> None:
-    """Give an object the permission that lets nobody but the owner change it."""
-    put(obj, SEALED)
-
-
-def put(obj: UvmObject, permission: dict[str, Any]) -> None:
-    """Give an object a permission in place of its own."""
-    setattr(obj, NAME, permission)  # refuses whoever is not the owner
-    hold(obj)
-    used = _permissions_of(obj)
-    if used is not None and not used.__dict__.get("in_use"):
-        used.in_use = True
-
-
-def put_back(permissions: dict[UvmObject, dict[str, Any]], among: Iterable[UvmObject]) -> None:
-    """Let objects built from a snapshot have the permissions they had, and mark what they all hold."""
-    global in_use
-    for obj, permission in permissions.items():
-        obj.__dict__[NAME] = permission
-        in_use = True
-    for obj in among if permissions else ():
-        hold(obj)
-
-
-def _permissions_of(obj: UvmObject) -> UvmObject | None:
-    return obj._p_jar.root().get("permissions_obj") if obj._p_jar is not None else None
-
-
-def _names(value: Any, what: str) -> tuple[str, ...]:
-    value = getattr(value, "data", value)  # a list of ours
-    if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) and each for each in value):
-        raise WrongArguments(f"{what} takes a list of names: of keys, {MISSIONS!r} or {SELF!r}")
-    return tuple(value)
-
-
-def _an_object(obj: Any) -> UvmObject:
-    if not hasattr(obj, "_parents"):
-        raise WrongArguments(
-            'whose permission? Name the object so that it is no text: \'{"$ref": "account"}\''
-        )
-    return obj
-
-
-@primitive
-def permit(self, obj, define=None, write=None):
-    """Say who may define on `obj` (a list of names) and write which slot ({slot: names}, "*" for the others);
-    what is left out is open to all.  It replaces the permission `obj` had of its own."""
-    _an_object(obj)
-    told: dict[str, Any] = {}
-    if define is not None:
-        told["define"] = _names(define, "define")
-    if write is not None:
-        slots = getattr(write, "data", write)
-        if not isinstance(slots, dict):
-            raise WrongArguments('write takes {slot: names}, such as {"balance": ["self"], "*": []}')
-        told["write"] = {slot: _names(who, f"write of {slot}") for slot, who in slots.items()}
-    if not told:
-        raise BadRequest(
-            "this permits nothing and forbids nothing", hint="give define, write or both; or `lift`"
-        )
-    put(obj, told)
-    return permission_of(self, obj)
-
-
-@primitive
-def permission_of(self, obj):
-    """The permission that rules `obj`, and the object that holds it; null where `obj` is open."""
-    found = ruling(_an_object(obj))
-    if found is None:
-        return None
-    holder, told = found
-    return {"define": told.get("define"), "write": told.get("write"), "holder": holder}
-
-
-@primitive
-def lift(self, obj):
-    """Take away the permission that `obj` has of its own; answers the one that rules it from now on."""
-    if NAME in _an_object(obj).__dict__:
-        delattr(obj, NAME)
-    return permission_of(self, obj)
-
-
-def permissions(root: Any) -> None:
-    """The part of genesis that makes `permissions_obj`, or adds what it lacks."""
-    global in_use
-    from batos.objects.genesis import add_primitives, child
-
-    keeper = child(root, "permissions_obj")
-    add_primitives(keeper, "permit", "permission_of", "lift")
-    keeper._p_activate()
-    if keeper.__dict__.get("in_use"):
-        in_use = True

@@ -20,6 +20,7 @@ from typing import Any
 from persistent import Persistent
 
 from batos.objects import permission
+from batos.objects.holding import put_back
 from batos.objects.method import Method
 from batos.objects.plain import NotPlain, decode, encode
 from batos.objects.uvm_object import UvmObject
@@ -139,7 +140,7 @@ def from_data(circle: dict[str, Any]) -> tuple[UvmObject, list[Any], dict[str, A
             methods[selector].add_version(source, author, "accepted", mission=mission)
         if methods:  # at once: a rehearsal builds its circle anew for every call
             obj._methods = methods
-    permission.put_back(
+    put_back(
         {obj: data["permission"] for obj, data in zip(objects, circle["objects"], strict=True) if data.get("permission")},
         objects,
     )

@@ -80,8 +80,6 @@ class UndoLog:
         """What differs now from the before-images; shape: module docstring.  `new`: ids of the message's own
         new objects, whose making is no change."""
         told = []
-        if permission.in_use:
-            permission.settle(self.objects())
         for key, (obj, state) in self._before.items():
             if key in new:
                 continue

@@ -19,6 +19,7 @@ from persistent import Persistent
 from batos.errors import BadRequest, NotUnderstood
 from batos.objects import dispatch, lookup, permission
 from batos.objects.containers import PLAIN, keep, own_copy
+from batos.objects.holding import hold
 from batos.objects.method import Method
 from batos.objects.undo_log import note
 
@@ -75,7 +76,7 @@ class UvmObject(Persistent):
                 if name == "_p_changed" and value:
                     note(self)
                     if permission.in_use:
-                        permission.hold(self)
+                        hold(self)
             elif name[:3] != "_v_":
                 if name == permission.NAME:
                     permission.only_owner(self)
@@ -107,7 +108,7 @@ class UvmObject(Persistent):
         note(self)
         _set(self, name, value)
         if permission.in_use and type(value) not in PLAIN:
-            permission.hold(self, *(() if name.endswith("*") else (name,)))
+            hold(self, *(() if name.endswith("*") else (name,)))
 
     def __delattr__(self, name: str) -> None:
         if not name.startswith("_p_"):
@@ -220,7 +221,7 @@ class UvmObject(Persistent):
         if permission.in_use:
             if permission.NAME in self.__dict__:
                 state[permission.NAME] = self.__dict__[permission.NAME]
-            permission.hold(clone)
+            hold(clone)
         for name, value in slots.items():
             setattr(clone, name, value)
         return clone
