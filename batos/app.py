@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from batos import __version__, doctor, kernel
+from batos import __version__, doctor, turn
 from batos.autotelic import Clock, Heartbeat, Metrics, audits, metrics
 from batos.config import Settings
 from batos.errors import Ambiguous, BatosError, NobodyAwake, NoSuchObject, WrongArguments
@@ -100,7 +100,7 @@ def birth(root: Root) -> None:
             catalog.catalog,
             metrics.system_metrics,
             audits.alfred_part,
-            kernel.birth,
+            turn.birth,
             mirrors,
             permissions,
             caps,

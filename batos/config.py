@@ -37,6 +37,7 @@ class Settings:
     missions: bool = True  # False: a miss is told and never thought about
     review: bool = False  # True: a method batos wrote waits for a person's word before it is installed
     pause_on_battery: bool = False  # True: no thought while the laptop is unplugged
+    mission_nice: int = 0  # 1 to 19: the threads that think give way to whatever else the machine does (Linux)
     missions_waiting: int = 256  # misses queued before senders are told `busy`
 
     profile: str = "auto"  # cpu, 6gb, 8gb or 24gb; auto: what a look at the machine says

@@ -39,60 +39,33 @@ from batos.errors import (
     WrongArguments,
 )  # fmt: skip
 from batos.image import Done, LivingImage, NoGlance, Root
-from batos.image.retention import IDEM_SECONDS
-from batos.image.trees import ByKey
 from batos.message import OWNER, WAIT_FOR_THOUGHT, WAIT_FOR_TURN, Message, Reply, TellEvent
-from batos.mind.personas import Thought, hearing
-from batos.objects import Missed, UvmObject, permission, send
-from batos.objects.lookup import Elsewhere, LeftTurn, activation, one_slip
-from batos.objects.method import digest
-from batos.objects.plain import NotPlain, encode, oid_text, plain
+from batos.mind.personas import FACET, Thought, hearing
+from batos.objects import UvmObject
+from batos.objects.lookup import Elsewhere, LeftTurn, activation
+from batos.objects.plain import plain
 from batos.objects.probation import Seen
-from batos.objects.weight import briefly
 from batos.psm.machine import FAILED
-from batos.psm.mission import Miss, Mission
-from batos.psm.orchestrator import Orchestrator, recorded
+from batos.psm.mission import Mission
+from batos.psm.orchestrator import Orchestrator
+from batos.psm.records import recorded
 from batos.psm.teaching import REMEMBERED, Teaching
+from batos.turn import Admit, MissedHere, Replayed, body_digest, perform, remember, slow, why_of
 
 log = logging.getLogger(__name__)
 
 MAX_SELECTOR = 200  # characters; a longer one would be thought about for a minute before it is refused
 THOUGHTS_A_MESSAGE = 8  # questions of its methods to the mind
 MISSIONS_A_MESSAGE = 8  # a message that misses more often than this goes round in circles
-ABOUT_A_SLOT = frozenset({"put", "forget", "revert"})  # whose first argument says more than the selector
 READS_KNOWN = 4096  # messages remembered as reading
 LOOK = 0.05  # seconds between two looks at the deadlines; what has begun is ended by its fuel, to the millisecond
-LONGEST_WORDS = 2_000  # characters of what a method said when it raised
 RECORDED = frozenset({"undo", "redo"})  # services that change objects: the record says for whom
 TELLING = frozenset({"ask", "incarnate"})  # services with a `tell`, for what they have to say before they answer
 STOPPED_BY_TELLING = frozenset({"remember"})  # whose `tell` ends them where nobody waits for them any more
+WAITING_FOR_MODELS = frozenset({"ask", "recall", "context_for", "learn"})  # the embedder may still be loading
 UNLIMITED = frozenset(
     {"remember", "audit", "incarnate", "stage", "export_expert", "pack", "backup", "export", "doctor"}
 )  # verbs that may take long
-
-
-def birth(root: Root) -> None:
-    """What the kernel keeps in an image: the answers under idempotency keys."""
-    if "idempotency" not in root:
-        root["idempotency"] = ByKey()
-
-
-class _Missed(LeftTurn):
-    """A miss that leaves the turn: plain data, because the live objects stay behind."""
-
-    def __init__(self, miss: Miss, told: NotUnderstood, slip: bool):
-        super().__init__(str(told))
-        self.miss = miss
-        self.told = told
-        self.slip = slip  # one slip of the keyboard away from something understood
-
-
-class _Replayed(LeftTurn):
-    """A message whose idempotency key has its answer already."""
-
-    def __init__(self, result: Any):
-        super().__init__("answered before")
-        self.result = result
 
 
 @dataclass(slots=True, eq=False)
@@ -156,7 +129,8 @@ class Kernel:
             "missions": self._missions,
             "mission": self._mission,
             "cancel": self.cancel,
-            **{name: getattr(orchestrator, name) for name in ("replay", "accept", "pause", "resume")},
+            "replay": orchestrator.replay,
+            **{name: getattr(orchestrator.review, name) for name in ("accept", "pause", "resume")},
             "stats": self.stats,
             "log": self._log,
             "undo": self._undo,
@@ -167,7 +141,7 @@ class Kernel:
         }
         self._quick = {"ping", "stats", "cancel", "describe", "stop"}
         # What a message by a key may do; the app hands in who knows the keys.  Nothing, before it does.
-        self.admit: Callable[[Message, UvmObject | None, Root | None], None] = _admit_nobody
+        self.admit: Admit = _admit_nobody
         # What answers a method that asks the mind; the app hands in the mind's (`psm.speaking.Speaking`).
         self.speak: Callable[..., tuple[str, Any]] = _speaks_nobody
         threading.Thread(target=self._watch, name="deadlines", daemon=True).start()
@@ -189,8 +163,8 @@ class Kernel:
         if message.to == "kernel" and message.send in UNLIMITED:
             # Once begun they cannot be undone, and `deadline` must mean that nothing was done.
             limit = float("inf")
-        elif message.to == "kernel" and message.send in ("ask", "recall", "context_for", "learn") and message.timeout is None:
-            limit = WAIT_FOR_THOUGHT  # the embedder may still be loading
+        elif message.to == "kernel" and message.send in WAITING_FOR_MODELS and message.timeout is None:
+            limit = WAIT_FOR_THOUGHT
         waiter = _Waiter(message, Future(), now, now + limit, tell=tell)
         self._count += 1
         try:
@@ -261,7 +235,7 @@ class Kernel:
             return None
         try:
             told, seen = self._image.glance(
-                lambda root: (self._perform(message, root), activation().seen), message.who
+                lambda root: (perform(message, root, self.admit), activation().seen), message.who
             )
             self._watched(seen)
         except NoGlance:
@@ -286,21 +260,21 @@ class Kernel:
 
     def _turn(self, waiter: _Waiter) -> None:
         message = waiter.message
-        why = _why(message)
+        why = why_of(message)
         with self._lock:
             if waiter.answered:
                 return
             waiter.turn = self._image.submit(
                 why, partial(self._perform_watched, message, waiter.heard), message.who, deadline=waiter.deadline,
-                ident=message.id, dry=message.dry, keep=partial(_remember, message) if message.idem else None,
+                ident=message.id, dry=message.dry, keep=partial(remember, message) if message.idem else None,
             )  # fmt: skip
         waiter.turn.add_done_callback(partial(self._turned, waiter))
 
     def _perform_watched(self, message: Message, heard: dict[str, str], root: Root) -> Any:
-        """`_perform`; what it saw of methods on probation is counted, and told if one is taken back."""
+        """`perform`; what it saw of methods on probation is counted, and told if one is taken back."""
         try:
             with hearing(heard):
-                told = self._perform(message, root)
+                told = perform(message, root, self.admit)
         except LeftTurn:
             raise
         except BaseException as exc:
@@ -314,67 +288,18 @@ class Kernel:
     def _watched(self, seen: dict[int, Any] | None) -> str | None:
         return self._count_calls(seen.values()) if seen else None
 
-    def _perform(self, message: Message, root: Root) -> Any:
-        """One message inside its turn; answers its result as plain data.  Raises `_Replayed` where its
-        idempotency key has an answer already."""
-        if message.key is not None:
-            self.admit(message, _receiver(message, root), root)  # before it learns even an old answer
-        if message.idem is not None:
-            _look_up(message, root)
-        receiver = _receiver(message, root)
-        try:
-            args = [_live(each, root) for each in message.args]
-            kw = {name: _live(value, root) for name, value in message.kw.items()}
-        except RecursionError:
-            raise BadRequest(f"the arguments of {message.send!r} are nested too deeply to be read") from None
-        try:
-            result = send(receiver, message.send, tuple(args), kw)
-            told = plain(result, root.path_of)
-        except Missed as exc:
-            raise self._reified(exc, root) from None
-        except (BatosError, LeftTurn):
-            raise
-        except NotPlain as exc:
-            raise MethodError(
-                f"{message.send!r} of {receiver!r} answered what cannot be told: {exc}"
-            ) from exc
-        except (Exception, RecursionError) as exc:
-            raise _method_error(exc, receiver, message.send) from exc
-        return told
-
     def _perform_past(self, waiter: _Waiter) -> Any:
         """A message to the image as it was, on a thread of its own: nobody who lives now waits for it."""
         message = waiter.message
         why = f"{message.send} to the past"
         try:
             return self._image.run_past(
-                message.at, why, partial(self._perform, message), message.who, waiter.deadline
+                message.at, why, partial(perform, message, admit=self.admit), message.who, waiter.deadline
             )
-        except _Missed as exc:
+        except MissedHere as exc:
             raise exc.told from None
         except (Elsewhere, Thought):
-            raise _slow("sent to the past") from None
-
-    def _reified(self, exc: Missed, root: Root) -> BaseException:
-        """A miss as plain data; only a public, well-formed selector of an object that is kept may become a mission."""
-        told = NotUnderstood(str(exc), near=exc.near or None, hint="see what it understands with `selectors`")
-        if exc.receiver._p_oid is None or exc.receiver._p_serial == b"\0" * 8:
-            return told
-        if not permission.may_define(exc.receiver, permission.MISSIONS):
-            told.hint = "no mission may define on it; its owner does, or permits it: `permissions_obj permit`"
-            return told
-        refs = lambda obj: {"$oid": oid_text(obj)}  # noqa: E731
-        try:
-            args = [encode(each, refs) for each in exc.arguments]
-            kw = {name: encode(value, refs) for name, value in exc.keywords.items()}
-        except NotPlain:
-            return told
-        near = [name for name in (exc.near or []) if one_slip(exc.selector, name)]
-        told.near = near or exc.near or None
-        if near:  # `reverse_x` beside `reversed_x` is one slip away too, and may well be meant
-            told.hint = f'if {exc.selector!r} is meant and not {near[0]!r}, say so: send ... --miss mission, or `"miss": "mission"`'
-        miss = Miss(oid_text(exc.receiver), root.path_of(exc.receiver), exc.selector, args, kw)
-        return _Missed(miss, told, slip=bool(near))
+            raise slow("sent to the past") from None
 
     def _turned(self, waiter: _Waiter, future: Future[Done]) -> None:
         """A turn has ended (called on the image thread): reply, or open a mission."""
@@ -386,12 +311,12 @@ class Kernel:
             done = future.result()
             self._notice(waiter.message, done)
             self._answer(waiter, Reply(waiter.message.id, done.value, tid=done.tid, changes=done.changes))
-        elif isinstance(exc, _Missed):
+        elif isinstance(exc, MissedHere):
             self._missed(waiter, exc)
-        elif isinstance(exc, _Replayed):
+        elif isinstance(exc, Replayed):
             self._answer(waiter, Reply(waiter.message.id, exc.result, replayed=True))
         elif isinstance(exc, (Elsewhere, Thought)) and waiter.message.dry:
-            self._fail(waiter, _slow("kept apart from what it would change"))
+            self._fail(waiter, slow("kept apart from what it would change"))
         elif isinstance(exc, Thought):
             self._wait_longer(waiter)
             threading.Thread(target=self._asked, args=(waiter, exc), name="elsewhere", daemon=True).start()
@@ -410,7 +335,10 @@ class Kernel:
             if len(waiter.heard) >= THOUGHTS_A_MESSAGE:
                 raise MethodError(f"{waiter.message.send!r} asks the mind more than {THOUGHTS_A_MESSAGE} times")
             seconds = max(0.0, waiter.deadline - time.monotonic())
+            first = not waiter.heard
             waiter.heard[thought.key], _ = self.speak(thought.messages, thought.expert, waiter.message.id, seconds)
+            if first and waiter.message.send.endswith(FACET):
+                self._orchestrator.facet_answered(waiter.message.send, bool(waiter.missions))
             self._turn(waiter)
         except Exception as exc:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             self._fail(waiter, exc)
@@ -440,7 +368,7 @@ class Kernel:
 
     # -- misses ------------------------------------------------------------------------------------
 
-    def _missed(self, waiter: _Waiter, missed: _Missed) -> None:
+    def _missed(self, waiter: _Waiter, missed: MissedHere) -> None:
         message = waiter.message
         slip = message.miss is None and missed.slip
         if message.dry or message.miss == "error" or slip or not self._settings.missions:
@@ -571,11 +499,11 @@ class Kernel:
 
     def _once(self, waiter: _Waiter) -> None:
         """Run a message with an idempotency key, or let it wait for the same message that runs."""
-        key, wanted = waiter.message.idem, _body_digest(waiter.message)
+        key, wanted = waiter.message.idem, body_digest(waiter.message)
         with self._lock:
             running = self._running_keys.get(key)
             if running is not None:
-                if _body_digest(running[0].message) != wanted:
+                if body_digest(running[0].message) != wanted:
                     raise Conflict(f"the idempotency key {key!r} is running with another message")
                 running.append(waiter)
                 return
@@ -679,83 +607,3 @@ def _admit_nobody(message: Message, receiver: UvmObject | None, root: Root | Non
 
 def _speaks_nobody(*_: Any) -> tuple[str, Any]:
     raise NoMind("nobody here has a mind that talks", hint="awaken the image: python -m batos awaken")
-
-
-def _receiver(message: Message, root: Root) -> UvmObject:
-    return root.by_oid(message.to["oid"]) if isinstance(message.to, dict) else root.resolve(message.to)
-
-
-def _live(value: Any, root: Root) -> Any:
-    """An argument as a live value: `{"$ref": path}` and `{"$oid": text}` become objects."""
-    if isinstance(value, list):
-        return [_live(each, root) for each in value]
-    if isinstance(value, dict):
-        if len(value) == 1:
-            ((tag, inner),) = value.items()
-            if tag == "$ref":
-                return root.resolve(str(inner))
-            if tag == "$oid":
-                return root.by_oid(str(inner))
-        return {key: _live(each, root) for key, each in value.items()}
-    return value
-
-
-def _method_error(exc: BaseException, receiver: UvmObject, selector: str) -> MethodError:
-    """What a method raised, in one sentence, with the line of the method that raised it."""
-    line, frame = None, exc.__traceback__
-    while frame is not None:
-        if frame.tb_frame.f_code.co_filename.startswith("<method"):
-            line = frame.tb_lineno
-        frame = frame.tb_next
-    if isinstance(exc, RecursionError) and "nested" not in str(exc):
-        words = "it calls itself without end"
-    elif not briefly(exc.args):
-        words = "with more in it than a sentence holds"
-    else:
-        words = str(exc.args[0]) if isinstance(exc, KeyError) and exc.args else str(exc)
-        words = words if len(words) <= LONGEST_WORDS else f"{words[:LONGEST_WORDS]} ..."
-    return MethodError(f"{selector!r} of {receiver!r} raised {type(exc).__name__}: {words}", line=line)
-
-
-def _body_digest(message: Message) -> str:
-    # Who has a key shares idempotency keys with nobody: the answer may be more than they may ask for.
-    by = [message.key] if message.key is not None else []
-    return digest(json.dumps([message.to, message.send, message.args, message.kw, *by], sort_keys=True))
-
-
-def _why(message: Message) -> str:
-    """What a message is for, as its change record tells it: never a value."""
-    to = message.to if isinstance(message.to, str) else message.to.get("oid")
-    about = message.args[0] if message.send in ABOUT_A_SLOT and message.args else None
-    return (
-        f"{message.send} {about} to {to}"
-        if isinstance(about, str) and about.isidentifier()
-        else f"{message.send} to {to}"
-    )
-
-
-def _slow(what: str) -> Refused:
-    return Refused(
-        f"this needs the mind, the embedder or a file, and cannot be {what}",
-        rule="slow",
-        hint="send it as a message of its own, without `at` and `dry`",
-    )
-
-
-def _look_up(message: Message, root: Root) -> None:
-    """Raise `_Replayed` if the message's key has an answer, `Conflict` if it was another message's."""
-    found = root.connection.root()["idempotency"].get(message.idem)
-    if found is None or found["time"] < time.time() - IDEM_SECONDS:
-        return
-    if not _body_digest(message).startswith(found["digest"]):
-        raise Conflict(f"the idempotency key {message.idem!r} was used for another message")
-    raise _Replayed(json.loads(found["result"]))
-
-
-def _remember(message: Message, root: Root, told: Any) -> None:
-    """Keep the answer under the message's idempotency key, in the same transaction as its effect."""
-    root.connection.root()["idempotency"][message.idem] = {
-        "digest": _body_digest(message)[:32],  # 128 bits: a slip is found, and a record is small
-        "result": json.dumps(told),
-        "time": time.time(),
-    }

@@ -175,12 +175,15 @@ EVENTS = {
     },
     "progress": {
         "told": "a sentence about work that takes long",
-        "bytes": "of `remember`: how many are done",
+        "bytes": "how many are done, where they are counted",
         "total_bytes": "of how many",
     },
-    "draft": {"answer": "a first answer, before it is thought over", "road": "by which it came"},
-    "again": {"why": "what was told so far is void, and why"},
-    "draft": {"answer": "of `ask`, to begin with; the reply is its revision, under the same id", "sources": "of it"},
+    "draft": {
+        "answer": "of `ask`, to begin with; the reply is its revision",
+        "answer_id": "the `id` of that reply",
+        "road": "by which it came",
+        "sources": "what it rests on",
+    },
     "again": {"why": "of `ask`: what was told so far is void, and said anew"},
 }
 

@@ -41,6 +41,7 @@ class FakeImage:
         self.listeners: dict[str, TellEvent] = {}  # id of a message -> who hears its events
         self.said: dict[str, Any] = {}  # answers of `kernel SELECTOR` a story wants
         self.slow = 0.0  # seconds `kernel` takes for them
+        self.before: dict[str, list[dict[str, Any]]] = {}  # events it tells before the answer to SELECTOR
         self._queue: queue.SimpleQueue[tuple[Message, Future[Reply]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
@@ -56,8 +57,8 @@ class FakeImage:
             self._queue.put((message, future))
         return future
 
-    def call(self, message: Message) -> Reply:
-        return self.submit(message).result()
+    def call(self, message: Message, tell: TellEvent | None = None) -> Reply:
+        return self.submit(message, tell).result()
 
     def close(self) -> None:
         self._queue.put(None)
@@ -176,6 +177,9 @@ class FakeImage:
     def _kernel(self, message: Message) -> Any:
         if message.send in self.said:
             time.sleep(self.slow)
+            for event in self.before.get(message.send, ()):
+                if message.id in self.listeners:
+                    self.listeners[message.id](event)
             return self.said[message.send]
         if message.send == "ping":
             return "pong"

@@ -51,13 +51,13 @@ def system(tmp_path):
 
 @pytest.fixture
 def asking(system):
-    return Asking(system.image, system.memory, system.mind, system.budget, today=lambda: date(2026, 11, 21))
+    return Asking(system.image, system.memory, system.mind, system.budget, now=lambda: date(2026, 11, 21))
 
 
 def talking(system, *said, budget=None, **more):
     mind = TalkingMind(*said)
     return Asking(
-        system.image, system.memory, mind, budget or system.budget, today=lambda: date(2026, 11, 21), **more
+        system.image, system.memory, mind, budget or system.budget, now=lambda: date(2026, 11, 21), **more
     )
 
 

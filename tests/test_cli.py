@@ -300,6 +300,46 @@ def test_a_verb_that_works_long_says_on_what(batos, image, nowhere, monkeypatch)
     assert told.out == "bytes: 5\n" and f"is copied to {nowhere / 'copies'}" in told.err
 
 
+def test_who_waits_for_a_mission_is_told_that_one_is_at_work_and_who_does_not_wait_long_is_not(
+    batos, monkeypatch
+):
+    assert batos("send account dream_deep").err == ""
+    monkeypatch.setattr(telling, "REMARKABLE", 0.1)
+    told = batos("send account dream_deep")
+    assert told.out == '"dreamt"\n'
+    assert told.err == "batos: mission m-2 teaches account 'dream_deep'; that takes a while\n"
+    assert batos("send account dream_deep --no-wait").err == ""
+
+
+LOOKED = {
+    "name": "llama", "parameters": 1_000_000, "quantise": "nf4", "licence": "mit", "files": 3, "bytes": 2e6,
+    "disk": 2e6, "disk_free": 9e9, "memory": 5e5, "budget": 8e9, "device": "RAM", "profile": "cpu",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["awake", "asleep"])
+def test_making_a_model_the_mind_tells_each_step_and_a_terminal_how_many_bytes_are_done(
+    batos, image, sleeping, monkeypatch, where, nowhere
+):
+    """A download or a quantisation of hours is not silent, whether the image is awake or asleep."""
+    (nowhere / "model").mkdir()
+    image.said["incarnate"] = LOOKED
+    done = {"event": "progress", "told": "model-1.safetensors", "total_bytes": 2_000_000}
+    image.before["incarnate"] = [
+        done | {"bytes": 500_000},
+        done | {"bytes": 2_000_000},
+        {"event": "progress", "told": "it is quantised to 4 bits, once and for all"},
+    ]
+    typed = "incarnate model" if where == "awake" else f"--image {sleeping.folder} incarnate model"
+    plain = batos(typed, at=where == "awake")
+    assert plain.code == 0 and "batos: it is quantised to 4 bits, once and for all\n" in plain.err
+    assert "500k" not in plain.err and "model-1" not in plain.err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    shown = batos(typed, at=where == "awake")
+    assert shown.code == 0 and re.search(r"model-1\.safetensors: +25%.*500k/2\.00M", shown.err)
+    assert "\rbatos: it is quantised to 4 bits, once and for all\n" in shown.err
+
+
 def test_remember_sends_absolute_paths_and_names_what_was_left_out(batos, image, nowhere):
     for name in ("a.txt", "b.bin"):
         (nowhere / name).write_text(name)

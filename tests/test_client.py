@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 import zmq
@@ -201,6 +202,39 @@ def test_a_port_that_answers_but_is_no_image_is_nobody_within_two_seconds():
         assert time.monotonic() - began < 2.0
 
 
+def test_a_loop_that_waits_for_a_door_which_hangs_up_goes_on_with_everything_else():
+    """Why it hung up is read from the door's own greeting, and this one never says it."""
+    held = []
+
+    def hang_up_once_and_then_say_nothing(door):
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(door.accept()[0])
+                if len(held) == 1:
+                    held[0].recv(10)
+                    held[0].close()
+
+    async def story(endpoint):
+        ticks = [time.monotonic()]
+
+        async def tick():
+            while True:
+                await asyncio.sleep(0.01)
+                ticks.append(time.monotonic())
+
+        ticking = asyncio.create_task(tick())
+        with pytest.raises(NobodyAwake, match="hangs up"):
+            await AsyncClient(endpoint, patience=1.0).send("account", "balance")
+        ticking.cancel()
+        return max(after - before for before, after in pairwise(ticks))
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        threading.Thread(target=hang_up_once_and_then_say_nothing, args=(door,), daemon=True).start()
+        longest = asyncio.run(story(f"tcp://127.0.0.1:{door.getsockname()[1]}"))
+        assert len(held) > 1 and longest < 0.4  # a greeting is waited for half a second
+        door.shutdown(socket.SHUT_RDWR)
+
+
 @pytest.mark.parametrize("endpoint", ["", "nonsense", "tcp://", "tcp://127.0.0.1", "http://127.0.0.1:80"])
 def test_what_is_no_endpoint_is_a_bad_request(endpoint):
     with pytest.raises(BadRequest):
@@ -208,7 +242,7 @@ def test_what_is_no_endpoint_is_a_bad_request(endpoint):
 
 
 def test_after_a_timeout_the_same_client_goes_on_and_never_hands_out_a_late_answer(client, monkeypatch):
-    monkeypatch.setattr("batos.client.GRACE", 0.1)
+    monkeypatch.setattr("batos.client.line.GRACE", 0.1)
     with pytest.raises(Deadline) as caught:
         client.send("account", "sleep", 0.5, timeout=0.1)
     assert caught.value.retryable
@@ -338,7 +372,7 @@ def test_the_awaited_client_tells_each_listener_its_own_events(server):
 
 
 def test_the_awaited_client_keeps_its_deadlines_and_notices_who_leaves(server, monkeypatch, free_endpoint):
-    monkeypatch.setattr("batos.client.GRACE", 0.1)
+    monkeypatch.setattr("batos.client.line.GRACE", 0.1)
 
     async def story():
         client = AsyncClient(server.endpoint)

@@ -28,18 +28,19 @@ RANK = {
     "image": 3, "client": 3,
     "guardian": 4, "mind": 4, "knowledge": 4, "keys": 4,
     "psm": 5, "autotelic": 5,
-    "kernel": 6, "server": 6, "doctor": 6,
-    "app": 7,
-    "repl": 8,
-    "cli": 9,
-    "__main__": 10,
+    "turn": 6, "server": 6, "doctor": 6,
+    "kernel": 7,
+    "app": 8,
+    "repl": 9,
+    "cli": 10,
+    "__main__": 11,
 }  # fmt: skip
 
-PERSISTENT = ("objects.", "image.", "mind.", "knowledge.", "psm.", "autotelic.", "kernel", "doctor", "keys")
+PERSISTENT = ("objects.", "image.", "mind.", "knowledge.", "psm.", "autotelic.", "doctor", "keys")
 # Who alone may know a library; a place that ends in "." stands for everything in that package.  Storages and
 # transactions are the image's alone; blobs, oids and BTrees are values, and the longer name decides.
 ONLY = {
-    "zmq": ("server", "client"),
+    "zmq": ("server", "client."),
     "ZODB": ("image.",),
     "ZODB.blob": PERSISTENT,
     "ZODB.utils": PERSISTENT,

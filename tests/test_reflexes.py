@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 
 from batos.psm.reflexes import answer
-from batos.psm.reflexes.formula import spoken_number
+from batos.psm.reflexes.formula import parse, spoken_number
 from scripts.questions import agrees, exact, nearly
 
 TODAY = date(2026, 11, 21)
@@ -60,6 +60,17 @@ ASKED = [
     ("which is larger, 3/7 or 0.4?", "3/7"),
     ("is 0.9 greater than 0.11?", True),
     ("255 in hex", "ff"),
+    ("5'11\" in cm", "9017/50"),
+    ("how many minutes are in 2 hours and 30 minutes?", 150),
+    ("3 lb 4 oz in oz", 52),
+    ("how many days until Christmas?", 34),
+    ("how many days since 3 May?", 202),
+    ("how many days until 29 February?", 465),
+    ("how old is someone born on 22 November 1990?", 35),
+    ("what is the date in 3 weeks?", "2026-12-12"),
+    ("what day was it 21 days ago?", "2026-10-31"),
+    ("split 120 between 8 people", 15),
+    ("how much is a 15% tip on 84?", "63/5"),
     ("round 2.675 to 1 decimal", "27/10"),
     ("All cats are animals. Tom is a cat. Is Tom an animal?", True),
     ("No fish are birds. All sharks are fish. Nemo is a shark. Is Nemo a bird?", False),
@@ -83,7 +94,8 @@ SILENT = [
     "what is 2 + 2 and what is the capital of France", "round 2.5 to no decimals", "1000!", "e^2 = x", "is it 5",
     "solve sin(x) = 1", "(" * 500, "1+" * 5000 + "1", "9" * 500, "5 km in kg", "some cats are dogs. Tom is a cat. Is Tom a dog?",
     "all cats are dogs. no cats are dogs. Tom is a cat. Is Tom a dog?", "10 f in m", "1st of foo 2026 plus 1 day",
-    "2**(10**9)", "((x+1)^12)^12 = 0", "expand (x+y+z)^12*(x+y+z)^12", "what is 5!!!!", "1e99^99", "-" * 1900 + "1",
+    "2**(10**9)", "5'14\" in cm", "2 hours 90 minutes in seconds", "5 feet 3 kg in cm", "20 c 5 f in kelvin",
+    "how many days until easter", "what time is it?", "how old is someone born on 3 May 2030?", "split 5 + 5 between 2 + 3", "((x+1)^12)^12 = 0", "expand (x+y+z)^12*(x+y+z)^12", "what is 5!!!!", "1e99^99", "-" * 1900 + "1",
 ]  # fmt: skip
 
 

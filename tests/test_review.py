@@ -7,7 +7,7 @@ from scripted import ScriptedMind, plan, sender
 
 from batos.app import System
 from batos.config import Settings
-from batos.psm.orchestrator import on_battery
+from batos.psm.review import on_battery
 
 
 @pytest.fixture

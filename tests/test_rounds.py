@@ -34,14 +34,29 @@ def methods(mind):
 
 
 def test_a_split_vote_is_decided_by_a_second_round_of_more_voices(system, send, mind):
-    mind.enqueue(method=[MORE, MORE, LESS, LESS, ONE] + [MORE] * 6)
+    mind.enqueue(method=[MORE, MORE, LESS, LESS, ONE] + [MORE] * 8)
     reply = send("account", "grow_balance", 5)
     assert reply.result == 105
     told = send("kernel", "mission", reply.mission).result
-    assert told["rounds"] == 2 and len(told["drafts"]) == 11, (
-        "five voices, then the three that are bold, twice"
+    assert told["rounds"] == 2 and len(told["drafts"]) == 13, (
+        "five voices; then the three that were bold, the four of a facet, and the base, bolder"
     )
-    assert told["method"]["rehearsal"]["agreeing"] == 8 and told["method"]["rehearsal"]["drafts"] == 11
+    assert told["method"]["rehearsal"]["agreeing"] == 10 and told["method"]["rehearsal"]["drafts"] == 13
+
+
+def test_in_a_later_round_a_persona_speaks_by_its_facets_and_no_voice_has_two_votes(system, send, mind):
+    facets = send("brick_prototype_obj", "facets").result
+    send("brick_prototype_obj", "put", "facets", facets | {"tamland_facet_": "Count it on your fingers."})
+    mind.enqueue(method=[MORE, MORE, LESS, LESS, ONE] + [MORE, LESS] * 20)
+    told = send("kernel", "mission", send("account", "grow_balance", 5).error.mission).result
+    later = [each for each in told["drafts"] if each["round"] == 2]
+    assert [each["voice"] for each in later] == [
+        "BRICK@0.6", "BRICK@0.9", "BRICK@1.2", "BRICK tamland@0", "BRICK tamland@0.6", "BRICK tamland@0.9",
+        "BRICK tamland@1.2", "base@0.6",
+    ]  # fmt: skip
+    assert [each for each in later if "Count it on your fingers." in each["prompt"]] == later[3:7]
+    asked = [(each["expert"], each["prompt"]) for each in told["drafts"] if each["temperature"] == 0.0]
+    assert len(asked) == len(set(asked)), "who is greedy and asked the same again would say the same again"
 
 
 def test_a_mind_that_reads_is_told_where_the_drafts_differ_with_at_most_four_examples(image_dir):

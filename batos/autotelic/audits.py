@@ -52,6 +52,7 @@ def measure(events: Events) -> dict[str, Any]:
     commits = sum(each["count"] for each in events.get("transaction_commits", []))
     aborts = sum(each["count"] for each in events.get("transaction_aborts", []))
     vram = events.get("vram", [])
+    facets = [each["came"] for each in events.get("facets", [])]
     return {
         "missions": len(cycles),
         "missions_failed": sum(each["outcome"] != "complete" for each in cycles),
@@ -71,6 +72,9 @@ def measure(events: Events) -> dict[str, Any]:
         "vram_peak": max((each["used"] for each in vram), default=None),
         "vram_over": sum(each["used"] > each["budget"] for each in vram),
         "transitions": len(events.get("psm_transitions", [])),
+        "facets_written": facets.count("written"),
+        "facets_reused": facets.count("reused"),
+        "facet_reuse_rate": round(facets.count("reused") / len(facets), 4) if facets else None,
     }
 
 
@@ -179,6 +183,11 @@ def written(report: dict[str, Any]) -> str:
         f"verdicts: {measured['verdicts']}, of which {measured['refused']} refused; "
         f"transactions: {measured['commits']} kept, {measured['aborts']} rolled back.",
     ]
+    if measured["facet_reuse_rate"] is not None:
+        lines.append(
+            f"Facets: {measured['facets_written']} written, {measured['facets_reused']} answers by one that was there "
+            f"already ({measured['facet_reuse_rate']:.0%})."
+        )
     for each in report["findings"]:
         lines.append(f"- {each['rule']}: {each['what']}. Remedy: {each['remedy']}.")
     if not report["findings"]:

@@ -41,6 +41,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "transaction_aborts": ({"count": int}, {}),
     "expert_hits": ({"tier": str, "count": int}, {}),  # since the last time, by where they were found
     "vram": ({"used": Number, "budget": Number}, {}),
+    "facets": ({"facet": str, "came": str}, {"mission": str}),  # of each answer: written for it, or reused
     "answers": ({"ms": Number, "road": str}, {"came": str}),  # of `ask`: anew, kept or degraded
 }
 TALLIES = ("transaction_commits", "transaction_aborts")

@@ -1,6 +1,7 @@
 """A call: the verb somebody typed with its arguments and flags, and the image it is aimed at.
 
-What every verb needs to know of the line and of whom to ask stands here; what each does is in `verbs`.
+What every verb needs to know of the line and of whom to ask stands here.  What each does stands with its kind:
+`messages`, `past`, `memory`, `mind`, `keys`, `care`; which verbs there are, in `verbs`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from batos.config import Settings
-from batos.errors import BadRequest, NobodyAwake, Usage
+from batos.errors import BadRequest, NobodyAwake, NoSuchFile, Usage
 from batos.message import Message, Reply, TellEvent
 
 if TYPE_CHECKING:
@@ -44,6 +46,22 @@ class Verb:
     most: int | None = 0
     flags: tuple[Flag, ...] = ()
     asleep: bool = False
+
+
+def verb(
+    words: str = "",
+    least: int = 0,
+    most: int | None = 0,
+    *,
+    flags: tuple[Flag, ...] = (),
+    asleep: bool = False,
+) -> Callable[[Callable[[Call], int]], Verb]:
+    """Makes a verb of a function: its name and docstring are the verb's name and help."""
+
+    def made(run: Callable[[Call], int]) -> Verb:
+        return Verb(run.__name__.rstrip("_"), words, cleandoc(run.__doc__), run, least, most, flags, asleep)
+
+    return made
 
 
 @dataclass(slots=True)
@@ -130,26 +148,52 @@ def _no_constant(name: str) -> NoReturn:
     raise _NotJson(name)
 
 
+def receiver(text: str) -> Any:
+    """A path as it stands, or an object id written `{"oid": "0x1f"}`."""
+    return argument(text) if text.startswith("{") else text
+
+
+def existing(file: str) -> str:
+    """The absolute path of a file or folder that is there; raises `NoSuchFile`."""
+    path = Path(file)
+    if not path.exists():
+        raise no_file(file, FileNotFoundError(2, "no such file or folder"))
+    return os.path.abspath(path)
+
+
+def no_file(file: str, exc: OSError) -> NoSuchFile:
+    return NoSuchFile(
+        f"{file} cannot be read: {(exc.strerror or str(exc)).lower()}", hint=f"ls {Path(file).parent}"
+    )
+
+
 # -- whom to ask ------------------------------------------------------------------------------------
 
 
-def ask(call: Call, to: str | dict[str, str], selector: str, *args: Any, **fields: Any) -> Reply:
+def asked(
+    call: Call,
+    to: str | dict[str, str],
+    selector: str,
+    *args: Any,
+    tell: TellEvent | None = None,
+    **fields: Any,
+) -> Reply:
     """One message to the image the flags mean: awake through its socket, else asleep where the verb may.
 
-    Raises what went wrong on the way, and the error the image answered with.
+    Raises what went wrong on the way, and the error the image answered with; `tell` hears what comes before.
     """
-    message = Message(to, selector, list(args), timeout=call.timeout, **fields)
+    message = Message(to, selector, list(args), timeout=call.timeout, stream=tell is not None, **fields)
     endpoint, patient = whom(call)
     if endpoint is not None:
         try:
-            return checked(call_awake(endpoint, message, call))
+            return checked(call_awake(endpoint, message, call, tell))
         except NobodyAwake:
             if not patient:
                 raise
     from batos.app import asleep
 
     with asleep(call.settings) as image:
-        return checked(image.send(message))
+        return checked(image.send(message, tell))
 
 
 def checked(reply: Reply) -> Reply:

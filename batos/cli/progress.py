@@ -1,34 +1,67 @@
-"""How far the image is with what it reads: a bar on a terminal, a sentence elsewhere."""
+"""How far the image is with what takes long, told on stderr: a bar where bytes are counted, sentences elsewhere."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from batos.cli.telling import say
+from batos.cli.telling import patience, say
 from batos.message import TellEvent
 
 
 @contextmanager
-def reading(paths: Sequence[str]) -> Iterator[TellEvent]:
-    """Takes the progress events of `remember`: on a terminal a bar on stderr with the share done, the rate and
-    the time that is left, and the file it is at; off one, one sentence at the beginning."""
-    if not sys.stderr.isatty():
-        if paths:
-            what = paths[0] if len(paths) == 1 else f"{len(paths)} files and folders"
-            say(f"the image reads {what}; a large one takes a while")
-        yield lambda event: None
-        return
-    from tqdm import tqdm
+def following(begins: str = "") -> Iterator[TellEvent]:
+    """Takes the progress events of one message.
 
-    with tqdm(unit="B", unit_scale=True, file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+    Where they count bytes, a terminal has a bar with the share done, the rate, the time that is left and what it
+    is at.  Elsewhere such events are silent, and `begins` is said instead, once.  A sentence without bytes is
+    said anywhere.
+    """
+    if begins and not sys.stderr.isatty():
+        say(begins)
+    with ExitStack() as bars:
+        bar: Any = None
 
         def tell(event: dict[str, Any]) -> None:
-            if event["event"] == "progress":
+            nonlocal bar
+            if event["event"] != "progress":
+                return
+            if "bytes" not in event:
+                if bar is not None:
+                    bar.clear()
+                say(event["told"])
+            elif sys.stderr.isatty():
+                at = event["told"].rsplit("/", 1)[-1][:30]
+                if bar is None:
+                    from tqdm import tqdm
+
+                    bar = bars.enter_context(
+                        tqdm(
+                            desc=at, initial=event["bytes"], total=event["total_bytes"], unit="B", unit_scale=True,
+                            file=sys.stderr, leave=False, dynamic_ncols=True,
+                        )
+                    )  # fmt: skip
                 bar.total = event["total_bytes"]
-                bar.set_description_str(event["told"].rsplit("/", 1)[-1][:30], refresh=False)
+                bar.set_description_str(at, refresh=False)
                 bar.update(event["bytes"] - bar.n)
+
+        yield tell
+
+
+@contextmanager
+def thinking(receiver: str, selector: str) -> Iterator[TellEvent]:
+    """Takes the events of one message: where a mission has to learn it first, and that takes longer than a person
+    expects, it says so."""
+    with ExitStack() as over:
+        begun = False
+
+        def tell(event: dict[str, Any]) -> None:
+            nonlocal begun
+            if event["event"] == "state" and not begun:
+                begun = True
+                mission = event["mission"]
+                over.enter_context(patience(f"mission {mission} teaches {receiver} {selector!r}"))
 
         yield tell

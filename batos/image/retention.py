@@ -18,11 +18,13 @@ import contextlib
 import logging
 import os
 import shutil
+import stat
 import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +81,6 @@ class Survey:
     settled: int = 0
     old: int = FIRST
     versions: list[bytes] = field(default_factory=list)
-
-    @property
-    def live_bytes(self) -> int:
-        return sum(each for each, _ in self.live.values())
 
 
 def survey(storage: Any, before: float, many_versions: int = 0) -> Survey:
@@ -247,13 +245,28 @@ def explain_disk(image: Any, days: float = 0.0) -> list[dict[str, Any]]:
                 say("written while this was counted", max(each.stat().st_size - found.data, 0))
             elif each.is_file() and each.name.startswith(DATA):
                 say(f"beside the data: {each.name.removeprefix(DATA)}", each.stat().st_size)
-    for each in sorted(image.directory.rglob("*")):
-        inside = each.relative_to(image.directory).parts[0]
-        if not inside.startswith(DATA) and each.is_file():
-            what = "journal" if inside.startswith("metacognition") else f"other: {inside}"
-            say(what, each.stat().st_size)
+    for what, size in _beside(image.directory):
+        say(what, size)
     ranked = sorted(rows.items(), key=lambda row: -(row[1][0] or 0))
     return [{"what": what, "bytes": size, "count": count} for what, (size, count) in ranked if size]
+
+
+def _beside(directory: Path) -> Iterator[tuple[str, int]]:
+    """(what it is, bytes) of each file of an image's folder that is neither data nor blob.
+
+    A link takes no room: the mind is loaded through links to its blobs, which go again at any moment.
+    """
+    for folder, folders, names in os.walk(directory):
+        if Path(folder) == directory:
+            folders[:] = [each for each in folders if not each.startswith(DATA)]
+            names = [each for each in names if not each.startswith(DATA)]
+        for name in names:
+            path = Path(folder, name)
+            inside = path.relative_to(directory).parts[0]
+            with contextlib.suppress(FileNotFoundError):
+                told = path.lstat()
+                if stat.S_ISREG(told.st_mode):
+                    yield "journal" if inside.startswith("metacognition") else f"other: {inside}", told.st_size
 
 
 def _blobs(image: Any, folder: Path) -> Iterator[tuple[str, int]]:
@@ -520,7 +533,7 @@ def _old_blob_bytes(folder: Path, limit: bytes) -> int:
     old = 0
     for files in of_object.values():
         files.sort()
-        for each, replaced_by in zip(files, files[1:], strict=False):
+        for each, replaced_by in pairwise(files):
             if bytes.fromhex(replaced_by.stem.removeprefix("0x")) <= limit:
                 with contextlib.suppress(FileNotFoundError):
                     old += each.stat().st_size

@@ -45,6 +45,7 @@ _ALL = re.compile(
 _THE = r"(?:the |my |your |our )?"
 _OTHER_OF = re.compile(
     rf"(?:(?:what|which)(?: is|'s)?|show me|tell me) {_THE}{_PATH} (?P<slot>[A-Za-z]\w*)"  # the account balance
+    rf"|(?:(?:what|who)(?: is|'s) |show me |tell me )?{_THE}(?P<path3>[A-Za-z]\w*(?:\.\w+)*)\.(?P<slot3>\w+)"
     rf"|(?:what|which) (?P<slot2>[A-Za-z]\w*) (?:is|does|has) {_THE}(?P<path2>[A-Za-z]\w*(?:\.\w+)*)(?: have)?"  # what colour is it
 )
 _OWNS = re.compile(rf"(?:who|whom) (?P<verb>owns|made|keeps|holds|wrote) {_THE}{_PATH}")

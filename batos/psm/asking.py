@@ -22,11 +22,11 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
-from batos.errors import BadRequest, BatosError, NoMind
+from batos.errors import BadRequest, BatosError, Busy, NoMind
 from batos.knowledge.pointing import pointed
 from batos.message import TellEvent
 from batos.objects.method import digest
@@ -35,9 +35,23 @@ from batos.psm import reflexes
 from batos.psm.about import about_object, answered, objects_named
 from batos.psm.budget import Budget, Cost
 from batos.psm.conversations import (
-    SHOWN_TURNS, about_of, asks_nothing, commands, keep_answer, keep_turn, kept_words, last_turns, question_key, remembered_answer,
+    SHOWN_TURNS,
+    about_of,
+    asks_nothing,
+    commands,
+    composes,
+    grieves,
+    keep_answer,
+    keep_turn,
+    kept_words,
+    last_turns,
+    question_key,
+    remembered_answer,
+    words_in,
 )  # fmt: skip
-from batos.psm.looking_back import looked_back
+from batos.psm.looking_back import looked_back, said_before
+from batos.psm.reflexes import units
+from batos.psm.speaking import Speaking
 from batos.psm.steady import Retries, count_ways, failure_kind
 
 PASSAGES = 5  # offered to a mind
@@ -111,9 +125,10 @@ class Asking:
     mind    has `converses`, and where that is true `converse(messages, persona, seconds, tell, spent) -> text`
     budget  the ledger every call of the mind is entered in
     weave   `Orchestrator.weave`: several voices, where a question wants more than an answer at once; None: never
+    now     the moment; a date alone tells no time of day
     note    `Journal.note`: what a mind was shown and what it said, to be looked at afterwards
     metric  `Metrics.note`: which road answered, and how long it took
-    window  tokens the mind can look at
+    window, resting  see `Speaking`
     """
 
     def __init__(
@@ -123,20 +138,20 @@ class Asking:
         mind: Any,
         budget: Budget,
         weave: Callable[..., dict[str, Any]] | None = None,
-        today: Callable[[], date] = date.today,
+        now: Callable[[], date] = datetime.now,
         note: Callable[..., None] = lambda ident, event, **facts: None,
         metric: Callable[..., None] = lambda kind, **numbers: None,
         window: int = 4096,
+        resting: Callable[[], Busy | None] = lambda: None,
     ):
         self._image = image
         self._memory = memory
         self._mind = mind
         self._budget = budget
         self._weave = weave
-        self._today = today
-        self._note = note
+        self._now = now
+        self._speaking = Speaking(mind, budget, note, window, resting)
         self._metric = metric
-        self._window = window
 
     def ask(self, text: str, session: str | None = None, tell: TellEvent | None = None) -> dict[str, Any]:
         """Answer `text` in the conversation called `session`, a new one if it is None.
@@ -187,20 +202,25 @@ class Asking:
     # -- the roads ---------------------------------------------------------------------------------
 
     def _answer(self, asked: _Question) -> dict[str, Any]:
-        low = " ".join(asked.text.lower().replace("’", "'").split())
-        slot = kept_words(low)
+        slot = kept_words(_low(asked.text))
         if slot is not None:
             return self._kept(slot)
-        text = _HELLO.sub("", asked.text)
-        asked.text = text
-        low = " ".join(text.lower().replace("’", "'").split())
+        text = asked.text = _HELLO.sub("", asked.text)
+        low = _low(text)
         exact = self._reflex(text, asked.turns)
         if exact is not None:
             return exact
-        named = self._image.run(
-            "look for what is asked about",
-            lambda root: looked_back(root, text, self._today()) or about_object(root, text),
-        )
+        now = self._now()
+        today = now.date() if isinstance(now, datetime) else now
+
+        def look(root: Any) -> dict[str, Any] | None:
+            return (
+                said_before(root, asked.turns, low, reasons=not self._converses)
+                or looked_back(root, text, today)
+                or about_object(root, text)
+            )
+
+        named = self._image.run("look for what is asked about", look)
         if named is not None:
             return named
         if asks_nothing(low) and not self._converses:
@@ -209,7 +229,9 @@ class Asking:
             return self._keep_told(fact["fact"], asked.session)
         if commands(low) and not self._converses:
             return self._kept("on_command")
-        if not low.endswith("?") and not _QUESTION.match(low) and not commands(low):
+        if not (
+            low.endswith("?") or _QUESTION.match(low) or commands(low) or composes(low) or units.asks(low)
+        ):
             return self._keep_told(text, asked.session)
         return self._from_memory(asked)
 
@@ -222,12 +244,12 @@ class Asking:
         return answered(words, road, confidence, f"conversations_obj keeps these words as {slot}")
 
     def _reflex(self, text: str, turns: list[dict[str, Any]]) -> dict[str, Any] | None:
-        found = reflexes.answer(text, self._today)
+        found = reflexes.answer(text, self._now)
         why = "read whole by the grammar of {}"
         if found is None and turns and turns[-1].get("exact") is not None:
             goes_on = _ON.fullmatch(" ".join(text.lower().rstrip("?. ").split()))
             if goes_on:
-                found = reflexes.answer(f"({turns[-1]['exact']}) {goes_on['rest']}", self._today)
+                found = reflexes.answer(f"({turns[-1]['exact']}) {goes_on['rest']}", self._now)
                 why = f"the last answer, {turns[-1]['exact']}, and the grammar of {{}}"
         if found is None:
             return None
@@ -241,23 +263,30 @@ class Asking:
         return told
 
     def _keep_told(self, text: str, name: str) -> dict[str, Any]:
-        if len(re.findall(r"[^\W\d_]{2,}", text)) < 3:  # a word or two say nothing that could be asked for
-            return self._kept("on_fragment")
+        sad = grieves(_low(text))
+        if words_in(text) < 3:  # a word or two say nothing that could be asked for
+            return self._kept("on_sorrow" if sad else "on_fragment")
         source = f"conversation:{name}/{uuid.uuid4().hex[:8]}"
         about = about_of(text)
         self._memory.remember_text(source, text, "text", **({"about": about} if about else {}))
-        told = self._kept("noted", "told")
-        return told | {"why": f"kept in the fractal memory as {source}"}
+        told = self._kept("on_sorrow" if sad else "noted", "told")
+        return told | {
+            "why": "kept in the fractal memory",
+            "sources": [{"source": source, "start": 0, "end": len(text), "text": text}],
+        }
 
     def _from_memory(self, asked: _Question) -> dict[str, Any]:
-        passages = self._memory.recall(asked.sought, PASSAGES)
         if not self._converses:
-            if not passages:
+            if composes(_low(asked.text)):
                 raise NoMind(
-                    "nothing I remember answers that, and the embedded mind writes methods, it does not converse",
-                    hint="python -m batos remember FILE   (or incarnate DIR, which makes a larger model the mind)",
+                    "that wants words of a mind's own, and the embedded mind writes methods, it does not converse",
+                    hint="make a larger model the mind: python -m batos incarnate DIR, or mind_url in batos.toml",
                 )
+            passages = self._memory.recall(asked.sought, PASSAGES)
+            if not passages:
+                raise self._unknown(asked.text)
             return self._extract(asked.text, passages)
+        passages = self._memory.recall(asked.sought, PASSAGES)
         draft = None
         if asked.tell is not None and passages:
             draft = self._extract(asked.text, passages)
@@ -271,6 +300,15 @@ class Asking:
                     else self._kept("do_not_know", "passage", 0.0) | {"why": "nothing in the fractal memory reaches the floor"}
                 )  # fmt: skip
             return draft | {"degraded": str(exc)}
+
+    def _unknown(self, text: str) -> NoMind:
+        """Nothing here knows; the next step is to look at the object that is spoken of, or to give more to remember."""
+        named = self._image.run("look for what is spoken of", lambda root: objects_named(root, text))
+        return NoMind(
+            "nothing I remember answers that, and the embedded mind writes methods, it does not converse",
+            hint=f"see what it has: python -m batos inspect {named[0]['object']}" if named
+            else "python -m batos remember FILE   (or incarnate DIR, which makes a larger model the mind)",
+        )  # fmt: skip
 
     def _extract(self, text: str, passages: list[dict[str, Any]]) -> dict[str, Any]:
         """The sentence that answers best, in its own words."""
@@ -313,7 +351,7 @@ class Asking:
             }
         asked.retries = Retries(ways)
         told = self._converse(asked, shown)
-        if self._weave is not None and _DEEP.match(" ".join(asked.text.lower().split())):
+        if self._weave is not None and _DEEP.match(_low(asked.text)):
             told = self._woven(asked, shown, told)
         told["cost"] = asked.spent.told()
         if not asked.retries.gone:  # what took several tries rests on less than was found
@@ -376,21 +414,9 @@ class Asking:
         persona: str | None,
         hear: Callable[[str], None] | None = None,
     ) -> str:
-        """One call of the mind, entered in the ledger and in the journal."""
-        price, seconds = self._budget.price, asked.end - time.monotonic()
-        prompt = "\n".join(each["content"] for each in messages)
-        most = price.most([prompt], self._mind.answer_tokens, self._window, seconds)
-        self._note(asked.id, "LLM_CALL_START", active_persona=persona, llm_prompt=messages)
-        began = time.monotonic()
-        with self._budget.spending(most, asked.id, whole=True) as cost:
-            used = [0, 0]
-            answer = self._mind.converse(
-                messages, persona, seconds, hear, lambda *counted: used.__setitem__(slice(None), counted)
-            ).strip()
-            cost.tokens, cost.seconds, cost.usd = sum(used), time.monotonic() - began, price.of(*used)
+        """One call of the mind, which belongs to this question's cost."""
+        answer, cost = self._speaking(messages, persona, asked.id, asked.end - time.monotonic(), hear)
         asked.spent.add(cost)
-        self._note(asked.id, "LLM_CALL_END", active_persona=persona, llm_response_raw=answer,
-                   tokens=cost.tokens, usd=cost.usd, seconds=round(cost.seconds, 6))  # fmt: skip
         return answer
 
 
@@ -441,6 +467,11 @@ class _Question:
         if leans and self.turns:
             return f"{self.turns[-1]['asked']} {self.text}"[:MAX_TEXT]
         return self.text
+
+
+def _low(text: str) -> str:
+    """A text as the patterns of small talk and of questions read it."""
+    return " ".join(text.lower().replace("’", "'").split())
 
 
 RULES = (

@@ -37,9 +37,8 @@ def fitted(pairs: list[tuple[float, bool]], steps: int = 100) -> tuple[float, fl
     so that a set without errors has a curve too)."""
     slope, offset = 1.0, 0.0
     for _ in range(steps):
-        gs = go = 0.0
-        hss = hso = hoo = 1e-3
-        hso = 0.0
+        gs = go = hso = 0.0
+        hss = hoo = 1e-3
         for score, right in pairs:
             p = platt(score, (slope, offset))
             gs, go = gs + score * (right - p), go + (right - p)

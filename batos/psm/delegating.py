@@ -5,8 +5,9 @@ and the base alone, as unlike voices, because drafts of one voice share their er
 a method that reads like the missed selector, the greedy voice speaks alone first: if its draft does what that
 method does, no council is needed.  What the fractal memory knows is looked up first (`psm.retrieving`).
 
-A later round has twice as many voices, none of them greedy again unless it is asked something else: a mind
-that reads is told where the drafts so far differ and what was objected to.
+A later round has twice as many voices: the personas speak by their facets as well, each another wording of
+what is asked, and none is greedy again unless it is asked something else.  A mind that reads is told where the
+drafts so far differ and what was objected to.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ META_PROMPT = dialect.METHOD_META
 TEMPERATURES = [0.0, 0.4, 0.7, 1.0]
 TOKENS = 240
 GREW = 2  # times as many voices in every later round
+BOLDER = 0.2  # is every temperature but 0 in a later round
 
 
 class Voice(NamedTuple):
-    """Who drafts: a persona or the base (`expert` None), told `meta`, at a temperature."""
+    """Who drafts: a persona, one of its facets or the base (`expert` None), told `meta`, at a temperature."""
 
     name: str
     expert: str | None
@@ -42,14 +44,32 @@ class Voice(NamedTuple):
     temperature: float
 
 
-def voices_of(state: Any) -> list[Voice]:
-    """The voices of a state: its persona, the others and the base, as the live objects say."""
+def voices_of(state: Any, rounds: int = 0) -> list[Voice]:
+    """The voices of a state, as the live objects say: its persona, the others and the base.
+
+    rounds  there have been; after each all speak twice as often, bolder, and every further time a persona speaks by
+            another one of its facets: the same voice asked twice would only have two votes
+    """
     found = []
-    for persona, usual in [(state.persona, state.temperatures), *((each, [0.0]) for each in state.others)]:
-        meta = personas.meta_prompt(persona, state)
-        for temperature in personas.temperatures(persona, usual):
-            found.append(Voice(persona.name, persona.expert, meta, temperature))
-    return [*found, Voice("base", None, state.meta_prompt, 0.0)]
+    for again in range(GREW**rounds):
+        for persona, usual in [
+            (state.persona, state.temperatures),
+            *((each, [0.0]) for each in state.others),
+        ]:
+            name, meta = persona.name, personas.meta_prompt(persona, state)
+            facets = list(personas.facets_of([persona]).items())
+            if again and facets:
+                selector, (_, intent) = facets[(again - 1) % len(facets)]
+                name, meta = f"{name} {selector.removesuffix(personas.FACET)}", f"{meta}. {intent}"
+            found += [
+                Voice(name, persona.expert, meta, each) for each in personas.temperatures(persona, usual)
+            ]
+        bold = float(state.temperatures[again % len(state.temperatures)]) if again else 0.0
+        found.append(Voice("base", None, state.meta_prompt, bold))
+    return [
+        each._replace(temperature=each.temperature + BOLDER * rounds * (each.temperature > 0))
+        for each in found
+    ]
 
 
 def lessons(mission: Any) -> str:
@@ -81,7 +101,7 @@ def draft_(self):
     mission = at.mission
     if mission.question is not None:
         return weaving.delegate(self, at)
-    voices = voices_of(self)
+    voices = voices_of(self, mission.rounds)
     if mission.kin is None:
         miss = mission.miss
         facet = mission.brief["facet"] is not None  # two facets that behave alike are two all the same
@@ -91,9 +111,6 @@ def draft_(self):
     alone = bool(mission.kin) and not mission.drafts
     if mission.kin and not mission.rounds:
         voices = voices[:1] if alone else voices[1:]
-    if mission.rounds:
-        other = at.reads or bool(mission.brief.get("counter_examples"))  # is anything else asked than before?
-        voices = ([each for each in voices if each.temperature or other] or voices) * GREW**mission.rounds
     plans = [each["plan"] for each in mission.plans for _ in range(each["votes"])]
     # The greedy voice and the base follow the best plan; the others go round the plans by their votes.
     chosen = [
@@ -102,28 +119,30 @@ def draft_(self):
     if mission.passages is None:
         mission.passages = at.retrieve(question_of(mission.brief))
     known = told(mission.passages) + lessons(mission) if at.reads else ""
-    prompts = [
-        build_prompt(mission.linked, plan, voice.meta, known)
-        for voice, plan in zip(voices, chosen, strict=True)
-    ]
+    # A greedy voice that is asked the same again says the same again.
+    asked = {(each["expert"], each["prompt"]) for each in mission.drafts if each["temperature"] == 0.0}
+    asking = []
+    for voice, plan in zip(voices, chosen, strict=True):
+        prompt = build_prompt(mission.linked, plan, voice.meta, known)
+        if voice.temperature or (voice.expert, prompt) not in asked:
+            asking.append((voice, plan, prompt))
     answers = at.generate(
-        prompts,
-        [voice.expert for voice in voices],
+        [prompt for *_, prompt in asking],
+        [voice.expert for voice, *_ in asking],
         method_grammar(mission.linked),
         Limits(
             max_tokens=TOKENS,
-            temperature=[
-                voice.temperature + 0.2 * mission.rounds if voice.temperature else 0.0 for voice in voices
-            ],
+            temperature=[voice.temperature for voice, *_ in asking],
             seed=100 * (mission.rounds + 1),
             deadline=mission.deadline,
         ),
-    )
+    ) if asking else []  # fmt: skip
     mission.rounds += not alone  # the council has not spoken yet
-    for voice, plan, prompt, answer in zip(voices, chosen, prompts, answers, strict=True):
+    for (voice, plan, prompt), answer in zip(asking, answers, strict=True):
         draft = {
             "voice": f"{voice.name}@{voice.temperature:g}",
             "expert": voice.expert,
+            "temperature": voice.temperature,
             "round": mission.rounds,
             "plan": plan,
             "prompt": prompt,

@@ -1,4 +1,4 @@
-"""What the records of missions say to a question about them: counted, not recalled.
+"""What the records say to a question about them: those of missions, counted, and those of the conversation.
 
 "What failed most last week?" has an answer that can be counted, and a week that a passage cannot know.  The
 same records are also remembered as texts (`knowledge.itself`), for questions this grammar does not know.
@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from batos.psm.about import answered
 
 SHOWN = 5
+TOLD_SHOWN = 10
 _FAILED = "FAILED"
 _WHEN = (
     r"(?: (?P<when>today|yesterday|(?:this|last) (?:week|month)|so far|ever|"
@@ -49,6 +51,45 @@ def looked_back(root: Any, text: str, today: date) -> dict[str, Any] | None:
             answer = tell(records, said) if records else f"There were no missions {said}."
             why = f"counted in the records of {len(records)} missions"
             return answered(answer, "object", 1.0, why, [{"object": "orchestrator_obj", "slot": "missions"}])
+    return None
+
+
+_LAST_ASKED = re.compile(
+    r"what (?:did|have) i (?:just )?(?:ask|asked|say|said)(?: to)?(?: you)?(?: just now| before| last)?"
+)
+_TOLD = re.compile(
+    r"what (?:do you (?:know|remember) about me|do you remember|(?:did|have) i (?:tell|told) you(?: about me)?)(?: so far)?"
+)
+_REASON = re.compile(
+    r"(?:and |but )?(?:why|how come|how so|says who|are you sure|really|how (?:do|did) you (?:know|find out)(?: (?:that|this|it))?|"
+    r"where (?:do|did) you (?:get|have) (?:that|this|it)(?: from)?)"
+)
+
+
+def said_before(root: Any, turns: list[dict[str, Any]], low: str, reasons: bool) -> dict[str, Any] | None:
+    """What the conversations say to a question about themselves; None for any other question.
+
+    turns    the last ones of this conversation
+    low      the question in small letters
+    reasons  answer "why?" with what the last answer rests on, too; a mind that converses may know better
+    """
+    low = low.rstrip("?!. ")
+    source = [{"object": "conversations_obj", "slot": "sessions"}]
+    if _LAST_ASKED.fullmatch(low):
+        answer = (
+            f"You said: {turns[-1]['asked']}" if turns else "This conversation begins with your question."
+        )
+        return answered(answer, "object", 1.0, "read from this conversation", source)
+    if _TOLD.fullmatch(low):
+        sessions = root["conversations_obj"].sessions.values()
+        turns_told = [pair for each in sessions for pair in each.turns.items() if pair[1]["road"] == "told"]
+        kept = [turn["asked"] for _, turn in sorted(turns_told, key=itemgetter(0)) if turn["sources"]]
+        lines = ["You told me:", *kept[-TOLD_SHOWN:]] if kept else ["You have told me nothing yet."]
+        return answered("\n".join(lines), "object", 1.0, f"{_count(len(kept), 'sentence')} kept", source)
+    if reasons and turns and turns[-1]["road"] != "kept_words" and _REASON.fullmatch(low):
+        last = turns[-1]
+        answer = f"By {last['road']}, confidence {last['confidence']:g}: {last['why']}."
+        return answered(answer, "object", 1.0, "read from this conversation", last["sources"] or source)
     return None
 
 

@@ -14,8 +14,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from BTrees.OOBTree import OOBTree
@@ -28,18 +26,16 @@ from batos.errors import (
     Deadline,
     MissionFailed,
     NoMind,
-    NoSuchObject,
 )
 from batos.image import LivingImage, Root
 from batos.message import OWNER, TellEvent
 from batos.mind.engine import Limits
-from batos.objects import Activation, Dict, List, UvmObject, activated
+from batos.objects import Activation, List, UvmObject, activated
 from batos.objects.fuel import OutOfFuel, spend
 from batos.objects.genesis import child
 from batos.objects.plain import decode, oid_text
 from batos.objects.probation import kinds_of
-from batos.objects.snapshot import from_data, to_data
-from batos.objects.undo_log import UndoLog, noting
+from batos.objects.snapshot import to_data
 from batos.psm import (
     complete,
     decomposing,
@@ -47,6 +43,7 @@ from batos.psm import (
     failed,
     idle,
     machine,
+    records,
     replay,
     report,
     synthesizing,
@@ -55,18 +52,17 @@ from batos.psm import (
 from batos.psm.budget import Budget, Cost
 from batos.psm.journal import Journal
 from batos.psm.mission import Miss, Mission, brief_of
-from batos.psm.retrieving import Retrieval, cited, uncite, unread
+from batos.psm.retrieving import Retrieval, unread
+from batos.psm.review import Review, be_nice
 from batos.psm.states import Tools, make_state, process
 from batos.psm.teaching import taught
 
 log = logging.getLogger(__name__)
 
-PROPOSALS_KEPT = 100
 WORKERS = 2  # one thinks while another rehearses or commits; generation itself is one at a time
 DEPTH = 3  # of missions inside a mission
 SECONDS = 60.0  # for a mission for words
 LOOK = 0.02  # seconds between two looks of a mission that waits for another
-RECORDS_KEPT = 1000
 STOP_SECONDS = 1.0
 
 
@@ -133,7 +129,7 @@ class Orchestrator:
         self._retrieve = retrieve
         self._budget = budget
         self._prefetch = prefetch
-        self._proposed: dict[str, Tools] = {}
+        self.review = Review(image, settings.pause_on_battery)
         self._queue: queue.Queue[Mission | None] = queue.Queue()
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, str], Mission] = {}
@@ -316,11 +312,7 @@ class Orchestrator:
     def forget(self, sources: set[str]) -> None:
         """Take passages of sources that are forgotten out of the missions, kept ones and those of this process."""
 
-        def unsay(root: Any) -> None:
-            with noting(UndoLog()):  # a change record would keep what is taken out
-                uncite(root, sources)
-
-        self._image.run("forget where it was cited", unsay)
+        records.forget(self._image, sources)
         with self._lock:
             for mission in (*self._pending.values(), *self._ended.values()):
                 unread(mission, sources)
@@ -358,6 +350,7 @@ class Orchestrator:
 
     def _work(self) -> None:
         """Take missions and run them, one after another; whatever breaks, the next one finds a worker."""
+        be_nice(self._settings.mission_nice)
         while (mission := self._queue.get()) is not None:
             with self._lock:
                 if mission.id in self._begun:
@@ -393,11 +386,9 @@ class Orchestrator:
         if mission.cancelled.is_set():
             self._fail(mission, Cancelled(f"mission {mission.id} was cancelled before it began"))
             return
-        paused = self._image.run("look whether thought is paused", lambda root: root["orchestrator_obj"].paused)
-        if not paused and self._settings.pause_on_battery and on_battery():
-            paused = "this machine runs on its battery"
-        if paused:
-            self._fail(mission, Busy(f"thought is paused: {paused}", hint="go on with: send kernel resume"))
+        resting = self.review.resting()
+        if resting is not None:
+            self._fail(mission, resting)
             return
         # Asked now and not when it is installed: a replay runs on the image thread, which must wait for no turn.
         model = self._model()
@@ -448,7 +439,7 @@ class Orchestrator:
                 at.doom()  # words are told, not kept
             elif mission.state == machine.COMPLETE and self._settings.review:
                 at.doom()
-                self._propose(mission, at)
+                self._fail(mission, self.review.propose(at))
             elif mission.state == machine.COMPLETE:
                 self._commit(mission, at, read)
 
@@ -530,52 +521,6 @@ class Orchestrator:
         )
         return self._budget.spending(most, mission.tree)
 
-    # -- a person's word ---------------------------------------------------------------------------
-
-    def _propose(self, mission: Mission, at: Tools) -> None:
-        """Keep what was agreed on until somebody accepts it, or the image goes to sleep."""
-        self._proposed[mission.id] = replace(at, root=None, receiver=None)
-        while len(self._proposed) > PROPOSALS_KEPT:
-            del self._proposed[next(iter(self._proposed))]
-        where = mission.miss.path or mission.miss.oid
-        self._fail(
-            mission,
-            MissionFailed(
-                f"a method {mission.miss.selector!r} is proposed for {where} and waits for your word; nothing was changed",
-                mission=mission.id,
-                hint=f"look at it with: python -m batos mission {mission.id}; take it with: send kernel accept {mission.id}",
-            ),
-        )
-
-    def accept(self, mission_id: str) -> dict[str, Any]:
-        """Install what a mission proposed; answers ``{"to", "send", "source"}``.
-
-        Raises `NoSuchObject` where nothing of that id is proposed, `Conflict` where the object has changed.
-        """
-        at = self._proposed.get(mission_id)
-        if at is None:
-            raise NoSuchObject(
-                f"no mission {mission_id!r} has proposed anything since the image awoke",
-                hint="send the message again, or see what there was: python -m batos missions",
-            )
-        mission = at.mission
-
-        def install(root: Root) -> None:
-            at.root, at.receiver = root, root.by_oid(mission.miss.oid)
-            complete.install_method(at)
-
-        self._image.run(f"accepted {mission.miss.selector}", install)
-        self._proposed.pop(mission_id, None)
-        return {"to": mission.miss.path or mission.miss.oid, "send": mission.miss.selector, "source": at.verdict.source}
-
-    def pause(self, why: str = "somebody wished it") -> None:
-        """Open no missions until `resume`, also after a restart; those that run go on."""
-        self._image.run("pause thought", lambda root: setattr(root["orchestrator_obj"], "paused", str(why)))
-
-    def resume(self) -> None:
-        """Think again."""
-        self._image.run("resume thought", lambda root: setattr(root["orchestrator_obj"], "paused", ""))
-
     def _alike(self, mission: Mission) -> Callable[[str, list[str]], list[float] | None] | None:
         """`likeness` with the mission's journal around it."""
         if self._likeness is None:
@@ -600,63 +545,11 @@ class Orchestrator:
 
         return retrieve
 
-    # -- again, from the journal -------------------------------------------------------------------
-
     def replay(self, mission_id: str) -> dict[str, Any]:
-        """Run an ended mission again from the journal, without the mind, and keep nothing of it.
-
-        Answers ``{"mission", "state", "was", "method", "same", "model_calls", "answered_from_journal",
-        "differs", "why", "seconds"}``: `same` says whether state and method are those of then.
-
-        Raises `NoSuchObject` where the journal knows no such mission, `Conflict` where it does not hold
-        enough of it.
-        """
-        began = time.monotonic()
-        then = replay.recording(mission_id, self._journal.events(mission_id))
-        voices = replay.Voices(then)
-        said = then.miss
-        miss = Miss(
-            said["oid"],
-            said["to"] if said["to"] != said["oid"] else None,
-            said["send"],
-            said["args"],
-            said["kw"],
-        )
-        mission = Mission(
-            miss, began + self._settings.mission_seconds, said["intent"], list(said["examples"] or ())
-        )
-        with self._image.mission_transaction() as root:
-            receiver, args, kw = from_data(then.circle)
-            mission.kinds = kinds_of(args, kw)
-            mission.brief = brief_of(receiver, miss.selector, args, kw, miss.path)
-            mission.brief |= {"oid": miss.oid, "intent": mission.intent or mission.brief["facet"]}
-            mission.brief["examples"] = mission.examples
-            mission.circle = then.circle
-            at = Tools(
-                mission, root, receiver, voices.generate, self._rehearse, self._judge, replay.Silence(), self._model(),
-                likeness=voices.alike, retrieve=lambda question: then.passages, reads=then.read, child=voices.child,
-            )  # fmt: skip
-            if then.words is not None:
-                mission.question = weaving.Question(miss.args[0], voices.speak, **then.words)
-            at.doom()
-            try:
-                self._step(mission, at)
-            except BatosError as exc:
-                mission.state, mission.why = machine.FAILED, str(exc)
-        product = mission.product if mission.state == machine.COMPLETE else None
-        return {
-            "mission": mission_id,
-            "state": mission.state,
-            "was": then.outcome,
-            "method": product,
-            "same": (mission.state, product)
-            == (then.outcome, then.method if then.outcome == machine.COMPLETE else None),
-            "model_calls": 0,
-            "answered_from_journal": voices.calls,
-            "differs": voices.differs,
-            "why": mission.why,
-            "seconds": round(time.monotonic() - began, 6),
-        }
+        """Run an ended mission again from the journal, without the mind, and keep nothing of it (`replay.again`)."""
+        recording = replay.recording(mission_id, self._journal.events(mission_id))
+        return replay.again(self._image, recording, self._settings.mission_seconds, self._step, self._rehearse, self._judge,
+                            self._model())  # fmt: skip
 
     def _commit(self, mission: Mission, at: Tools, read: list[UvmObject]) -> None:
         why = f"learned {mission.miss.selector}"
@@ -706,7 +599,7 @@ class Orchestrator:
     def _ascertain(self, mission: Mission) -> None:
         """A mission that broke at its commit or later may have been kept: the image knows."""
         if mission.error is not None and mission.committing:
-            told = self._image.run("was it learned?", lambda root: _was_learned(root, mission), who="batos")
+            told = self._image.run("was it learned?", lambda root: records.learned(root, mission), who="batos")
             if told:
                 mission.error, mission.state, mission.why = None, machine.COMPLETE, told
 
@@ -724,7 +617,7 @@ class Orchestrator:
             self._begun.discard(mission.id)
             if self._pending.get(mission.key) is mission:  # a cancelled one may have a successor
                 del self._pending[mission.key]
-            while len(self._ended) > RECORDS_KEPT:
+            while len(self._ended) > records.KEPT:
                 del self._ended[next(iter(self._ended))]
 
     def _tell(self, mission: Mission) -> None:
@@ -743,27 +636,17 @@ class Orchestrator:
             "psm_cycle_durations", ms=(mission.seconds or 0.0) * 1000, outcome=mission.state.lower(),
             selector=mission.miss.selector, mission=mission.id,
         )  # fmt: skip
+        for each in mission.question.partials if mission.question is not None else ():
+            if each["answer"] and each["came"] != "reflex":
+                self._note("facets", facet=each["facet"], came=each["came"], mission=mission.id)
+
+    def facet_answered(self, selector: str, written: bool) -> None:
+        """Count that a facet answered a message, which had to be `written` for it first or was there."""
+        self._note("facets", facet=selector, came="written" if written else "reused")
 
     def record(self, mission: Mission) -> None:
-        """Keep the mission's record in the image, by a turn of its own; the oldest ones go."""
-        told = mission.told()
-        spent = self._budget.take(mission.tree) if self._budget is not None else None
-
-        def write(root: Root) -> None:
-            if spent is not None:
-                spent(root)
-            records = root["orchestrator_obj"].missions
-            records[f"{mission.began:017.6f}-{mission.id}"] = Dict(
-                {name: told[name] for name in ("id", "to", "send", "state", "since", "seconds", "sender", "plan",
-                                               "rounds", "method", "why", "states", "answer", "answers", "cost", "confidence",
-                                               "parent", "children", "words")}
-                | {"proposals": report.proposals(told)}
-                | {"passages": cited(told["passages"])}
-            )  # fmt: skip
-            while len(records) > RECORDS_KEPT:
-                del records[records.minKey()]
-
-        self._image.submit(f"record of mission {mission.id}", write, who="batos")
+        """Keep the mission's record in the image, and what it spent, by a turn of its own."""
+        records.keep(self._image, mission, self._budget.take(mission.tree) if self._budget is not None else None)
 
 
 def _cancelled(mission: Mission) -> Cancelled:
@@ -782,27 +665,3 @@ def experts_ahead(prototypes: UvmObject, mission: Mission) -> list[str]:
 
 def _state_of(mission: Mission) -> dict[str, Any]:
     return {"event": "state", "state": mission.state, "mission": mission.id}
-
-
-def _was_learned(root: Root, mission: Mission) -> str | None:
-    """How the mission's method stands in its receiver, None where it does not."""
-    method = root.by_oid(mission.miss.oid)._method(mission.miss.selector)
-    installed = method.installed if method is not None else None
-    kept = installed is not None and installed.get("mission") == mission.id
-    return mission.why or "it was kept" if kept else None
-
-
-def on_battery(supplies: Path = Path("/sys/class/power_supply")) -> bool:
-    """Is there a mains supply, and none that is plugged in?  By Linux's sysfs; False where nobody can say."""
-    plugged = []
-    for each in supplies.glob("*"):
-        with contextlib.suppress(OSError):
-            if (each / "type").read_text().strip() in ("Mains", "USB") and (each / "online").exists():
-                plugged.append((each / "online").read_text().strip() == "1")
-    return bool(plugged) and not any(plugged)
-
-
-def recorded(root: Root, mission_id: str | None = None) -> list[dict[str, Any]]:
-    """Records kept in the image, oldest first; only that of `mission_id` if given."""
-    records = root["orchestrator_obj"].missions
-    return [dict(each) for each in records.values() if mission_id is None or each["id"] == mission_id]

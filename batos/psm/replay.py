@@ -9,13 +9,20 @@ what was answered then and says that the question is another one now.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from batos.errors import Conflict, NoSuchObject
+from batos.errors import BatosError, Conflict, NoSuchObject
 from batos.mind.engine import Draft
+from batos.objects.probation import kinds_of
+from batos.objects.snapshot import from_data
+from batos.psm.machine import COMPLETE, FAILED
+from batos.psm.mission import Miss, Mission, brief_of
+from batos.psm.states import Tools
+from batos.psm.weaving import Question
 
 
 @dataclass(slots=True)
@@ -143,3 +150,55 @@ class Silence:
 
     def note(self, mission: str | None, event: str, **facts: Any) -> None:
         """Forget it."""
+
+
+def again(
+    image: Any, then: Recording, seconds: float, step: Callable, rehearse: Callable, judge: Callable, model: dict[str, Any]
+) -> dict[str, Any]:
+    """Run an ended mission again, without the mind, and keep nothing of it.
+
+    seconds  it may take
+    step     `(mission, tools)`: runs the machine to its end
+    rehearse, judge, model   see `psm.states.Tools`
+
+    Answers ``{"mission", "state", "was", "method", "same", "model_calls", "answered_from_journal", "differs", "why",
+    "seconds"}``: `same` says whether state and method are those of then.  Raises `Conflict` where the journal
+    does not hold enough of it.
+    """
+    began = time.monotonic()
+    voices, said = Voices(then), then.miss
+    path = said["to"] if said["to"] != said["oid"] else None
+    miss = Miss(said["oid"], path, said["send"], said["args"], said["kw"])
+    mission = Mission(miss, began + seconds, said["intent"], list(said["examples"] or ()))
+    with image.mission_transaction() as root:
+        receiver, args, kw = from_data(then.circle)
+        mission.kinds = kinds_of(args, kw)
+        mission.brief = brief_of(receiver, miss.selector, args, kw, miss.path)
+        mission.brief |= {"oid": miss.oid, "intent": mission.intent or mission.brief["facet"]}
+        mission.brief["examples"] = mission.examples
+        mission.circle = then.circle
+        at = Tools(
+            mission, root, receiver, voices.generate, rehearse, judge, Silence(), model,
+            likeness=voices.alike, retrieve=lambda question: then.passages, reads=then.read, child=voices.child,
+        )  # fmt: skip
+        if then.words is not None:
+            mission.question = Question(miss.args[0], voices.speak, **then.words)
+        at.doom()
+        try:
+            step(mission, at)
+        except BatosError as exc:
+            mission.state, mission.why = FAILED, str(exc)
+    product = mission.product if mission.state == COMPLETE else None
+    same = (mission.state, product) == (then.outcome, then.method if then.outcome == COMPLETE else None)
+    return {
+        "mission": then.mission,
+        "state": mission.state,
+        "was": then.outcome,
+        "method": product,
+        "same": same,
+        "model_calls": 0,
+        "answered_from_journal": voices.calls,
+        "differs": voices.differs,
+        "why": mission.why,
+        "seconds": round(time.monotonic() - began, 6),
+    }

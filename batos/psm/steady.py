@@ -30,12 +30,6 @@ WAYS = {
     "late": ["fewer_passages"],
     "over_budget": ["fewer_passages", "no_conversation"],
     "away": [],
-    # Of missions and of the weave.
-    "no_majority": ["counter_examples", "more_voices"],
-    "refused_by_guardian": ["again_with_findings"],
-    "unparsable": ["repair"],
-    "no_drafts": ["repair"],
-    "gate": ["again_with_critique"],
 }
 KINDS: list[tuple[type[BatosError], str]] = [
     (TooLarge, "too_large"), (Deadline, "late"), (Refused, "over_budget"), (NoMind, "away"), (Busy, "away"),

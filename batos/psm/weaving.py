@@ -112,18 +112,20 @@ def delegate(state: UvmObject, at: Tools) -> str:
     if question.partials:
         return "drafted"  # another round of weaving asks nobody again
     known = personas.facets_of(_personas(at))
-    for each in mission.plan["facets"]:
-        _learn(at, known[each["facet"]][0], each["facet"], each["query"])
+    written = {
+        each["facet"] for each in mission.plan["facets"]
+        if _learn(at, known[each["facet"]][0], each["facet"], each["query"])
+    }  # fmt: skip
     known = personas.facets_of(_personas(at))  # read again: a child mission may have changed them
     waiting = []
     for label, each in zip(LABELS, mission.plan["facets"], strict=False):
         persona = known[each["facet"]][0]
         partial = {"label": label, "facet": each["facet"], "persona": persona.name, "query": each["query"], "answer": None,
-                   "why_not": None}  # fmt: skip
+                   "why_not": None, "came": "written" if each["facet"] in written else "reused"}  # fmt: skip
         question.partials.append(partial)
         exact = reflexes.answer(each["query"])
         if exact is not None:
-            partial |= {"facet": f"reflex ({exact.kind})", "answer": exact.text}
+            partial |= {"facet": f"reflex ({exact.kind})", "answer": exact.text, "came": "reflex"}
         else:
             waiting.append((persona, partial, {}))
     for _ in range(THOUGHTS):
@@ -300,12 +302,13 @@ def _personas(at: Tools) -> list[UvmObject]:
     return [*(root[name] for name in personas.PERSONAS), *others]
 
 
-def _learn(at: Tools, persona: UvmObject, selector: str, query: str) -> None:
-    """Make a facet that is still an intent a method, by a mission of its own."""
+def _learn(at: Tools, persona: UvmObject, selector: str, query: str) -> bool:
+    """Make a facet that is still an intent a method, by a mission of its own; false where it is one already."""
     if isinstance(lookup(persona, selector)[1], Method):
-        return
+        return False
     at.child(Miss(oid_text(persona), at.root.path_of(persona), selector, [query], {}))
     at.look_again()
+    return True
 
 
 def _side_by_side(

@@ -107,6 +107,10 @@ class Run:
     broke: list[str] = field(default_factory=list)
     calls: int = 0
 
+    def answered(self) -> bool:
+        """Has everything that was sent, or is just being sent, its reply?"""
+        return all(self.replies[n] for n in list(self.begun))
+
 
 class Schedules:
     """One run over an image in a folder of its own, and what was counted."""
@@ -306,12 +310,13 @@ class Schedules:
         while left := [n for n in range(len(plan_.messages)) if n not in run.begun]:
             self._send(run, left[0])
             self._settle(run)
+        self._settle(run)  # a mission's last step may have sent one since
         self.slowest = max(self.slowest, time.monotonic() - began)
         self.current = None
         self._look(run, to)
 
     def _settle(self, run: Run) -> None:
-        """Until nobody waits and no mission runs."""
+        """Until all that was sent is answered and no mission runs."""
         end = time.monotonic() + PATIENCE
         # One that was cancelled is answered before its thread has noticed.
         tables = (
@@ -320,9 +325,7 @@ class Schedules:
             self.missions._callbacks,
             self.kernel._waiting,
         )
-        quiet = 0
-        while quiet < 2 and time.monotonic() < end:  # a step that sends something may lie between two tables
-            quiet = quiet + 1 if not any(tables) else 0
+        while (any(tables) or not run.answered()) and time.monotonic() < end:
             time.sleep(0.0005)
         self.image.submit("settled", lambda root: None).result(PATIENCE)
 

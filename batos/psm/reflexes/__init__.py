@@ -43,7 +43,10 @@ class Reflex:
 
 
 def answer(question: str, today: Callable[[], date] = date.today) -> Reflex | None:
-    """The exact answer to `question`, or None where no grammar reads all of it or it has none within bounds."""
+    """The exact answer to `question`, or None where no grammar reads all of it or it has none within bounds.
+
+    today  the date, or the moment: only that tells the time of day
+    """
     if len(question) > MAX_TEXT:
         return None
     whole = " ".join(question.strip().lower().replace("’", "'").split())
@@ -92,6 +95,12 @@ _ORDERS: list[tuple[re.Pattern[str], Callable[[Tree, Tree], Tree]]] = [
     (re.compile(r"(?:the )?quotient of (?P<a>.+) and (?P<b>.+)"), lambda a, b: ("/", a, b)),
     (re.compile(r"multiply (?P<a>.+) (?:by|with|and) (?P<b>.+)"), lambda a, b: ("*", a, b)),
     (re.compile(r"divide (?P<a>.+) by (?P<b>.+)"), lambda a, b: ("/", a, b)),
+    (
+        re.compile(
+            r"(?:split|share|divide) (?P<a>.+) (?:between|among|amongst) (?P<b>.+?)(?: people| persons| friends| of us)?"
+        ),
+        lambda a, b: ("/", a, b),
+    ),
     (re.compile(r"(?:the )?remainder (?:of|when) (?P<a>.+?) (?:is )?(?:divided by|over) (?P<b>.+)"), lambda a, b: ("mod", a, b)),
 ]  # fmt: skip
 _SHARE = re.compile(rf"(?:a|one) (?P<share>{'|'.join(_SPOKEN_FRACTIONS)}) of (?P<a>.+)")
@@ -132,6 +141,10 @@ _PERCENT = [
         lambda a, b: (b * (100 - a) / 100, ""),
     ),
     (re.compile(r"(?:what is |how much is )?(?P<a>.+?)(?:%| percent) off(?: of)? (?P<b>.+)"), lambda a, b: (b * (100 - a) / 100, "")),
+    (
+        re.compile(r"(?:what is |how much is )?(?:an? )?(?P<a>.+?)(?:%| percent) (?:tip|tax|vat|fee|commission) (?:on|of) (?P<b>.+)"),
+        lambda a, b: (b * a / 100, ""),
+    ),
 ]  # fmt: skip
 
 

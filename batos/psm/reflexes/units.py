@@ -1,6 +1,7 @@
 """Units: conversions by pint, exactly, over fractions.
 
-pint is asked for names only; products and quotients of units ("km per hour", "m/s^2") are read here.
+pint is asked for names only; products and quotients of units ("km per hour", "m/s^2") and amounts in several
+("5 feet 11 inches") are read here.  Where an answer has no end as a decimal it is told rounded, and exactly beside it.
 What is not one thing to everybody is left alone: months and years as numbers of days, and names of
 more than one unit where the question does not settle it.
 """
@@ -10,9 +11,10 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
-from batos.psm.reflexes.arithmetic import Beyond, told, value
+from batos.psm.reflexes.arithmetic import Beyond, rounded, told, value
 from batos.psm.reflexes.formula import parse
 
 # A month and a year are no fixed number of days; a ton, a gallon and a megabyte are several amounts, by country or by
@@ -22,7 +24,7 @@ LEFT_ALONE = frozenset({
     "horsepower", "calorie", "kilobyte", "megabyte", "gigabyte", "terabyte", "bit", "b", "t", "mb", "gb", "kb",
 })  # fmt: skip
 PLAIN = {
-    "miles": "mile", "mi": "mile", "feet": "foot", "ft": "foot", "inches": "inch", "yards": "yard",
+    "in": "inch", "miles": "mile", "mi": "mile", "feet": "foot", "ft": "foot", "inches": "inch", "yards": "yard",
     "yd": "yard", "yds": "yard", "kms": "km", "kilometers": "kilometer", "kilometres": "kilometer",
     "metres": "meter", "metre": "meter", "centimetres": "centimeter", "millimetres": "millimeter",
     "litres": "liter", "litre": "liter", "millilitres": "milliliter", "lbs": "pound", "lb": "pound",
@@ -56,9 +58,13 @@ PINTS = {"kwh": "kilowatt_hour", "l": "liter", "ml": "milliliter", "cl": "centil
 
 _AMOUNT = r"(?P<amount>an?|one|half an?|-?[\d.,/ ]*\d(?:e-?\d+)?)"
 _CONVERT = re.compile(
-    rf"(?:convert |what is |what's |how much is |how much are |what are )?{_AMOUNT} ?(?P<source>.+?) "
-    r"(?:to|in|into|as|expressed in) (?P<target>.+)"
+    rf"(?:convert |what is |what's |what are |how (?:much|many|tall|long|far|heavy|hot|cold|fast|big) (?:is|are) )?"
+    rf"{_AMOUNT} ?(?P<source>.+?) (?:to|in|into|as|expressed in) (?P<target>.+)"
 )
+_PRIMES = re.compile(r"""(?P<feet>\d+) ?['′] ?(?P<inches>\d+(?:\.\d+)?) ?(?:"|''|″)?(?= )""")  # 5'11"
+_PIECE = re.compile(r"(?P<amount>\d+(?:\.\d+)?) ?(?P<unit>[a-z]+),?(?: and)?(?: |$)")
+MONEY = frozenset("dollar usd euro eur yen jpy franc chf pound gbp rupee inr yuan cny peso krona".split())
+EXACTLY = 24  # letters of a fraction that is worth telling
 _HOW_MANY = re.compile(
     rf"how many (?P<target>.+?) (?:are there in|are in|is|are|in|make|make up|equal|equals|does) {_AMOUNT} ?"
     r"(?P<source>.+?)(?: have| make)?"
@@ -67,19 +73,58 @@ _HOW_MANY = re.compile(
 
 def answer(text: str) -> tuple[str, Any] | None:
     """The answer to a question of conversion in `text` (lower case, no question mark) and its value, or None."""
+    text = _PRIMES.sub(r"\g<feet> feet \g<inches> inches", text)
     found = _HOW_MANY.fullmatch(text) or _CONVERT.fullmatch(text)
-    if not found:
+    if not found or (target := _unit(found["target"])) is None:
         return None
-    source, target = _unit(found["source"]), _unit(found["target"])
-    if source is None or target is None:
+    amounts = _amounts(found["amount"], found["source"])
+    if amounts is None:
         return None
-    amount = _amount(found["amount"])
-    if amount is None:
+    numbers = [convert(amount, source, target) for amount, source in amounts]
+    if None in numbers:
         return None
-    number = convert(amount, source, target)
-    if number is None:
-        return None
-    return f"{told(number)} {found['target'].strip()}", number
+    number = sum(numbers, Fraction(0))
+    return f"{_spoken(number)} {found['target'].strip()}", number
+
+
+def asks(text: str) -> bool:
+    """Is `text` (lower case) a question of conversion, be it one that is left alone?"""
+    found = _CONVERT.fullmatch(_PRIMES.sub("1 foot", text.rstrip("?. ")))
+    return found is not None and all(_is_known(found[each]) for each in ("source", "target"))
+
+
+def _is_known(text: str) -> bool:
+    one = text.strip().removesuffix("s")
+    return one in MONEY or one in LEFT_ALONE or _unit(text) is not None
+
+
+def _spoken(number: Fraction) -> str:
+    """A number as an answer: all of it where it ends, else rounded, with the fraction if that is short."""
+    text = told(number)
+    if "/" not in text:
+        return text
+    fraction = f"{number.numerator}/{number.denominator}"
+    return f"about {rounded(number)}" + (f" (exactly {fraction})" if len(fraction) <= EXACTLY else "")
+
+
+def _amounts(amount: str, source: str) -> list[tuple[Fraction, str]] | None:
+    """What is to be converted: an amount of one unit, or of several, each smaller than the one before ("2 hours 30 minutes")."""
+    if (unit := _unit(source)) is not None:
+        one = _amount(amount)
+        return None if one is None else [(one, unit)]
+    text, pieces, at = f"{amount} {source}".strip(), [], 0
+    while at < len(text):
+        found = _PIECE.match(text, at)
+        unit = _name(found["unit"]) if found else None
+        if unit is None or unit.startswith("deg") or unit == "kelvin":
+            return None
+        pieces.append((Fraction(found["amount"]), unit))
+        at = found.end()
+    for (_, larger), (amount_of, smaller) in pairwise(pieces):
+        whole = convert(Fraction(1), larger, smaller)
+        if whole is None or amount_of >= whole:  # 5 feet 14 inches is a slip
+            return None
+    return pieces if all(each.denominator == 1 for each, _ in pieces[:-1]) else None
 
 
 def convert(amount: Fraction, source: str, target: str) -> Fraction | None:
