@@ -24,7 +24,7 @@ from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
 
 from batos.errors import Conflict, NoSuchObject
-from batos.knowledge import contexts
+from batos.knowledge import contexts, likeness
 from batos.knowledge.chunking import Piece
 from batos.knowledge.postings import ROWS, blocks_of
 from batos.knowledge.shelf import (  # noqa: F401 - VectorBlock: images of the last edition name it here
@@ -35,7 +35,6 @@ from batos.knowledge.shelf import (  # noqa: F401 - VectorBlock: images of the l
     enter,
     imprint,
     kinds_of,
-    put_on_shelf,
     shelf_in,
     shelf_of,
     subject,
@@ -45,6 +44,7 @@ from batos.objects import UvmObject
 from batos.objects.genesis import child
 from batos.objects.method import Method, primitive
 
+_MESSAGES = {"search_": "catalog_search", "sources": "catalog_sources", "text_of": "catalog_text_of"}
 BLOCKS_A_SWEEP = 8  # some 2,000 passages: what one turn takes out, a tenth of a second
 
 
@@ -63,10 +63,12 @@ def catalog(root: Any) -> UvmObject:
         obj._shelf = Shelf()
     elif shelf is not obj._shelf:
         obj._shelf = shelf  # of the last edition, laid out anew
-    elif "aside" not in shelf.__dict__:
-        shelf.aside = OOBTree()
+    else:
+        if "aside" not in shelf.__dict__:
+            shelf.aside = OOBTree()
+        shelf.postings.be_linked()
     contexts.teach(obj)
-    for selector, name in (("search_", "catalog_search"), ("sources", "catalog_sources")):
+    for selector, name in _MESSAGES.items():
         if obj._method(selector) is None:
             obj._install(Method(selector, primitive=name))
     return obj
@@ -111,7 +113,8 @@ def index_document(
 
     vectors   float32 (len(pieces), d) of length 1, or None: it is then found by its words alone
     metadata  "digest" (without it nothing is ever found current), "kind", "space" (the embedder's name),
-              "extracted" (a `KeptText`: the text is not the file's own and is kept), "persona", "remembered"
+              "extracted" (a `KeptText`: the text is not the file's own and is kept; one that is begun with
+              an empty text grows by each stretch), "persona", "remembered"
               (seconds since the epoch), "about" (of a fact: it replaces the one before about the same), and
               anything else that is plain data and worth a slot
 
@@ -127,7 +130,10 @@ def index_document(
     replaced = unindex_document(root, source) if _stands(shelf, source) else 0
     document = _blank(obj, source, told, len(pieces))
     _put_passages(obj, document, 0, text, pieces)
-    put_on_shelf(shelf, source, document, vectors)
+    words, marks = words_of(shelf, document)
+    marks = likeness.link(shelf, document, 0, words, marks, vectors)
+    shelf.postings.put(document._first, words, vectors, marks)
+    enter(shelf, source, document)
     return {"chunks": len(pieces), "replaced": replaced, "current": False}
 
 
@@ -240,8 +246,12 @@ def add_passages(
     at = document.chunks
     _put_passages(obj, document, span[0], text, pieces)
     words, marks = words_of(obj._shelf, document, at)
+    marks = likeness.link(obj._shelf, document, at, words, marks, vectors)
     document._aside.update(blocks_of(document._first + at, words, vectors, marks))
     document._wids.update({wid for each in words for wid in each})
+    kept = document.__dict__.get("_extracted")
+    if kept is not None and kept.length == span[0]:
+        kept.add(text)
     document._through, document._standing = span[1], standing
     return len(pieces)
 
@@ -268,6 +278,7 @@ def unfinished(root: Any, under: str = "") -> list[str]:
 
 def _break_off(shelf: Shelf, source: str) -> int:
     document = shelf.aside.pop(source)
+    likeness.part(shelf, range(document._first, document._first + document.chunks))
     _take_aside(shelf, document, document._aside)
     return document.chunks
 
@@ -361,9 +372,7 @@ def unindex_document(root: Any, source: str) -> int:
     if document is None:
         if begun is not None:
             return begun
-        raise NoSuchObject(
-            f"nothing is remembered from {source}", hint="see what is: send knowledge_catalog_obj sources"
-        )
+        raise _nothing_from(source)
     _leave(shelf, source, document)
     heir, *others = copies_of(shelf, source) or [None]
     if heir is not None:
@@ -375,6 +384,7 @@ def unindex_document(root: Any, source: str) -> int:
         enter(shelf, heir, document)
         return 0
     numbers = range(document._first, document._first + document.chunks)
+    likeness.part(shelf, numbers)
     if len(numbers) > BLOCKS_A_SWEEP * ROWS:
         _take_aside(shelf, document, shelf.postings.detach(numbers))
     else:
@@ -382,6 +392,12 @@ def unindex_document(root: Any, source: str) -> int:
         for number in numbers:
             del shelf.chunks[number]
     return len(numbers)
+
+
+def _nothing_from(source: str) -> NoSuchObject:
+    return NoSuchObject(
+        f"nothing is remembered from {source}", hint="see what is: send knowledge_catalog_obj sources"
+    )
 
 
 def forget_past(root: Any) -> None:
@@ -420,7 +436,23 @@ def sources(root: Any, under: str = "", kind: str | None = None, since: float | 
 
 def text_of(root: Any, source: str) -> str | None:
     """The extracted text of a source, None where the file itself is the text."""
-    document = _document(shelf_in(root), source)
-    document._p_activate()
-    kept = document.__dict__.get("_extracted")
+    kept = _kept_text(shelf_in(root), source)
     return None if kept is None else str(kept)
+
+
+def _kept_text(shelf: Shelf | None, source: str) -> KeptText | None:
+    document = _document(shelf, source)
+    if document is None:
+        raise _nothing_from(source)
+    document._p_activate()
+    return document.__dict__.get("_extracted")
+
+
+@primitive
+def catalog_text_of(self, source, start=0, end=None):
+    """A text that was extracted and is kept (of a PDF, a page, mail), from one place of it to another: so a
+    citation is opened.  Where the file itself is the text, the file is to be opened."""
+    kept = _kept_text(shelf_of(self), source)
+    if kept is None:
+        raise ValueError(f"{source} is text itself: open the file")
+    return str(kept) if end is None and start == 0 else kept.between(max(0, start), end or len(str(kept)))

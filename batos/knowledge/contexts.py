@@ -93,7 +93,7 @@ def memory_zoom_out(self):
     null for a document."""
     if _is_document(self):
         return None
-    if "text" in self._slots:
+    if "position" in self._slots:
         return self._slots.get("context") or self.document
     return self._slots.get("within") or self.document
 
@@ -102,7 +102,7 @@ def memory_zoom_out(self):
 def memory_zoom_in(self):
     """What stands in this, in its order: of a document or a section the sections right below it and the
     passages in no smaller one; of a passage nothing."""
-    if "text" in self._slots:
+    if "position" in self._slots:
         return []
     within = None if _is_document(self) else self
     found: list[UvmObject] = []
@@ -125,7 +125,7 @@ def memory_text(self):
 def memory_digest_text(self, tokens=DIGEST_TOKENS):
     """What this says in so many tokens: the passages nearest to the middle of what it means, in their order;
     without vectors those it begins with."""
-    if "text" in self._slots:
+    if "position" in self._slots:
         return self.text
     catalog = _catalog(self)
     return "\n".join(each.text for each in digest(shelf_of(catalog), _chunks(catalog, self), tokens))

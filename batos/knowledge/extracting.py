@@ -55,7 +55,7 @@ def text_of_pdf(data: bytes) -> str:
     for number in range(count):
         try:
             page = (reader.pages[number].extract_text() or "").replace("\x00", "")
-        except (PyPdfError, Exception):  # noqa: BLE001, B014 - one page may be broken and the others not
+        except (PyPdfError, Exception):  # noqa: BLE001 - one page may be broken and the others not
             broken += 1
             continue
         if page.strip():

@@ -270,11 +270,12 @@ class Ingestion:
 
     def _told(self, document: Document, metadata: dict[str, Any] | None) -> dict[str, Any]:
         """What is kept of a document beside its passages."""
+        large = len(document.text) > CHARACTERS_A_TURN  # its text comes in by stretches
         return {
             "kind": document.kind,
             "digest": document.digest,
             "modified": document.modified,
-            "extracted": KeptText(document.text) if document.extracted else None,
+            "extracted": KeptText("" if large else document.text) if document.extracted else None,
             "space": self._space,
             **(metadata or {}),
         }

@@ -25,6 +25,7 @@ from batos.knowledge.extracting import (
     text_of_mailbox,
     text_of_pdf,
 )
+from batos.knowledge.structure import is_talk
 
 LARGEST = 128 * 2**20  # bytes of a file read at once; a larger one is data, not something one reads
 
@@ -122,7 +123,7 @@ def _text_of(data: bytes, ending: str) -> tuple[str, str, bool]:
         talk = text_of_chat(parsed_json(text.lstrip("\ufeff"), ending == ".jsonl"))
         if talk is not None:
             return talk, "chat", True
-    return text, kind, False
+    return text, "chat" if kind == "text" and is_talk(text) else kind, False
 
 
 _CHARSET = re.compile(

@@ -21,6 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from batos.errors import BadRequest
+from batos.knowledge.likeness import also
 from batos.knowledge.postings import ASKS, TURN, Searcher
 from batos.knowledge.shelf import Shelf, copies_of, shelf_in, shelf_of, tokens_of
 from batos.knowledge.words import Words
@@ -291,7 +292,7 @@ def search(
     """What `find` finds as plain data: ``{"text", "source", "start", "end", "score"}``, best first.
 
     why  also "oid", "words" and "meaning" (what each half gave, 0 to 1), "section", "remembered", "also"
-         (other sources with the same bytes), "superseded_by"
+         (other sources in which the same stands), "superseded_by"
     """
     shelf = shelf_in(root)
     return [_told(shelf, each, why) for each in _find(shelf, query, vector, top, where)]
@@ -313,7 +314,7 @@ def _told(shelf: Shelf, answer: Answer, why: bool = False) -> dict[str, Any]:
             "meaning": None if answer.meaning is None else round(answer.meaning, 4),
             "section": chunk._slots.get("section", ""),
             "remembered": document.remembered,
-            "also": copies_of(shelf, document.origin),
+            "also": sorted({*copies_of(shelf, document.origin), *also(shelf, answer.number)}),
             "superseded_by": document._slots.get("superseded_by"),
         }
     return told

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import xxhash
@@ -20,6 +21,7 @@ from zope.index.text.textindex import TextIndex
 
 from batos.knowledge.chunking import approximate_tokens
 from batos.knowledge.postings import ASKS, TURN, Postings, Searcher
+from batos.knowledge.structure import STRETCH
 from batos.knowledge.words import Words
 from batos.objects import UvmObject
 
@@ -40,13 +42,57 @@ class VectorBlock(Persistent):
 
 
 class KeptText(Persistent):
-    """The text that was extracted from a document, for whoever opens a citation: a record of its own."""
+    """The text that was extracted from a document, for whoever opens a citation.
+
+    A record of its own, and of a long text one for each stretch of it: so it comes in by short turns, and a
+    citation is opened without unpacking the whole.
+    """
+
+    _parts: LOBTree | None = None  # where it begins -> KeptText, of what is behind the first part
+    length: int | None = None  # characters so far; not known of texts that were kept in one record, however long
 
     def __init__(self, text: str):
-        self._packed = zlib.compress(text.encode("utf-8", "surrogatepass"))
+        self._packed = _packed(text[:STRETCH])
+        self.length = len(text[:STRETCH])
+        for at in range(STRETCH, len(text), STRETCH):
+            self.add(text[at : at + STRETCH])
+
+    def add(self, text: str) -> None:
+        """Keep more text behind what is there."""
+        if self._parts is None:
+            self._parts = LOBTree()
+        self._parts[self.length] = KeptText(text)
+        self.length += len(text)
 
     def __str__(self) -> str:
-        return zlib.decompress(self._packed).decode("utf-8", "surrogatepass")
+        return "".join(text for _, text in self._from(0))
+
+    def between(self, start: int, end: int) -> str:
+        """``str(self)[start:end]``."""
+        found, first = [], None
+        for at, text in self._from(start):
+            first = at if first is None else first
+            if at >= end:
+                break
+            found.append(text)
+        return "".join(found)[start - (first or 0) : max(0, end - (first or 0))]
+
+    def _from(self, start: int) -> Iterator[tuple[int, str]]:
+        """(where it begins, text) of the part in which `start` stands and those behind it."""
+        self._p_activate()
+        behind = self._parts if self._parts is not None else {}
+        try:
+            first = behind.maxKey(start)  # type: ignore[union-attr]
+        except (AttributeError, ValueError):
+            yield 0, zlib.decompress(self._packed).decode("utf-8", "surrogatepass")
+            first = 0
+        for at, part in behind.items(first) if behind else ():
+            yield at, str(part)
+            part._p_deactivate()
+
+
+def _packed(text: str) -> bytes:
+    return zlib.compress(text.encode("utf-8", "surrogatepass"))
 
 
 class Shelf(Persistent):
@@ -95,13 +141,6 @@ class Shelf(Persistent):
 def imprint(digest: str, kind: str) -> int:
     """Digest and kind as a key of `Shelf.digests`; what is found under it must be compared."""
     return xxhash.xxh3_64_intdigest(f"{kind} {digest}".encode("utf-8", "surrogatepass")) >> 1
-
-
-def put_on_shelf(shelf: Shelf, source: str, document: UvmObject, vectors: Any = None) -> None:
-    """Index a document whose passages stand in `shelf.chunks`."""
-    words, marks = words_of(shelf, document)
-    shelf.postings.put(document._first, words, vectors, marks)
-    enter(shelf, source, document)
 
 
 def words_of(shelf: Shelf, document: UvmObject, since: int = 0) -> tuple[list[list[int]], bytes]:
@@ -169,7 +208,9 @@ def _laid_out_anew(old: Shelf) -> Shelf:
         first, count = document._first, document.chunks
         parts = [old.vectors[at].vectors() for at in old.vectors.keys(first, first + count, excludemax=True)]
         vectors = numpy.vstack(parts) if parts else None
-        put_on_shelf(new, source, document, vectors)
+        words, marks = words_of(new, document)
+        new.postings.put(first, words, vectors, marks)
+        enter(new, source, document)
     return new
 
 

@@ -299,7 +299,28 @@ def _blocks_of_python(text: str) -> list[TextBlock] | None:
     return blocks
 
 
-_SPEAKER = re.compile(r"(?:\[[^\]\n]{1,40}\] ?)?[^\s:][^:\n]{0,38}: ")
+# Somebody's name or number and a colon; before it what messengers write: "[12.05.21, 10:31:02] ", "5/12/21, 9:31 PM - ".
+_SPEAKER = re.compile(
+    r"[\u200e\u200f]?(?:\[[^\]\n]{1,40}\] ?|\d[\d/.:, T-]{3,24}(?:[ \u202f]?[AaPp]\.?[Mm]\.?)?[\] -]+)?"
+    r"([^\s:][^:\n]{0,38}): "
+)
+_NAME = re.compile(r"[^\W\d][\w .'’&()-]{0,30}|\+\d[\d ()-]{5,20}")
+_TALK_LINES = 2000  # that are looked at
+
+
+def is_talk(text: str) -> bool:
+    """Is a plain text what some people said in turn, each line "Ann: ..."?
+
+    Nine lines in ten are, of 2 to 20 people with two turns each on average.  Three labels or more that come in
+    the same order again and again are records and no people.
+    """
+    lines = [text[a : min(b, a + 100)] for a, b in lines_of(text[: _TALK_LINES * 100])[:_TALK_LINES]]
+    lines = [line for line in lines if line.strip()]
+    said = [match.group(1) for line in lines if (match := _SPEAKER.match(line)) and _NAME.fullmatch(match.group(1))]
+    people = len(set(said))
+    if len(lines) < 4 or len(said) < 0.9 * len(lines) or not 2 <= people <= 20 or len(said) < 2 * people:
+        return False
+    return people == 2 or any(said[at] != said[at - people] for at in range(people, len(said)))
 
 
 def _blocks_of_chat(text: str, standing: Standing) -> Iterator[TextBlock]:

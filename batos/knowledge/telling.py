@@ -1,7 +1,7 @@
 """How the catalog's shelf is told as text in an export, and made again by an import.
 
-Told are the passages by number, the documents by source and the vectors, so that recall gives the same
-answers without embedding anything again.  The index of words and the lists by kind and time follow from
+Told are the passages by number, the documents by source, the vectors and which passages are linked, so that
+recall gives the same answers without embedding anything again.  The index of words and the lists by kind and time follow from
 them and are built anew.
 """
 
@@ -15,7 +15,7 @@ from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
 
 from batos.image.worldtext import LEFT_OUT, Structure, told_as
-from batos.knowledge.postings import Block
+from batos.knowledge.postings import SAME, Block
 from batos.knowledge.shelf import KeptText, Shelf, enter, words_of
 from batos.objects import UvmObject
 
@@ -25,9 +25,14 @@ DOCUMENTS_A_COMMIT = 100
 def _tell_shelf(shelf: Shelf) -> dict[str, Any]:
     # What stands aside is told as runs of numbers alone: it is not all there, and is not made again.
     aside = [[each._first, each._first + each.chunks] for each in shelf.aside.values()]
+    links = [
+        [number, target]
+        for number, target in shelf.postings.links.items()
+        if not any(start <= number < end for start, end in aside)
+    ]
     return {
         "next": shelf.next, "documents": shelf.documents, "chunks": shelf.chunks, "copies": shelf.copies,
-        "blocks": shelf.postings.blocks, "aside": aside,
+        "blocks": shelf.postings.blocks, "aside": aside, "links": links,
     }  # fmt: skip
 
 
@@ -45,6 +50,7 @@ def _fill_shelf(shelf: Shelf, told: dict[str, Any]) -> None:
             raise ValueError(f"{name} is a {kind.__name__}, not a {type(told[name]).__name__}")
         setattr(shelf, name, told[name])
     shelf.left_out = told.get("aside", ())
+    shelf.told_links = told.get("links", ())
 
 
 def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
@@ -53,9 +59,14 @@ def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
     for start, end in shelf.__dict__.pop("left_out"):
         for number in list(shelf.chunks.keys(start, end, excludemax=True)):
             del shelf.chunks[number]
+    links = {number: target for number, target in shelf.__dict__.pop("told_links")}
+    for number, target in links.items():
+        if number not in shelf.chunks or target not in shelf.chunks or target in links:
+            raise ValueError(f"the passage {number} is linked to {target!r}, which it cannot be")
+        shelf.postings.link(number, target)
     documents = list(shelf.documents.items())
     blocks = shelf.text.index.blocks = shelf.__dict__.pop("blocks")
-    for at, (source, document) in enumerate(documents, 1):
+    for done, (source, document) in enumerate(documents, 1):
         first, count = _slot(document, "_first", int), _slot(document, "chunks", int)
         if _slot(document, "origin", str) != source:
             raise ValueError(f"the document of {source!r} says that it is of {document.origin!r}")
@@ -66,18 +77,20 @@ def _finish_shelf(shelf: Shelf, commit: Callable[[], None]) -> None:
             _slot(chunk, "text", str)
             known += 1
         _slot(document, "kind", str), _slot(document, "remembered", float)
-        words, marks = words_of(shelf, document)
+        words, unlinked = words_of(shelf, document)
+        marks = bytes(mark | (SAME if first + at in links else 0) for at, mark in enumerate(unlinked))
         starts = list(blocks.keys(first, first + count, excludemax=True))
         for number, end in pairwise([*starts, first + count]):
             block = blocks[number]
-            if not isinstance(block, Block) or len(block.scales) // 4 not in (0, end - number):
-                raise ValueError(f"the vectors at {number} are none, or not of its passages")
             here = slice(number - first, end - first)
+            own = sum(not mark & SAME for mark in marks[here])
+            if not isinstance(block, Block) or len(block.scales) // 4 not in (0, own):
+                raise ValueError(f"the vectors at {number} are none, or not of its passages")
             block.tally(words[here], marks[here])
         enter(shelf, source, document)
         if first + count > shelf.next:
             raise ValueError(f"the passages of {source!r} have numbers that are not given out yet")
-        if at % DOCUMENTS_A_COMMIT == 0:
+        if done % DOCUMENTS_A_COMMIT == 0:
             commit()
     if known != len(shelf.chunks):
         raise ValueError(f"{len(shelf.chunks) - known} passages belong to no document")
