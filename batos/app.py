@@ -40,7 +40,7 @@ from batos.image.rebuild import import_
 from batos.image.retention import ByDay, tend
 from batos.kernel import Kernel
 from batos.keys import Keys
-from batos.knowledge import Memory, catalog, embedder, itself, telling  # noqa: F401 - says how the shelf is told in an export
+from batos.knowledge import Memory, catalog, curating, embedder, itself, telling  # noqa: F401 - says how the shelf is told in an export
 from batos.message import SERIES
 from batos.mind import conception, experts, incarnation, mind_of, personas, tiers
 from batos.objects import Method, UvmObject, use_compiler
@@ -192,7 +192,8 @@ class System:
             self.image, self.journal, settings,
             generate=self.mind.generate, rehearse=self.rehearsal.run, judge=self._judged, model=self._model,
             note=self.metrics.note, likeness=Likeness(self.memory),
-            retrieve=retrieving.Retrieval(self.image, self.memory, self.mind, settings.mind_window), budget=self.budget, prefetch=self.mind.prefetch,
+            retrieve=retrieving.Retrieval(self.image, self.memory, self.mind, settings.mind_window),
+            budget=self.budget, prefetch=self.mind.prefetch,
         )  # fmt: skip
         self.probation = Probation(
             self.image, settings.probation_calls, settings.probation_error_rate, self._probation_ended
@@ -200,7 +201,9 @@ class System:
         self.kernel = Kernel(self.image, self.missions, settings, self.probation.take)
         self.keys = Keys(self.image, settings.image)
         self.kernel.admit = self.keys.admit
-        self.kernel.speak = Speaking(self.mind, self.budget, self.journal.note, settings.mind_window, self.missions.review.resting)
+        self.kernel.speak = Speaking(
+            self.mind, self.budget, self.journal.note, settings.mind_window, self.missions.review.resting
+        )
         self.kernel.services |= {
             "history": self._history,
             "remember": self._remember,
@@ -208,6 +211,7 @@ class System:
             "context_for": self.memory.context,
             "alike": self.memory.alike,
             "learn": self.memory.learn,
+            "curate": self.curate,
             "budget": self.budget.told,
             "context": self._context,
             "performance": self._performance,
@@ -329,6 +333,7 @@ class System:
             def unanswer(root: Root) -> None:
                 with noting(UndoLog()):  # a change record would keep what is taken out
                     conversations.unanswer(root, sources)
+                    curating.unreport(root, sources)
 
             self.image.run("forget what was answered from it", unanswer)
             self.missions.forget(sources)
@@ -345,7 +350,8 @@ class System:
 
     def _context(self, ident: str) -> list[dict[str, Any]]:
         """What a mind was shown and what it said, for an answer of `ask` or a mission, oldest first."""
-        said = [each for each in self.journal.events(str(ident)) if each["event_type"].startswith(("LLM_CALL", "SPOKEN"))]
+        events = self.journal.events(str(ident))
+        said = [each for each in events if each["event_type"].startswith(("LLM_CALL", "SPOKEN"))]
         if not said:
             raise NoSuchObject(
                 f"no mind was asked anything for {ident!r}", hint="ids stand in answers of ask --json, and in: missions"
@@ -362,11 +368,17 @@ class System:
         self._tally()
         return audits.perform(self.image, self.settings, self.metrics)
 
+    def curate(self) -> dict[str, Any]:
+        """BABS holds what is remembered against what it was read from; answers the report she keeps."""
+        self._remember_missions()
+        return curating.curate(self.memory, self.image)
+
     def night(self) -> dict[str, Any]:
-        """What the heartbeat does: the audit, then what is over the limits of the settings is let go."""
+        """What the heartbeat does: the audit and the curation, then what is over the limits of the settings is
+        let go."""
         report = self.audit()
         with contextlib.suppress(BatosError):
-            self._remember_missions()
+            self.curate()
         tend(self.image, self.settings, self.journal)
         return report
 

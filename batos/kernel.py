@@ -64,7 +64,7 @@ TELLING = frozenset({"ask", "incarnate"})  # services with a `tell`, for what th
 STOPPED_BY_TELLING = frozenset({"remember"})  # whose `tell` ends them where nobody waits for them any more
 WAITING_FOR_MODELS = frozenset({"ask", "recall", "context_for", "learn"})  # the embedder may still be loading
 UNLIMITED = frozenset(
-    {"remember", "audit", "incarnate", "stage", "export_expert", "pack", "backup", "export", "doctor"}
+    {"remember", "curate", "audit", "incarnate", "stage", "export_expert", "pack", "backup", "export", "doctor"}
 )  # verbs that may take long
 
 

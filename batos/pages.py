@@ -129,6 +129,7 @@ def _why(one: dict[str, Any]) -> str:
     said = [
         f"words {one['words']:.2f}",
         *([f"meaning {one['meaning']:.2f}"] if one["meaning"] is not None else []),
+        *([f"its best sentence {one['sentence']:.2f}"] if "sentence" in one else []),
     ]
     said += [f"under {one['section']}"] if one["section"] else []
     said += [f"also in {', '.join(one['also'])}"] if one["also"] else []
@@ -183,7 +184,9 @@ def basis(told: dict[str, Any]) -> str:
             lines.append(f"  {one['source']}:{one['start']}-{one['end']}")
     if "degraded" in told:
         lines.append(f"the mind did not answer this: {told['degraded']}")
-    return "\n".join([*lines, f"go on with: --session {told['session']}"])
+    if "session" in told:
+        lines.append(f"go on with: --session {told['session']}")
+    return "\n".join(lines)
 
 
 def logged(rows: list[dict[str, Any]]) -> str:

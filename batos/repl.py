@@ -1,6 +1,6 @@
 """The conversation with an image, line by line; how answers look is in `pages`.
 
-It speaks through a *sender*, anything with `call(Message) -> Reply`: a client over a socket, or the
+It speaks through a *sender*, anything with `call(Message, tell) -> Reply`: a client over a socket, or the
 kernel in the terminal that awakened it.  A line is one message, in Python's clothes or Smalltalk's:
 
     account.deposit(5)      account deposit 5       account.balance      account.balance = 5
@@ -30,8 +30,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from batos.errors import BadRequest, BatosError, Cancelled, NoSuchObject, NotUnderstood, Refused
-from batos.message import Message, Reply
+from batos.message import Message, Reply, TellEvent
 from batos.pages import (
+    Growing,
+    answered,
     changed,
     checks,
     described,
@@ -54,6 +56,7 @@ account.deposit??       the source of a method
 define account          write a method for account yourself; an empty line ends it
 dry account.deposit(5)  try it: what it would answer and change; nothing is kept
 at TID account.balance  ask the image as it was right after a transaction; `log` tells their ids
+ask what is 17 * 23?    a question in your own words; the next one goes on from it
 log, log 100            what changed the image, newest last: when, who and why
 history account         who changed which slot and method of it; history account.deposit: one method
 undo, undo ID, redo     take the last change back, or that of a message, mission or transaction; do it again
@@ -70,14 +73,14 @@ WIDTH = 100  # columns of a table and of a value on one line
 # spoken to in Python's clothes: `log.add(5)`.
 WORDS = {
     "help": (0, 0), "quit": (0, 0), "missions": (0, 0), "redo": (0, 0), "pack": (0, 0),
-    "mission": (1, 1), "define": (1, 1), "describe": (1, 1), "backup": (1, 1), "export": (1, 1),
+    "ask": (1, 5_000), "mission": (1, 1), "define": (1, 1), "describe": (1, 1), "backup": (1, 1), "export": (1, 1),
     "log": (0, 1), "undo": (0, 1), "doctor": (0, 1), "history": (1, 2),
 }  # fmt: skip
 
 
 class Sender(Protocol):
-    def call(self, message: Message) -> Reply:
-        """The whole reply to one message."""
+    def call(self, message: Message, tell: TellEvent | None = None) -> Reply:
+        """The whole reply to one message; `tell` hears the events before it."""
 
 
 # -- reading a line ---------------------------------------------------------------------------------
@@ -108,7 +111,7 @@ def parse(text: str) -> Line:
     kind = {"?": "help", "exit": "quit"}.get(kind, kind)
     least, most = WORDS.get(kind, (1, 0))
     if least <= len(words) <= most and not words[:1] == ["="]:
-        return Line(kind, to=" ".join(words))
+        return Line(kind, to=text.removeprefix(kind).strip() if kind == "ask" else " ".join(words))
     if match := re.fullmatch(r"([\w.]+)\s*(\?\??)", text):
         path, marks = match.groups()
         receiver, _, selector = path.rpartition(".")
@@ -290,6 +293,7 @@ class Conversation:
         self._more = more
         self._colours = colours
         self._known: dict[str, tuple[float, list[str]]] = {}
+        self._talk: dict[str, str] = {}  # which conversation `ask` goes on with
         self.failure = 0  # the exit code of the first line that failed
 
     def handle(self, text: str) -> bool:
@@ -335,6 +339,8 @@ class Conversation:
             )
         elif line.kind == "define":
             self._define(line.to)
+        elif line.kind == "ask":
+            self._ask(line.to)
         elif line.kind != "nothing":
             self._care(line.kind, line.to)
 
@@ -396,6 +402,26 @@ class Conversation:
             )
         self._known.clear()  # slots and selectors may be others now
 
+    def _ask(self, question: str) -> None:
+        """A question to the image; on a terminal its answer is seen as it grows."""
+        message = Message("kernel", "ask", [question], dict(self._talk), id=uuid.uuid4().hex[:16], stream=self._colours)
+        growing = Growing(sys.stdout) if self._colours else None
+        waiting = True
+
+        def tell(event: dict[str, Any]) -> None:
+            if waiting:  # the mind may speak on where nobody waits for it any more
+                growing.tell(event)
+
+        try:
+            told = dict(self._wait(message, tell if growing else None).result)
+        finally:
+            waiting = False
+        self._talk = {"session": told.pop("session")}
+        if growing:
+            growing.end(told)
+        else:
+            print(answered(told))
+
     def _describe(self, path: str, at: str | None) -> Any:
         try:
             return self._result(Message(path, "describe", at=at))
@@ -421,9 +447,9 @@ class Conversation:
     def _result(self, message: Message) -> Any:
         return self._wait(message).result
 
-    def _wait(self, message: Message) -> Reply:
+    def _wait(self, message: Message, tell: TellEvent | None = None) -> Reply:
         """The reply, or the error it holds.  Meanwhile says what the mission is doing; Ctrl-C cancels."""
-        answer = _later(self._sender, message)
+        answer = _later(self._sender, message, tell)
         told = ""
         try:
             while True:
@@ -574,13 +600,13 @@ def _talk(sender: Sender, history: Path | None, stop: threading.Event) -> None:
             return
 
 
-def _later(sender: Sender, message: Message) -> Future[Reply]:
+def _later(sender: Sender, message: Message, tell: TellEvent | None) -> Future[Reply]:
     """The reply, while this thread is free to look around; a daemon, so that leaving never waits for it."""
     answer: Future[Reply] = Future()
 
     def ask() -> None:
         try:
-            answer.set_result(sender.call(message))
+            answer.set_result(sender.call(message, tell) if tell else sender.call(message))
         except BaseException as exc:
             answer.set_exception(exc)
 

@@ -215,8 +215,8 @@ def remembering(
         for name, text in texts.documents.items():
             memory.remember_text(name, text, kind)
 
-        def ask(top: int, exact: bool = False) -> list[list[Span]]:
-            found = [memory.recall(each.text, top, exact=exact) for each in texts.questions]
+        def ask(top: int, **more: Any) -> list[list[Span]]:
+            found = [memory.recall(each.text, top, **more) for each in texts.questions]
             return [[(each["source"], each["start"], each["end"]) for each in told] for told in found]
 
         yield ask
@@ -281,13 +281,15 @@ def passages(row: Row, say: Callable[[str], None], model: Any, texts: TextSet) -
             whole[f"{name}, rank fusion"] = judge(name, fused(dense[name], worded))
     with remembering(model, texts) as ask:
         ours = judged(texts.questions, ask(60))
-        ours["five"] = judged(texts.questions, ask(5, exact=True))["five"]
+        ours["five"] = judged(texts.questions, ask(5))["five"]
+        ours["exact"] = judged(texts.questions, ask(5, exact=True))["five"]
     for key, what, margin in (("1600", "evidence within 1,600 characters", 7.8),
                               ("3600", "evidence within 3,600 characters", 5.7),
-                              ("five", "precision (IoU) of the five answers, cut to their sentences (`recall --exact`)", 1.9)):  # fmt: skip
-        told = {name: judged_[key] for name, judged_ in whole.items()}
-        if key == "five":  # of any peer: small pieces are more precise and find less
-            told |= {name: judged_[key] for name, judged_ in peers.items()}
+                              ("five", "precision (IoU) of the answers of `recall`", 1.9),
+                              ("exact", "precision (IoU) of the answers of `recall --exact`", 1.9)):  # fmt: skip
+        told = {name: judged_["five" if key == "exact" else key] for name, judged_ in whole.items()}
+        if key in ("five", "exact"):  # of any peer: small pieces are more precise and find less
+            told |= {name: judged_["five"] for name, judged_ in peers.items()}
         beside(row, f"{texts.name}: {what}, whole pipeline", ours[key], told, margin)
     most = mean([min(1.0, sum(b - a for _, a, b in q.evidence) / BUDGETS[0]) for q in texts.questions])
     row(f"{texts.name}: IoU within 1,600 characters, of {100 * most:.1f} that can be had", shown(ours["iou"]), "",
@@ -348,8 +350,12 @@ def ranking(row: Row, say: Callable[[str], None], model: Any, ranked: RankedSet)
     told = {name: ndcg([[names[n] for n in each] for each in found]) for name, found in peers.items()}
     texts = TextSet(ranked.name, ranked.documents, [Question(asked, ()) for asked, _ in ranked.questions])
     with remembering(model, texts) as ask:
-        ours = ndcg([[span[0] for span in found] for found in ask(60)])
+        ours, floored = (
+            ndcg([[span[0] for span in found] for found in ask(60, **more)]) for more in ({"least": 0.0}, {})
+        )
     beside(row, f"{ranked.name}: nDCG@10", ours, told, 1.8)
+    row(f"{ranked.name}: the same where what stays under the floor counts 0", shown(floored), "",
+        f"ranked: {shown(ours)}", mean(floored) / max(mean(ours), 1e-9))  # fmt: skip
 
 
 def discounted(gains: Sequence[float]) -> float:

@@ -15,18 +15,20 @@ import socket
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from batos import AsyncClient
 from batos.errors import BatosError, NoMind, Refused
+from batos.message import Message
 from batos.psm.budget import Budget, Cost, Price
 from scripts.benchmarks import awake, machine, wait_for_embedder, wait_for_mind
 from scripts.gauntlet_missions import SEED, calibration, missions, paraphrases
 from scripts.gauntlet_rows import row, share_row, time_row
-from scripts.questions import UNKNOWN, VERSION, agrees, exact, nearly, told
+from scripts.questions import UNKNOWN, VERSION, Question, agrees, exact, nearly, told
 from scripts.strangers import TODAY, doubtful, strangers
 
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {}
@@ -42,6 +44,26 @@ def part(function: Callable[[argparse.Namespace], None]) -> Callable[[argparse.N
 # -- parts -------------------------------------------------------------------------------------------------
 
 
+def graded(questions: Iterable[Question], *today: Callable[[], date]) -> tuple[Counter[str], dict[str, list[float]]]:
+    """How many reflexes answered right, wrong and not at all, and how long they took, by kind; what is wrong is told."""
+    from batos.psm.reflexes import answer
+
+    came: Counter[str] = Counter()
+    took: dict[str, list[float]] = defaultdict(list)
+    for each in questions:
+        began = time.perf_counter()
+        found = answer(each.text, *today)
+        took[each.kind].append(time.perf_counter() - began)
+        if each.answer is None:  # nothing may answer; "that does not follow" answers nothing
+            how = "silent" if found is None or found.value is None else "wrong"
+        else:
+            how = "silent" if found is None else "right" if agrees(each, found.value) else "wrong"
+        came[how] += 1
+        if how == "wrong":
+            print(f"gauntlet: wrong: {each.text!r} -> {found}", file=sys.stderr)
+    return came, took
+
+
 @part
 def reflexes(options: argparse.Namespace) -> None:
     """exact questions, and texts that only look like them"""
@@ -49,51 +71,22 @@ def reflexes(options: argparse.Namespace) -> None:
 
     for warm in ("1 + 1", "solve x + 1 = 2", "convert 1 km to miles"):
         answer(warm)
-    right, wrong, silent, took = 0, 0, 0, {}
-    for each in exact(options.questions):
-        began = time.perf_counter()
-        found = answer(each.text)
-        took.setdefault(each.kind, []).append(time.perf_counter() - began)
-        if found is None:
-            silent += 1
-        elif agrees(each, found.value):
-            right += 1
-        else:
-            wrong += 1
-            print(f"gauntlet: wrong: {each.text!r} -> {found}", file=sys.stderr)
-    share_row("exact questions answered right", right, right + wrong + silent)
-    share_row("exact questions answered wrong", wrong, right + wrong + silent, "0")
-    fired, passed = 0, []
-    for each in nearly(options.questions):
-        began = time.perf_counter()
-        found = answer(each.text)
-        passed.append(time.perf_counter() - began)
-        if found is not None:
-            fired += 1
-            print(f"gauntlet: fired: {each.text!r} -> {found}", file=sys.stderr)
-    share_row("texts that only look like them, answered", fired, options.questions, "0")
-    right, wrong, silent = 0, 0, 0
-    for each in strangers(options.questions, options.seed):
-        found = answer(each.text, lambda: TODAY)
-        if found is None:
-            silent += 1
-        elif agrees(each, found.value):
-            right += 1
-        else:
-            wrong += 1
-            print(f"gauntlet: wrong: {each.text!r} -> {found}", file=sys.stderr)
-    share_row("a stranger's exact questions (SymPy, pint, datetime) that were answered", right + wrong, options.questions)
-    share_row("... of the answered, wrong", wrong, right + wrong, "0")
-    fired = 0
-    for each in doubtful(options.questions, options.seed):
-        found = answer(each.text, lambda: TODAY)
-        if found is not None and found.value is not None:  # "that does not follow" answers nothing
-            fired += 1
-            print(f"gauntlet: fired: {each.text!r} -> {found}", file=sys.stderr)
-    share_row("texts that mean two things or none, answered", fired, options.questions, "0")
-    time_row("a reflex, arithmetic, warm", took["arithmetic"] + took["percentage"], "p95 1 ms")
-    time_row("a reflex, algebra, warm", took["algebra"], "p95 40 ms")
-    time_row("the router without the embedder: what only looks like a question for reflexes is passed on", passed, "p95 1 ms")
+    count = options.questions
+    came, took = graded(exact(count))
+    share_row("exact questions answered right", came["right"], count)
+    share_row("exact questions answered wrong", came["wrong"], count, "0")
+    came, passed = graded(nearly(count))
+    share_row("texts that only look like them, answered", came["wrong"], count, "0")
+    came, _ = graded(strangers(count, options.seed), lambda: TODAY)
+    said = came["right"] + came["wrong"]
+    share_row("a stranger's exact questions (SymPy, pint, datetime) that were answered", said, count)
+    share_row("... of the answered, wrong", came["wrong"], said, "0")
+    came, _ = graded(doubtful(count, options.seed), lambda: TODAY)
+    share_row("texts that mean two things or none, answered", came["wrong"], count, "0")
+    time_row("a reflex, arithmetic, warm", took["arithmetic"] + took["percentage"], "p95 5 ms")
+    time_row("a reflex, algebra, warm", took["algebra"], "p95 25 ms")
+    time_row("the router without the embedder: what only looks like a question for reflexes is passed on",
+             passed["none"], "p95 1 ms")  # fmt: skip
 
 
 @part
@@ -256,6 +249,66 @@ def hostile(options: argparse.Namespace) -> None:
     row("afterwards the image answers", "yes" if alive else "no", "yes")
 
 
+NOUNS = "anchors beacons candles drums easels ferns goblets hammers ingots jars".split()
+
+
+@part
+def reaction(options: argparse.Namespace) -> None:
+    """how soon a cancel and a `ping` are answered while missions think, and what the router does with the embedder"""
+    with awake() as one, one.client() as client:
+        wait_for_mind(client)
+        wait_for_embedder(client)
+        for statement, _, _ in told(60):
+            client.send("kernel", "ask", statement, timeout=60)
+        took = []
+        for text in UNKNOWN * 5:
+            began = time.perf_counter()
+            client.send("kernel", "recall", text, timeout=60)
+            took.append(time.perf_counter() - began)
+        cancelled, pings = asyncio.run(_react(one.endpoint, 150))
+    time_row("the router with the embedder: whether anything that is remembered answers", took, "p95 40 ms")
+    time_row("a mission cancelled at a random moment: its sender is answered", cancelled, "100 ms")
+    time_row("`kernel ping` meanwhile", pings, "p99 50 ms")
+
+
+async def _react(endpoint: str, count: int) -> tuple[list[float], list[float]]:
+    rng = random.Random(count)
+    cancelled: list[float] = []
+    async with AsyncClient(endpoint) as client, _pinging(endpoint, 0.01) as pings:
+        for n in range(count):
+            name, noun = f"case{n}", rng.choice(NOUNS)
+            await client.send("lobby", "clone", called=name, **{noun: 4})
+            sent = asyncio.create_task(client.call(Message(name, f"add_{noun}", [3], id=f"react-{n}", timeout=60)))
+            await asyncio.sleep(rng.uniform(0, 0.3))
+            began = time.perf_counter()
+            await client.send("kernel", "cancel", f"react-{n}")
+            error = (await sent).error
+            if error is not None and error.code == "cancelled":  # the others were learned before
+                cancelled.append(time.perf_counter() - began)
+    return cancelled, pings
+
+
+@contextlib.asynccontextmanager
+async def _pinging(endpoint: str, every: float) -> AsyncIterator[list[float]]:
+    """The seconds `kernel ping` takes meanwhile, asked `every` so many."""
+    pings: list[float] = []
+
+    async def ping() -> None:
+        async with AsyncClient(endpoint) as client:
+            while True:
+                began = time.perf_counter()
+                await client.send("kernel", "ping")
+                pings.append(time.perf_counter() - began)
+                await asyncio.sleep(every)
+
+    task = asyncio.create_task(ping())
+    try:
+        yield pings
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
 LEARNED = """def deposit(self, amount):
     self.balance = self.balance + amount
     return self.balance
@@ -291,10 +344,8 @@ async def _load(
 ) -> tuple[list[float], list[tuple[float, str]], int, list[int], list[float]]:
     understood: list[float] = []
     missions: list[tuple[float, str]] = []
-    pings: list[float] = []
     lost = [0]
     balances = [0] * 50
-    nouns = "anchors beacons candles drums easels ferns goblets hammers ingots jars".split()
     end = time.monotonic() + seconds
 
     async def talk(n: int) -> None:
@@ -307,7 +358,7 @@ async def _load(
                 began = time.perf_counter()
                 try:
                     if (count * 50 + n) % 100 == 0:
-                        noun = f"{rng.choice(nouns)}"
+                        noun = rng.choice(NOUNS)
                         name = f"shelf_{n}_{count}"
                         await client.send("lobby", "clone", called=name, **{noun: 4})
                         began = time.perf_counter()
@@ -329,15 +380,8 @@ async def _load(
                     lost[0] += 1
                 await asyncio.sleep(max(0.0, rng.uniform(2.0, 3.0) - (time.perf_counter() - began)))
 
-    async def ping() -> None:
-        async with AsyncClient(endpoint) as client:
-            while time.monotonic() < end:
-                began = time.perf_counter()
-                await client.send("kernel", "ping")
-                pings.append(time.perf_counter() - began)
-                await asyncio.sleep(0.1)
-
-    await asyncio.gather(ping(), *(talk(n) for n in range(50)))
+    async with _pinging(endpoint, 0.1) as pings:
+        await asyncio.gather(*(talk(n) for n in range(50)))
     return understood, missions, lost[0], balances, pings
 
 
@@ -355,7 +399,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0, help="of load (default %(default)s)")
     parser.add_argument("--missions", type=int, default=200, help="messages nobody understands (default %(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="of the missions (default %(default)s)")
-    parser.add_argument("--record", type=Path, help="a file for every mission with all its drafts, a line each")
+    parser.add_argument(
+        "--record", type=Path, help="a file for every mission with all its drafts, a line each; what is in it is not run again"
+    )
+    parser.add_argument(
+        "--share", default="1/1", metavar="K/N", help="only every Nth mission, from the Kth (default all)"
+    )
+    parser.add_argument("--sure", type=float, help="how likely a plan must be, as a logarithm, to go on with it")
     options = parser.parse_args()
     for name in options.parts:
         if name not in PARTS:

@@ -16,6 +16,7 @@ from batos.message import Message
 from batos.objects.plain import plain
 from batos.psm.asking import Asking, gate
 from batos.psm.budget import Budget, Price
+from batos.psm.conversations import last_turns
 
 
 class TalkingMind(ScriptedMind):
@@ -344,6 +345,13 @@ def test_a_follow_up_knows_what_that_is(system):
     ]
 
 
+def test_a_short_word_to_a_mind_that_converses_is_an_answer_to_what_it_has_said(system, garden):
+    asking = talking(system, "In 1931 [1]. Shall I say more?", "It is old [1].")
+    name = asking.ask("When was the pear tree planted?")["session"]
+    assert asking.ask("yes", name)["answer"] == "It is old [1]."
+    assert "Shall I say more?" in str(asking._mind.heard[1])
+
+
 def test_a_question_that_leans_on_the_one_before_is_searched_for_with_it(system, garden):
     asking = talking(system, "In 1931 [1].", "It is old [1].")
     told = asking.ask("When was the pear tree planted?")
@@ -439,13 +447,16 @@ def test_what_a_mind_was_shown_and_said_stands_in_the_journal(system, garden):
      ("Good morning, batos", "on_greeting"), ("how are you today?", "on_wellbeing"), ("Thanks a lot!", "on_thanks"),
      ("bye", "on_farewell"), ("You are so clever", "on_praise"), ("you are a stupid machine", "on_abuse"),
      ("I can't go on any more", "on_distress"), ("everyone would be better off without me", "on_distress"),
-     ("do you have a soul?", "on_being"), ("delete all my files", "on_command"), ("xyzzy", "on_fragment")],
+     ("do you have a soul?", "on_being"), ("delete all my files", "on_command"), ("xyzzy", "on_fragment"), ("ok", "on_assent"),
+     ("I don't see the point of anything any more", "on_distress"), ("ich will nicht mehr leben", "on_distress"),
+     ("hola", "on_greeting"), ("that was wrong, 60 was expected", "on_wrong"), ("do you dream?", "on_who"),
+     ("remind me to call Bob on Friday", "on_command"), ("so sad", "on_fragment"), ("I'm so sad", "on_sorrow")],
 )  # fmt: skip
 def test_small_talk_has_words_of_its_own_that_can_be_edited(system, asking, said, slot):
     words = system.image.run("look", lambda root: getattr(root["conversations_obj"], slot))
     told = asking.ask(said)
     assert told["answer"] == words
-    assert slot in told["why"]
+    assert slot in told["why"] or told["road"] == "told"
     sender(system)("conversations_obj", "put", slot, "Moin.")
     assert asking.ask(said)["answer"] == "Moin."
 
@@ -457,6 +468,41 @@ def test_small_talk_has_words_of_its_own_that_can_be_edited(system, asking, said
 )  # fmt: skip
 def test_a_sentence_that_only_begins_like_small_talk_is_remembered(asking, said):
     assert asking.ask(said)["road"] == "told"
+
+
+def test_what_wants_words_of_its_own_is_not_answered_with_whatever_was_told(asking, garden):
+    with pytest.raises(NoMind, match="words of a mind's own"):
+        asking.ask("Write me a poem about the pear tree.")
+    with pytest.raises(NoMind):
+        asking.ask("2 cups in ml")
+    assert asking.ask("what do you know about me?")["answer"] == "You have told me nothing yet."
+
+
+def test_why_is_answered_from_the_last_answer_or_from_there_being_none(asking):
+    name = asking.ask("what is 17 * 23?")["session"]
+    assert asking.ask("why?", name)["answer"] == "By reflex, confidence 1: read whole by the grammar of arithmetic."
+    assert asking.ask("what did I ask you?", name)["answer"] == "You said: why?"
+    with pytest.raises(NoMind):
+        asking.ask("who discovered penicillin?", name)
+    assert asking.ask("how do you know?", name)["answer"].startswith("Nothing I remember answers that")
+
+
+def test_what_was_told_is_listed_until_it_is_forgotten_and_then_stands_nowhere(system, asking):
+    told = asking.ask("Remember that the wifi password is swordfish.")
+    asking.ask("My dog died yesterday.")
+    assert asking.ask("what have I told you?")["answer"] == (
+        "You told me:\nRemember that the wifi password is swordfish.\nMy dog died yesterday."
+    )
+    assert sender(system)("kernel", "remember", [], [told["sources"][0]["source"]]).error is None
+    assert "swordfish" not in asking.ask("what have I told you?")["answer"]
+    assert "swordfish" not in str(system.image.run("look", lambda root: last_turns(root, told["session"])))
+
+
+def test_while_thought_rests_what_is_remembered_answers_and_the_mind_is_not_asked(system, garden):
+    asking = talking(system, "In 1931 [1].", resting=lambda: Busy("thought is paused: too loud"))
+    told = asking.ask("When was the pear tree planted?")
+    assert (told["answer"], told["degraded"]) == ("The old pear tree was planted in 1931.", "thought is paused: too loud")
+    assert asking._mind.heard == []
 
 
 def test_a_greeting_before_a_question_is_no_part_of_it(asking):
@@ -471,10 +517,10 @@ def test_a_conversation_that_was_silent_for_a_day_sleeps_and_wakes_when_it_is_sp
 
     system.image.run("a day goes by", a_day_ago)
     asking.ask("what is 2 + 2?", "new")
-    look = lambda root: (
-        list(root["conversations_obj"].awake),
-        root["conversations_obj"].sessions["old"].state,
-    )
+
+    def look(root):
+        return list(root["conversations_obj"].awake), root["conversations_obj"].sessions["old"].state
+
     assert system.image.run("look", look) == (["new"], "asleep")
     assert asking.ask("plus 5", "old")["answer"] == "7"
     assert system.image.run("look", look) == (["new", "old"], "active")

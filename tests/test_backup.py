@@ -16,6 +16,7 @@ import pytest
 from ZODB.blob import Blob
 from ZODB.serialize import referencesf
 
+from batos.cli import main
 from batos.config import Settings, load
 from batos.errors import BadRequest, Conflict, Damaged, NoSuchFile, ReadOnly
 from batos.image import DATA, LivingImage
@@ -335,6 +336,20 @@ def test_any_flipped_bit_of_a_backup_is_found_by_verify_and_by_restore(image, tm
     verify(tmp_path / "backup")
     restore(tmp_path / "backup", tmp_path / "again")
     assert said_by(tmp_path / "again") == image.run("look", told)
+
+
+def test_a_person_has_a_backup_read_through_and_is_told_which_file_is_damaged(image, tmp_path, capfd):
+    copies = tmp_path / "copies"
+    backed_up(image, copies)
+    assert main(["backup", str(copies), "--verify", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["generations"] == 1
+    file = next(each for each in copies.rglob("*") if each.is_file() and each.stat().st_size > 1000)
+    file.chmod(0o600)
+    file.write_bytes(b"?" + file.read_bytes()[1:])
+    assert main(["backup", str(copies), "--verify"]) == 9
+    told = capfd.readouterr()
+    assert told.out == "" and file.name[:8] in told.err and "next: make another: python -m batos backup" in told.err
+    assert main(["backup", str(tmp_path / "nowhere"), "--verify"]) == 3
 
 
 def test_what_came_before_a_damaged_segment_is_still_brought_back(image, tmp_path):

@@ -11,6 +11,7 @@ from batos.errors import Refused
 from batos.objects.genesis import genesis
 from batos.psm import budget as budgets
 from batos.psm.budget import Budget, Cost, Price
+from batos.psm.speaking import Speaking
 from scripts.gauntlet_sets import raced
 
 
@@ -124,3 +125,20 @@ def test_of_many_that_race_none_spends_past_the_limit(image, budget):
     limits(image, day={"usd": None}, mission={"usd": 0.05})
     for number in range(3):
         assert 12 * 0.001 < raced(budget, f"m{number}") <= 0.05 + 1e-9
+
+
+def test_all_that_is_asked_for_one_message_is_one_request(image, budget):
+    class Talking:
+        converses, answer_tokens = True, 100
+
+        def converse(self, messages, persona, seconds, tell, spent):
+            spent(0, 100)
+            return "a hundred tokens"
+
+    limits(image, request={"usd": None, "tokens": 150})
+    speaking = Speaking(Talking(), budget, lambda ident, event, **facts: None, window=10)
+    answer, cost = speaking([{"role": "user", "content": "a"}], None, "message-1")
+    assert (answer, cost.tokens) == ("a hundred tokens", 100)
+    with pytest.raises(Refused, match="50 are left"):
+        speaking([{"role": "user", "content": "b"}], None, "message-1")
+    assert speaking([{"role": "user", "content": "b"}], None, "message-2")[1].tokens == 100

@@ -301,14 +301,15 @@ def test_a_verb_that_works_long_says_on_what(batos, image, nowhere, monkeypatch)
 
 
 def test_who_waits_for_a_mission_is_told_that_one_is_at_work_and_who_does_not_wait_long_is_not(
-    batos, monkeypatch
+    batos, image, monkeypatch
 ):
     assert batos("send account dream_deep").err == ""
     monkeypatch.setattr(telling, "REMARKABLE", 0.1)
     told = batos("send account dream_deep")
     assert told.out == '"dreamt"\n'
     assert told.err == "batos: mission m-2 teaches account 'dream_deep'; that takes a while\n"
-    assert batos("send account dream_deep --no-wait").err == ""
+    for flag in ("--no-wait", "--dry", "--at 03fd"):  # nobody waits for a mission
+        assert batos(f"send account balance {flag}").code == 0 and not image.heard[-1].stream
 
 
 LOOKED = {

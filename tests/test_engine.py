@@ -387,6 +387,10 @@ def test_a_prefix_that_is_kept_answers_what_the_whole_prompt_answers_and_is_read
     assert max(width for _, width in shapes) <= max(first.count(prompt) for prompt in PROMPTS)
     assert again.prefixes.counters == {"hit": 0, "from_image": voices, "computed": 0, "dropped": 0}
     assert again.memory.ledger()["prefixes"] == first.count(prefix) * voices * again.kv_bytes_per_token
+    monkeypatch.setattr("batos.mind.prefixes.ARITHMETIC", 0)  # as an edition kept them that computed otherwise
+    again.prefixes.clear()
+    again.generate(PROMPTS, experts, limits=limits, prefix=prefix)
+    assert again.prefixes.counters["computed"] == voices and again.prefixes.counters["from_image"] == voices
 
 
 def test_a_prefix_makes_room_when_a_context_needs_it(folder):

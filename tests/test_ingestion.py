@@ -18,8 +18,10 @@ from batos.image.rebuild import import_
 from batos.knowledge import Memory, catalog, ingestion, structure, telling  # noqa: F401 - telling: exports
 from batos.knowledge.chunking import split
 from batos.knowledge.embedding import LexicalEmbedder
+from batos.knowledge.reading import read
 from batos.knowledge.structure import Standing, stretches
 from batos.message import Message
+from batos.objects.lookup import send
 from tests.test_catalog import file, open_image
 
 PARTS = 40
@@ -206,6 +208,35 @@ def test_reading_that_was_broken_off_goes_on_where_it_was(memory, image, tmp_pat
     for n in (0, 17, PARTS - 1):
         assert f"walnut{n}." in memory.recall(f"secret of part {n} walnut{n}")[0]["text"]
     assert shelf_sizes(image)["chunks"] == PARTS and image.run("look", catalog.unfinished) == []
+
+
+def test_an_extracted_text_is_kept_by_stretches_and_a_citation_opens_a_part_of_it(memory, image, tmp_path):
+    """A page of many stretches, broken off once: no turn has to write the whole."""
+    body = "".join(f"<h2>Part {n}</h2><p>The secret of part {n} is walnut{n}.</p>" for n in range(PARTS))
+    path = file(tmp_path, "book.html", f"<html><body>{body}</body></html>")
+    with pytest.raises(Interrupted):
+        memory.remember([path], stop_after(8))
+    memory.remember([path])
+    whole = read(str(path)).text
+
+    def look(root):
+        kept = catalog._document(catalog.shelf_in(root), str(path)).__dict__["_extracted"]
+        return (
+            str(kept),
+            [kept.between(a, a + 900) for a in (0, 599, 1500, len(whole) - 5)],
+            len(kept._packed),
+        )
+
+    kept, parts, first = image.run("look", look)
+    assert kept == whole and parts == [whole[a : a + 900] for a in (0, 599, 1500, len(whole) - 5)]
+    assert len(whole) > 1800 and first < 500
+    found = memory.recall("secret of part 33 walnut33")[0]
+    place = (str(path), found["start"], found["end"])
+    opened = image.run("open", lambda root: send(root["knowledge_catalog_obj"], "text_of", place))
+    assert opened == found["text"]
+    memory.forget(path)
+    image.pack(0)
+    assert b"KeptText" not in (tmp_path / "image" / "live_image.fs").read_bytes()
 
 
 def test_a_text_that_changed_before_it_was_all_there_begins_anew_and_leaves_nothing(memory, image, tmp_path):

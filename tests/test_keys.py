@@ -223,10 +223,26 @@ def test_who_did_it_stands_in_the_records_the_log_the_history_and_with_the_metho
     history = owner.send("kernel", "history", "account")
     assert [each["author"] for each in history["versions"]] == ["ada"]
     assert [each["who"] for each in history["changes"]] == ["ada", "ada", "owner"]
-    owner.send("keys_obj.ada", "put", "may", ["kernel undo"])
-    with Client(house[1].endpoint, key=pair) as ada:
-        ada.kernel.undo(log[2]["message"])
-    assert owner.send("kernel", "log", 1)[0]["who"] == "ada" and owner.account.balance() == 7
+    assert owner.account.balance() == 8
+
+
+def test_a_key_takes_back_what_came_by_it_and_nothing_that_others_did(house, owner, key):
+    """`kernel undo` concerns the whole image; what a key may not send to an object, it does not undo there either."""
+    owner.account.put("balance", 5)
+    with Client(house[1].endpoint, key=key("ada", "account *", "kernel undo", "kernel redo")) as ada:
+        ada.account.put("motto", "mine")
+        own, others = (each["message"] for each in owner.send("kernel", "log", 2)[::-1])
+        for attempt in (lambda: ada.kernel.undo(others), lambda: ada.kernel.undo(own) and ada.kernel.undo()):
+            with pytest.raises(Refused, match="done by owner, and the key 'ada'") as caught:
+                attempt()
+            assert caught.value.rule == "key" and f"undo {others}" in caught.value.hint
+            assert owner.account.balance() == 5
+        ada.kernel.redo()
+        assert owner.account.motto() == "mine"
+        owner.send("kernel", "undo", others)
+        with pytest.raises(Refused):
+            ada.kernel.redo()
+    assert owner.account.balance() == 100
 
 
 def test_a_mission_knows_whose_message_it_was_for(house, owner, key):

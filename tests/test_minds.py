@@ -318,14 +318,20 @@ def served(made, tmp_path, monkeypatch):
     one.close()
 
 
-def test_a_hub_id_is_looked_at_fetched_verified_and_becomes_the_mind(image, served, made):
+def test_a_hub_id_is_looked_at_fetched_verified_and_becomes_the_mind(image, served, made, monkeypatch):
     told = conception.look(image, "tiny/llama", Settings())
     assert told["licence"] == "apache-2.0" and told["revision"] == REVISION
     assert not any("resolve" in path for path, _ in served.asked)  # not a byte yet
     said = []
-    report = conception.conceive(image, "tiny/llama", Settings(), tell=said.append)
+    monkeypatch.setattr(hub, "STEP", 4096)
+    report = conception.conceive(
+        image, "tiny/llama", Settings(), tell=lambda words, **at: said.append((words, at))
+    )
     assert report["model_id"] == "tiny/llama" and "pytorch_model.bin" not in report["files"]
-    assert any("verified" in words for words in said)
+    assert any("verified" in words for words, _ in said)
+    came = [at["bytes"] for _, at in said if at]
+    assert came == sorted(set(came)) and len(came) > 2 and came[-1] <= told["bytes"]
+    assert {at["total_bytes"] for _, at in said if at} == {told["bytes"]}
     (one,) = incarnation.minds(image)
     assert (one["origin"], one["revision"], one["licence"]) == ("tiny/llama", REVISION, "apache-2.0")
     assert not list((image.directory / incarnation.WORK).iterdir())

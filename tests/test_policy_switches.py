@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from batos.errors import Refused
-from batos.guardian import facades, guards
+from batos.guardian import facades, texts
 from batos.guardian.policy import compile_method
 from batos.guardian.transformer import Method
 from batos.objects import UvmObject, fuel
@@ -47,11 +47,11 @@ def raised_unseen(patch: pytest.MonkeyPatch) -> None:
 
 
 def any_field(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(guards._Template, "get_field", string.Formatter.get_field)
+    patch.setattr(texts._Template, "get_field", string.Formatter.get_field)
 
 
 def any_codec(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(guards, "_codec", lambda *how, **kw: None)
+    patch.setattr(texts, "codec", lambda *how, **kw: None)
 
 
 def any_flags(patch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,53 @@ def test_an_exported_conversation_is_read_by_turns(chat, memory, tmp_path):
     assert found == ["user: Where is my bike?", "assistant: In the cellar."]
 
 
+TALKS = {
+    "plain": ("Ann: Where is my bike?", "Bob: In the cellar: behind the door.", "Ann: Thanks!", "Bob: Welcome."),
+    "iphone": (
+        "[12.05.21, 10:31:02] Ann: Where is my bike?", "\u200e[12.05.21, 10:32:02] +49 170 1234567: In the cellar.",
+        "[12.05.21, 10:33:02] Ann: Thanks!", "[12.05.21, 10:34:02] +49 170 1234567: Welcome.",
+    ),
+    "android": (
+        "12/05/2021, 10:31 - Ann: Where is my bike?", "12/05/2021, 10:32 - Bob Miller: In the cellar.\nBehind the door.",
+        "12/05/2021, 10:33 - Ann: Thanks!", "12/05/2021, 10:33 - Bob Miller: Welcome.",
+        *("12/05/2021, 10:34 - Ann: And the keys?", "12/05/2021, 10:35 - Bob Miller: On the hook.") * 4,
+    ),
+    "american": (
+        "5/12/21, 9:31\u202fPM - Ann: Where is my bike?", "5/12/21, 9:32\u202fPM - Bob: In the cellar.",
+        "5/12/21, 9:33\u202fPM - Ann: Thanks!", "5/12/21, 9:33\u202fPM - Bob: Welcome.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("turns", TALKS.values(), ids=TALKS)
+def test_a_talk_in_plain_text_is_read_by_turns_and_a_question_finds_its_answer(turns, memory, tmp_path):
+    path = tmp_path / "talk.txt"
+    path.write_text("\n".join(turns) + "\n")
+    told = read(str(path))
+    assert (told.kind, told.extracted) == ("chat", False)
+    memory.remember([path])
+    found = memory.recall("where is the bike", top=2)
+    assert [each["text"] for each in found] == list(turns[:2])
+    assert [told.text[each["start"] : each["end"]] for each in found] == list(turns[:2])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The mill is old.\nIt burnt down in May.\nNobody was hurt: all got out.\nThe end.\n",
+        "Title: A\nAuthor: B\nYear: 5\n\n" * 6,
+        "From: a\nTo: b\nSubject: c\nDate: d\nCc: e\n",
+        "Ann: What I think.\n" * 9,
+        "Shopping: milk\nDo not forget the mill\nTODO: paint\nWick is far\n",
+    ],
+    ids=["prose", "records", "labels", "one alone", "notes"],
+)
+def test_what_is_no_talk_is_read_as_prose(text, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(text)
+    assert read(str(path)).kind == "text"
+
+
 @pytest.mark.parametrize(
     "data", [{}, [], [1], {"a": {"b": 1}}, [{"name": "x", "value": 3}] * 3, [{"text": "only"}] * 3, None]
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import time
 
 import pytest
 from scripted import plan, sender
@@ -11,7 +13,7 @@ from scripted import plan, sender
 from batos.config import Settings
 from batos.errors import BadRequest, NoSuchObject
 from batos.image import LivingImage
-from batos.knowledge import Memory, catalog, embedder
+from batos.knowledge import Memory, catalog, curating, embedder, search
 from batos.knowledge.chunking import join, split
 from batos.knowledge.embedding import LexicalEmbedder
 from batos.objects.genesis import genesis
@@ -107,6 +109,58 @@ def test_an_exact_answer_is_the_sentence_and_no_question_answers_itself(image, m
     assert memory.recall("who won the chess olympiad of 1974", exact=True) == []
 
 
+def test_the_sentence_that_answers_brings_its_passage_to_the_front_and_is_what_a_long_one_is_cut_to(
+    image, model
+):
+    minutes = (
+        "- We postponed version three because the importer loses umlauts.\n"
+        "- Ben takes over the rota from Dmitri, starting on Monday.\n"
+        "- The price of the basic plan stays at nine, and that of the team plan goes up to twenty-four.\n"
+        "- Chloe will interview five customers about the export before the next meeting.\n"
+        "- The office moves to Wilhelmstrasse 8 in September.\n"
+    )
+    memory = Memory(image, model)
+    memory.remember_text("/minutes", minutes)
+    memory.remember_text("/mail", "A painter did the office in spring.", "text")
+    question = "when does the office move"
+    vector = model.encode([question])[0]
+    alone = image.run("by passages alone", lambda root: search.search(root, question, vector))
+    assert alone[0]["source"] == "/mail"
+    first = memory.recall(question, why=True)[0]
+    assert first["source"] == "/minutes" and "Wilhelmstrasse" in first["text"]
+    assert minutes[first["start"] : first["end"]] == first["text"] and len(first["text"]) < len(minutes) / 2
+    assert first["sentence"] > first["meaning"]
+    memory.remember_text("/short", "The mill is closed. Bread is baked twice a week.", "text")
+    assert memory.recall("how often is bread baked")[0]["text"].startswith("The mill is closed.")
+
+
+def test_a_fact_that_was_replaced_is_told_behind_the_newer_one_however_far_behind(image, model):
+    memory = Memory(image, model)
+    memory.learn("The harbour master of Wick is called Ada.", about="harbour master of Wick")
+    memory.learn("The harbour master of Wick is called Bea.", about="harbour master of Wick")
+    newer, older = memory.recall("who is the harbour master of Wick")
+    assert "Bea" in newer["text"] and "Ada" in older["text"] and older["score"] < newer["score"]
+
+
+def test_what_stays_under_the_floor_is_told_to_who_asks_for_whatever_there_is(image):
+    memory = Memory(image, LexicalEmbedder())
+    memory.remember_text("/a", "The storm broke the pier in November, and nobody repaired the lighthouse.")
+    question = "which olympiad of november"
+    assert memory.recall(question, least=0.5) == [] and memory.recall(question, least=0)[0]["source"] == "/a"
+    with pytest.raises(BadRequest, match="between 0 and 1"):
+        memory.recall(question, least="none")
+
+
+def test_a_folder_is_no_beginning_of_a_name_and_a_copy_is_found_under_its_own(image):
+    memory = Memory(image, LexicalEmbedder())
+    memory.remember_text("/notes/pier", "A storm broke the pier.")
+    memory.remember_text("/notes2/pier", "A storm broke the pier.")
+    memory.remember_text("/notes2/bread", "A storm kept the bread from rising.")
+    assert [each["source"] for each in memory.recall("storm", source="/notes")] == ["/notes/pier"]
+    found = {each["source"]: each["also"] for each in memory.recall("storm", source="/notes2/", why=True)}
+    assert found == {"/notes2/pier": ["/notes/pier"], "/notes2/bread": []}
+
+
 def test_a_passage_is_named_by_a_place_in_it_and_others_like_it_are_found(image):
     memory = Memory(image, LexicalEmbedder())
     memory.remember_text(
@@ -142,6 +196,39 @@ def test_recall_answers_from_a_past_whose_shelf_had_another_shape(image):
     (found,) = memory.recall("harbour master", at=then, why=True)
     assert (found["source"], found["section"]) == ("/a.md", "Harbour")
     assert memory.context("harbour master", 50, at=then)[0]["source"] == "/a.md"
+
+
+# -- BABS curates ------------------------------------------------------------------------------------
+
+
+def test_the_curator_reads_again_what_changed_and_names_what_is_gone(send, tmp_path):
+    one, two = tmp_path / "one.txt", tmp_path / "two.txt"
+    one.write_text("The harbour master of Wick is called Ada.")
+    two.write_text("Bread is baked twice a week.")
+    send("kernel", "remember", [str(tmp_path), "image:invoice"])
+    assert send("kernel", "curate").result["read_again"] == []
+    one.write_text("The harbour master of Wick is called Bea.")
+    os.utime(one, (time.time() + 60, time.time() + 60))
+    two.unlink()
+    send("invoice", "put", "net", 250)
+    told = send("kernel", "curate").result
+    assert sorted(told["read_again"]) == [str(one), "image:invoice"] and told["gone"] == [str(two)]
+    assert send("babs_prototype_obj", "curation").result == told
+    assert "Bea" in send("kernel", "recall", "harbour master").result[0]["text"]
+    assert send("kernel", "recall", "bread").result[0]["source"] == str(two)  # only `forget` forgets
+    send("kernel", "remember", forget=[str(two)])
+    assert send("babs_prototype_obj", "curation").result is None
+
+
+def test_the_curator_gives_vectors_to_what_was_told_while_there_was_no_embedder(image):
+    memory = Memory(image, LexicalEmbedder())
+    memory.remember_text("talk:1", "My sister's cat is called Mimi.", "text", remembered=100.0)
+    memory.learn("The baker is called Udo.", "baker")
+    memory.embedder = type("There", (LexicalEmbedder,), {"semantic": True, "name": "there"})()
+    assert curating.curate(memory, image)["given_vectors"] == 1
+    (found,) = memory.recall("sister's cat", why=True)
+    assert found["meaning"] is not None and found["remembered"] == 100.0
+    assert curating.curate(memory, image)["given_vectors"] == 0
 
 
 # -- a mission looks first ---------------------------------------------------------------------------

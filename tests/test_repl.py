@@ -91,6 +91,8 @@ def test_every_form_of_the_help_is_read(text, line):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
+        ("ask what is  17 * 23?", Line("ask", "what is  17 * 23?")),
+        ("ask.me(5)", Line("send", "ask", "me", [5])),
         ("log", Line("log")),
         ("log 100", Line("log", "100")),
         ("undo", Line("undo")),
@@ -173,7 +175,7 @@ def test_long_answers_are_tables_or_indented(talk):
 def test_describe_and_source_show_the_object_and_its_method(talk):
     out, _ = talk("account?", "account.deposit??", "account.source('deposit')")
     assert out.startswith("<account 0x1f>\nparents: <traits_obj 0x1>\nslots:\n  balance: 0\n  owner: Ada\n")
-    assert re.search(r"^  deposit\(amount\)  1  +Ada  +2001-09-", out, re.M)
+    assert re.search(r"^  deposit\(amount\)  1  +Ada  +2001-09-", out, re.MULTILINE)
     assert "\nmethods of <traits_obj 0x1>: clone slots\n" in out
     assert out.count("    self.balance = self.balance + amount") == 2
 
@@ -275,6 +277,33 @@ def test_a_mission_is_told_state_by_state_and_what_was_learned_at_the_end(talk):
     assert out == '"dreamt"\n'
     assert re.findall(r"mission m-1 for account.dream_of_money: (\w+)", err)[-1] == "SYNTHESIZING"
     assert re.search(r"learned account.dream_of_money in \d\.\d s \(mission m-1\)", err)
+
+
+ANSWER = {"answer": "In 1931 [1].", "road": "mind", "confidence": 0.8, "why": "its own words", "session": "talk-1",
+          "sources": [{"source": "/garden.md", "start": 0, "end": 9, "text": "In 1931"}]}  # fmt: skip
+
+
+def test_a_question_is_answered_with_what_it_rests_on_and_the_next_one_goes_on_from_it(talk, image):
+    image.said["ask"] = ANSWER
+    out, _ = talk("ask When was it planted?", "ask and by whom?")
+    assert out == "In 1931 [1].\n\nby mind, confidence 0.8: its own words\n  /garden.md:0-9\n" * 2
+    assert [(each.args, each.kw) for each in image.heard] == [
+        (["When was it planted?"], {}), (["and by whom?"], {"session": "talk-1"}),
+    ]  # fmt: skip
+
+
+def test_on_a_terminal_an_answer_grows_and_falls_silent_once_nobody_waits(image, capsys):
+    image.said["ask"] = ANSWER
+    image.before["ask"] = [{"event": "draft", "answer": "The pear tree.", "road": "passage"},
+                           *({"event": "tokens", "text": text} for text in ("In ", "1931 ", "[1]."))]  # fmt: skip
+    conversation = Conversation(image, lambda _: None, colours=True)
+    conversation.handle("ask When was it planted?")
+    said = capsys.readouterr().out
+    assert said.startswith("The pear tree.\n(a first draft, by passage; the mind is asked)\n\nIn 1931 [1].\n\nby mind")
+    assert said.count("1931") == 1
+    heard = image.listeners[image.heard[-1].id]
+    heard({"event": "tokens", "text": "too late"})
+    assert capsys.readouterr().out == ""
 
 
 def test_ctrl_c_cancels_the_waiting_and_not_the_conversation(talk, image):

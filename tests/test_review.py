@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+
 import pytest
 from scripted import ScriptedMind, plan, sender
 
 from batos.app import System
 from batos.config import Settings
-from batos.psm.review import on_battery
+from batos.psm import review
 
 
 @pytest.fixture
@@ -81,4 +85,36 @@ def test_a_laptop_off_its_mains_is_known_by_its_supplies(tmp_path, supplies, bat
         (tmp_path / name / "type").write_text(kind + "\n")
         if online is not None:
             (tmp_path / name / "online").write_text(online + "\n")
-    assert on_battery(tmp_path) is battery
+    assert review.on_battery(tmp_path) is battery
+
+
+def test_off_the_mains_thought_rests_and_says_what_helps_until_it_is_plugged_in(living, tmp_path, monkeypatch):
+    monkeypatch.setattr(review, "SUPPLIES", tmp_path)
+    mains = tmp_path / "AC"
+    mains.mkdir()
+    (mains / "type").write_text("Mains\n")
+    (mains / "online").write_text("0\n")
+    system, send = living(pause_on_battery=True)
+    error = send("account", "lower_balance", 30).error
+    assert (error.code, system.mind.calls) == ("busy", 0)
+    assert "battery" in str(error) and "plug it in" in error.hint
+    assert send("account", "balance").result == 100, "what is understood needs no thought"
+    (mains / "online").write_text("1\n")
+    assert send("account", "lower_balance", 30).result == 70
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows the niceness of a thread")
+def test_thought_can_be_nice_while_everything_else_keeps_its_place(living):
+    system, send = living(mission_nice=7)
+    levels, generate = [], system.missions._generate
+
+    def thought(*given, **more):
+        levels.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return generate(*given, **more)
+
+    system.missions._generate = thought
+    assert send("account", "lower_balance", 30).result == 70
+    here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert set(levels) == {max(here, 7)}
+    native = system.image._thread.native_id
+    assert os.getpriority(os.PRIO_PROCESS, native) == here, "whoever is understood waits for no niceness"

@@ -98,7 +98,8 @@ def _told(obj: UvmObject, kind: str, since: float | None, last: int | None) -> l
 
 
 def performance(root: Any, since: float) -> dict[str, dict[str, dict[str, Any]]]:
-    """How long what is timed has taken since a moment: by kind, and by road or outcome ``{"count", "p50_ms", "p95_ms"}``."""
+    """How long what is timed has taken since a moment: by kind, and by road or outcome,
+    ``{"count", "p50_ms", "p95_ms"}``."""
     told: dict[str, dict[str, dict[str, Any]]] = {}
     for kind, names in (("answers", ("road", "came")), ("psm_cycle_durations", ("outcome",))):
         took: dict[str, list[float]] = {}

@@ -64,9 +64,26 @@ def pack(call: Call) -> int:
     return show(call, told)
 
 
-@verb("DIR", 1, 1, asleep=True)
+@verb(
+    "DIR",
+    1,
+    1,
+    flags=(
+        Flag(
+            "verify", "", "write nothing: read every byte of the backup in DIR and compare it with its digest"
+        ),
+    ),
+    asleep=True,
+)
 def backup(call: Call) -> int:
     """copy the image into DIR, awake or asleep; the next time only what came since"""
+    if "verify" in call.flags:
+        from batos.image.backup import verify
+
+        source = existing(call.args[0])
+        with patience(f"every byte of {source} is read"):
+            told = verify(source)
+        return show(call, told)
     target = os.path.abspath(call.args[0])  # the image has a current folder of its own
     with patience(f"the image is copied to {target}"):
         told = asked(call, "kernel", "backup", target).result

@@ -64,7 +64,7 @@ def remember(call: Call) -> int:
         Flag("until", "DATE", "only what was remembered until then"),
         Flag("at", "TID", "what was known right after this transaction"),
         Flag("why", "", "also what made each an answer"),
-        Flag("exact", "", "only the sentences that answer, and only those near the best"),
+        Flag("exact", "", "only the sentence or few of each passage that answer"),
         Flag("tokens", "N", "the best text for so many tokens, passages that touch joined to one"),
         Flag("like", "PATH:OFFSET", "passages like the one that stands there, instead of QUERY"),
     ),

@@ -36,7 +36,7 @@ from ZODB.POSException import ConflictError, POSKeyError
 from ZODB.serialize import referencesf
 from ZODB.utils import p64
 
-from batos.errors import BadRequest, BatosError, Busy, Conflict, Deadline, Internal, ReadOnly
+from batos.errors import BadRequest, BatosError, Busy, Conflict, Deadline, Internal, ReadOnly, Refused
 from batos.image import changes, schema
 from batos.image.backup import backup
 from batos.image.changes import Changes, Moments, Said, write
@@ -50,6 +50,7 @@ from batos.objects.dispatch import structure_changed
 from batos.objects.fuel import Limit, OutOfFuel, spend
 from batos.objects.holding import settle
 from batos.objects.lookup import LeftTurn
+from batos.objects.permission import OWNERS
 from batos.objects.undo_log import Entry, UndoLog, noting
 
 logger = logging.getLogger(__name__)
@@ -766,6 +767,13 @@ class LivingImage:
     ) -> Any:
         def turn(root: Root) -> TakenBack:
             records, facts = take(root.connection.root())
+            other = next((each.message for each in records if each.message["who"] != who), None)
+            if who not in OWNERS and other is not None:
+                raise Refused(
+                    f"{other['why']!r} was done by {other['who']}, and the key {who!r} takes back or does again only "
+                    "what came by it; nothing was changed",
+                    rule="key", hint=f"the owner takes it back with: python -m batos undo {other['id']}",
+                )  # fmt: skip
             told = [{"message": each.message["id"], "why": each.message["why"]} for each in records]
             return TakenBack(told, facts)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from batos.errors import BadRequest, NoSuchObject
 from batos.knowledge import catalog, itself, search
 from batos.knowledge.embedding import Embedder, LexicalEmbedder, embedder
 from batos.knowledge.ingestion import Ingestion
-from batos.knowledge.pointing import pointed
+from batos.knowledge.pointing import BESIDE, pointed
 from batos.knowledge.reading import Unreadable
 
 __all__ = ["Embedder", "LexicalEmbedder", "Memory", "Unreadable", "embedder"]
 
 MOST = 1000  # answers to one question
+ANSWER = ("text", "source", "start", "end", "score")
 
 
 class Memory(Ingestion):
@@ -109,23 +111,30 @@ class Memory(Ingestion):
         at: str | None = None,
         why: bool = False,
         exact: bool = False,
+        least: float = search.FLOOR,
     ) -> list[dict[str, Any]]:
-        """The passages that answer a question best: ``{"text", "source", "start", "end", "score"}``.
+        """What answers a question, best first: ``{"text", "source", "start", "end", "score"}`` of passages,
+        long ones without what is far from the question (`pointing`).
 
-        Of sources that start with `source`, of a kind or a persona, remembered `since` or `until` (seconds
-        since the epoch); `at` a transaction: what was known then; `why` adds what made each an answer; `exact`
-        cuts each down to the sentences that answer, and leaves out what is far behind the best.
-        Nothing that answers gives an empty list.
+        Of `source` or those under it, of a kind or a persona, remembered `since` or `until` (seconds
+        since the epoch); `at` a transaction: what was known then; `why` adds what made each an answer;
+        `exact` cuts each down to the sentence or few that answer; `least` is what the best must be worth, 0
+        to rank whatever there is.  Nothing that answers gives an empty list.
         """
         if not isinstance(query, str) or isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise BadRequest(
                 "recall wants a question and a number of answers above 0", hint="recall QUESTION --top 5"
             )
+        _check_least(least)
         top = min(top, MOST)
         where = search.Where(source, kind, persona, since, until)
         vector = self._vector(query)
-        found = self._look(lambda root: search.search(root, query, vector, top, where, why), at)
-        return pointed(self.embedder, query, found) if exact else found
+        closely = exact or vector is not None  # without meaning a sentence knows no more than its passage
+        many = top + BESIDE * closely
+        found = self._look(lambda root: search.search(root, query, vector, many, where, True, least), at)
+        if closely:
+            found = pointed(self.embedder, query, found, top, exact)
+        return found if why else [{name: each[name] for name in ANSWER} for each in found]
 
     def context(
         self,
@@ -138,9 +147,11 @@ class Memory(Ingestion):
         since: float | None = None,
         until: float | None = None,
         at: str | None = None,
+        least: float = search.FLOOR,
+        but: str = "",
     ) -> list[dict[str, Any]]:
         """The best text for so many tokens, for whoever writes an answer: see `search.context`, and `recall`
-        for the rest."""
+        for the rest; nothing of sources that start like `but`."""
         if (
             not isinstance(query, str)
             or isinstance(tokens, bool)
@@ -150,9 +161,18 @@ class Memory(Ingestion):
             raise BadRequest(
                 "context wants a question and a number of tokens above 0", hint="recall QUESTION --tokens 500"
             )
+        _check_least(least)
         vector = self._vector(query)
-        where = search.Where(source, kind, persona, since, until)
-        return self._look(lambda root: search.context(root, query, vector, tokens, where), at)
+        where = search.Where(source, kind, persona, since, until, but)
+        judged: dict[str, float] = {}
+        if vector is not None:
+            found = self._look(
+                lambda root: search.search(root, query, vector, 5 + BESIDE, where, True, least), at
+            )
+            judged = {
+                each["oid"]: each["score"] for each in pointed(self.embedder, query, found, exact=False)
+            }
+        return self._look(lambda root: search.context(root, query, vector, tokens, where, least, judged), at)
 
     def alike(
         self, source: str, place: int = 0, top: int = 5, *, at: str | None = None
@@ -163,7 +183,8 @@ class Memory(Ingestion):
         """
         if not isinstance(source, str) or not all(type(each) is int and each >= 0 for each in (place, top)):
             raise BadRequest(
-                "alike wants a source, a place in it and a number of answers", hint="recall --like PATH:OFFSET"
+                "alike wants a source, a place in it and a number of answers",
+                hint="recall --like PATH:OFFSET",
             )
 
         def look(root: Any) -> list[dict[str, Any]] | None:
@@ -178,9 +199,18 @@ class Memory(Ingestion):
         return found
 
     def _vector(self, query: str) -> Any:
-        return self.embedder.encode([query])[0] if self.embedder.semantic and query.strip() else None
+        """What a question means; None where words are all there is to go by."""
+        with suppress(RuntimeError):  # it cannot be loaded: words find something too
+            if self.embedder.semantic and self.embedder.knows(query):
+                return self.embedder.encode([query])[0]
+        return None
 
     def _look(self, function: Callable[[Any], Any], at: str | None) -> Any:
         if at is None:
             return self._image.run("recall", function)
         return self._image.run_past(at, "recall", function, "owner", time.monotonic() + 60.0)
+
+
+def _check_least(least: Any) -> None:
+    if not isinstance(least, int | float) or not 0 <= least <= 1:
+        raise BadRequest("`least` is a number between 0 and 1", hint="send kernel recall QUESTION -k least=0")

@@ -26,8 +26,8 @@ _TOLD = 100  # sources that a report names of each sort
 def curate(memory: Memory, image: Any) -> dict[str, Any]:
     """Read again what changed; answers the report that is kept.
 
-    ``{"time", "documents", "read_again", "gone", "unreadable": [{"source", "why"}], "given_vectors"}``: sources,
-    and how many texts that are no files got the vectors they lacked.
+    ``{"time", "documents", "read_again", "gone", "unreadable": [{"source", "why"}], "given_vectors"}``:
+    sources, and how many texts that are no files got the vectors they lacked.
     """
     semantic = memory.embedder.semantic
     space = memory.embedder.name if semantic else None

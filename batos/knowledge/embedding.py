@@ -30,6 +30,7 @@ from zlib import crc32
 
 from batos.heavy import importing
 from batos.knowledge.chunking import approximate_tokens
+from batos.objects import fuel
 
 # numpy embeds questions and nothing longer.  Its OpenBLAS wakes all cores for every small product and waits for
 # them: on a busy machine half a second for a question that takes one core 20 ms.  It reads this when numpy is
@@ -45,6 +46,7 @@ BATCH_TOKENS = 1024  # padded tokens in a forward pass; larger batches are slowe
 FEW_TOKENS = 600  # what numpy may embed while torch is not there yet: a question, a short note
 KNOWN_WORDS = 200_000  # whose number of pieces is kept
 WORKERS = min(4, os.cpu_count() or 1)  # batches under way at once
+LOADING = 500_000_000  # bytes that torch and the model take, about
 
 
 def embedder() -> Embedder | LexicalEmbedder:
@@ -123,6 +125,10 @@ class Embedder:
             counts[at] = len(ids)
         return counts
 
+    def knows(self, text: str) -> bool:
+        """Whether the vocabulary has any piece of a text: the vector of what it has none of means nothing."""
+        return any(piece != _UNKNOWN for piece in self._word_pieces([text])[0])
+
     def encode(self, texts: Sequence[str]) -> Any:
         """The vectors of n texts as float32 (n, 384), each of length 1."""
         rows = [[_CLS, *ids[:LONGEST], _SEP] for ids in self._word_pieces(texts)]
@@ -200,9 +206,11 @@ class Embedder:
 
     def _load(self) -> None:
         try:
-            with importing:
-                import torch  # noqa: F401
-            self._model = _by_torch(_weights(self.folder))
+            # A method that runs meanwhile is not to be blamed for what this takes.
+            with fuel.announced(LOADING):
+                with importing:
+                    import torch  # noqa: F401
+                self._model = _by_torch(_weights(self.folder))
         except BaseException as exc:  # noqa: BLE001 - told to everybody who waits for a vector
             self._failure = exc
 
@@ -214,7 +222,7 @@ _ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\[(?:CLS|SEP|PAD|UNK|MASK)\
 
 # -- the model -----------------------------------------------------------------------------------------
 
-_CLS, _SEP = 101, 102
+_UNKNOWN, _CLS, _SEP = 100, 101, 102
 _EPSILON = 1e-12
 _NAMES = (
     "attention.self.query attention.self.key attention.self.value attention.output.dense "
@@ -389,6 +397,9 @@ class LexicalEmbedder:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         return approximate_tokens(texts)
+
+    def knows(self, text: str) -> bool:
+        return bool(_WORD.search(text))
 
     def encode(self, texts: Sequence[str]) -> Any:
         """The vectors of n texts as float32 (n, 384), each of length 1 (0 for a text without letters)."""

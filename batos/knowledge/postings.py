@@ -122,11 +122,6 @@ class Block(Persistent):
         scales = numpy.frombuffer(self.scales, dtype=numpy.float32)
         return numpy.frombuffer(self.vectors, dtype=numpy.int8).reshape(len(scales), -1), scales
 
-    def told_vectors(self) -> Any:
-        """The vectors again, float32 (n, d)."""
-        rows, scales = self.kept_vectors() or (None, None)
-        return None if rows is None else rows * scales[:, None]
-
 
 def blocks_of(
     first: int, words: Sequence[Sequence[int]], vectors: Any = None, marks: bytes = b""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -41,6 +42,7 @@ FLOOR = 0.2
 TAIL = 0.35  # the share of the best that the others reach where five are wanted; of more it is less
 AFTER = 0.2  # the share of what the turn before means that a turn of a conversation is found by
 ANSWERS = 0.6  # the same of a question, by what stands behind it: there is its answer
+ASKING = 0.8  # what a passage is worth that ends with a question: it answers nobody
 PHRASE = 0.5  # what a passage gains that has words in quotes as they stand there: who quotes means it
 SUPERSEDED = 0.5  # what a fact is worth that a newer one has replaced
 CANDIDATES = 200  # rows that each half offers
@@ -60,8 +62,8 @@ _LOOKED_AT = 200  # passages that are read in search of a phrase
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which passages may answer: of sources that start so, of a kind, of a persona, remembered from when to
-    when (seconds since the epoch); not those of sources that start like `but`."""
+    """Which passages may answer: of a source or those under it, of a kind, of a persona, remembered from when
+    to when (seconds since the epoch); not those of sources that start like `but`."""
 
     source: str = ""
     kind: str | None = None
@@ -80,6 +82,22 @@ class Where:
                 "since and until are seconds since the epoch", hint="recall QUESTION --since 2026-05-01"
             )
 
+    def takes(self, source: str) -> bool:
+        """Whether this source is meant."""
+        folder = self.source if self.source.endswith(("/", ":")) else self.source + "/"
+        there = not self.source or source == self.source or source.startswith(folder)
+        return there and not (self.but and source.startswith(self.but))
+
+    def named(self, shelf: Shelf) -> Iterator[tuple[str, UvmObject]]:
+        """The sources that are meant, each with its document; one with the bytes of another, too."""
+        last = self.source + chr(0x10FFFF)
+        for source, document in shelf.documents.items(self.source, last):
+            if self.takes(source):
+                yield source, document
+        for copy, original in shelf.copies.items(self.source, last):
+            if self.takes(copy):
+                yield copy, shelf.documents[original]
+
     def rows(self, shelf: Shelf) -> Any:
         """Which rows of the searcher these are, bool (size,); None for all of them."""
         if self == Where():
@@ -90,13 +108,7 @@ class Where:
         for chosen in (
             set(shelf.kinds.get(self.kind, ())) if self.kind is not None else None,
             set(shelf.personas.get(self.persona, ())) if self.persona is not None else None,
-            {
-                each._first
-                for source, each in shelf.documents.items(self.source)
-                if source.startswith(self.source) and not (self.but and source.startswith(self.but))
-            }
-            if self.source or self.but
-            else None,
+            {document._first for _, document in self.named(shelf)} if self.source or self.but else None,
             {first for _, first in shelf.times.keys((self.since or 0.0, 0), (self.until or float("inf"), 0))}
             if self.since is not None or self.until is not None
             else None,
@@ -134,7 +146,13 @@ def find(root: Any, query: str, vector: Any = None, top: int = 5, where: Where =
 
 
 def _find(
-    shelf: Shelf | None, query: str, vector: Any, top: int, where: Where = Where(), besides: int | None = None
+    shelf: Shelf | None,
+    query: str,
+    vector: Any,
+    top: int,
+    where: Where = Where(),
+    besides: int | None = None,
+    least: float = FLOOR,
 ) -> list[Answer]:
     if shelf is None or top < 1 or not shelf.documents:
         return []
@@ -182,6 +200,10 @@ def _find(
         scores = numpy.where(has, MEANING * by_meaning + (1 - MEANING) * by_words, by_words)
     if phrased:
         scores += [PHRASE * (int(row) in phrased) for row in rows]
+    scores[(searcher.marks[rows] & ASKS) > 0] *= ASKING
+    if len(rows) and float(scores.max()) < FLOOR and wids and 0 not in wids:
+        # Who types nothing but an article's number wants what has it, however long the passage.
+        scores[numpy.isin(rows, searcher.rows_with_all(wids))] = FLOOR
     order = numpy.lexsort((rows, -scores))
     answers = [
         Answer(
@@ -194,7 +216,7 @@ def _find(
         )
         for at in order[: 2 * top + 4]
     ]
-    return _chosen(shelf, answers, top)
+    return _chosen(shelf, answers, top, least)
 
 
 def _meant(searcher: Searcher, vector: Any, rows: Any) -> Any:
@@ -225,8 +247,8 @@ def _lean(searcher: Searcher, rows: Any) -> Any:
 
 
 def _wids(lexicon: Words, query: str) -> list[int]:
-    """The numbers of a question's words, each once; ``walr*`` stands for every word that starts so, and so
-    does a longer word nobody has used as it is."""
+    """The numbers of a question's words, each once, and one 0 for all that nobody has used; ``walr*`` stands
+    for every word that starts so, and so does a longer word nobody has used as it is."""
     found: dict[int, None] = {}
     for word in dict.fromkeys(lexicon.parse(query)):
         wid = lexicon.get_wid(word)
@@ -253,13 +275,13 @@ def _with_phrases(shelf: Shelf, query: str, allowed: Any) -> set[int]:
     return found
 
 
-def _chosen(shelf: Shelf, ranked: list[Answer], top: int) -> list[Answer]:
-    """The answers that are given: above the floor, nothing twice, a replaced fact behind what replaced it."""
+def _chosen(shelf: Shelf, ranked: list[Answer], top: int, least: float) -> list[Answer]:
+    """The answers that are given: the best worth `least`, nothing twice, a replaced fact behind the newer."""
     tail = TAIL * min(1.0, 5 / top)
     waiting = [(-each.score, place, each) for place, each in enumerate(ranked)]  # a heap: they are sorted
     told: set[str] = set()
     found: list[Answer] = []
-    while waiting and len(found) < top and -waiting[0][0] >= (tail * found[0].score if found else FLOOR):
+    while waiting and len(found) < top and -waiting[0][0] >= (tail * found[0].score if found else least):
         _, place, each = heappop(waiting)
         if each.chunk is None:
             each = replace(each, chunk=shelf.chunks[each.number])
@@ -287,22 +309,34 @@ def holds_any(root: Any, but: str) -> bool:
 
 
 def search(
-    root: Any, query: str, vector: Any = None, top: int = 5, where: Where = Where(), why: bool = False
+    root: Any,
+    query: str,
+    vector: Any = None,
+    top: int = 5,
+    where: Where = Where(),
+    why: bool = False,
+    least: float = FLOOR,
 ) -> list[dict[str, Any]]:
     """What `find` finds as plain data: ``{"text", "source", "start", "end", "score"}``, best first.
 
-    why  also "oid", "words" and "meaning" (what each half gave, 0 to 1), "section", "remembered", "also"
-         (other sources in which the same stands), "superseded_by"
+    least  what the best answer must be worth; 0 ranks whatever there is
+    why    also "oid", "kind", "words" and "meaning" (what each half gave, 0 to 1), "section", "remembered",
+           "also" (other sources in which the same stands), "superseded_by"
     """
     shelf = shelf_in(root)
-    return [_told(shelf, each, why) for each in _find(shelf, query, vector, top, where)]
+    found = _find(shelf, query, vector, top, where, least=least)
+    return [_told(shelf, each, why, where) for each in found]
 
 
-def _told(shelf: Shelf, answer: Answer, why: bool = False) -> dict[str, Any]:
+def _told(shelf: Shelf, answer: Answer, why: bool = False, where: Where = Where()) -> dict[str, Any]:
     chunk, document = answer.chunk, answer.chunk.document
+    source, others = document.origin, copies_of(shelf, document.origin)
+    if not where.takes(source):  # it was found by another name of the same bytes
+        named = next(each for each in others if where.takes(each))
+        source, others = named, [source, *(each for each in others if each != named)]
     told = {
         "text": chunk.text,
-        "source": document.origin,
+        "source": source,
         "start": chunk.start,
         "end": chunk.end,
         "score": round(answer.score, 4),
@@ -310,11 +344,12 @@ def _told(shelf: Shelf, answer: Answer, why: bool = False) -> dict[str, Any]:
     if why:
         told |= {
             "oid": chunk._number(),
+            "kind": document.kind,
             "words": round(answer.words, 4),
             "meaning": None if answer.meaning is None else round(answer.meaning, 4),
             "section": chunk._slots.get("section", ""),
             "remembered": document.remembered,
-            "also": sorted({*copies_of(shelf, document.origin), *also(shelf, answer.number)}),
+            "also": sorted({*others, *also(shelf, answer.number)} - {source}),
             "superseded_by": document._slots.get("superseded_by"),
         }
     return told
@@ -354,6 +389,7 @@ def context(
     tokens: int = 1000,
     where: Where = Where(),
     least: float = FLOOR,
+    judged: Mapping[str, float] = {},
 ) -> list[dict[str, Any]]:
     """The best text for so many tokens: passages of the best answers, those that touch joined to one.
 
@@ -363,12 +399,19 @@ def context(
     Half of the budget goes to answers, the other half first to the neighbours of the best ones, because a
     passage is understood from what stands around it.  Nothing is taken where no passage is worth `least`.
     Answers what `joined` does, and "score", by the best passage of each.
+
+    judged  what passages are worth whose sentences were read (`pointing`), by oid: they come first
     """
     shelf = shelf_in(root)
     answers = _find(shelf, query, vector, max(4, tokens // 16), where)
     if answers:
         least = max(least, TAIL * answers[0].score)
         answers = [each for each in answers if each.score >= least]
+    if judged:
+        lowest = min(judged.values())
+        told = [(each, judged.get(each.chunk._number())) for each in answers]
+        answers = [replace(each, score=min(each.score, lowest) if own is None else own) for each, own in told]
+        answers.sort(key=lambda each: -each.score)
     worth = {(each.chunk.document._first, each.chunk.position): round(each.score, 4) for each in answers}
     chosen: dict[tuple[int, int], UvmObject] = {}
     spent = 0

@@ -49,7 +49,8 @@ class KeptText(Persistent):
     """
 
     _parts: LOBTree | None = None  # where it begins -> KeptText, of what is behind the first part
-    length: int | None = None  # characters so far; not known of texts that were kept in one record, however long
+    # Characters so far; not known of texts that were kept in one record, however long.
+    length: int | None = None
 
     def __init__(self, text: str):
         self._packed = _packed(text[:STRETCH])
@@ -110,9 +111,8 @@ class Shelf(Persistent):
         self.text = TextIndex(lexicon, Postings(lexicon))
         self.chunks = LOBTree()  # number -> MemoryChunk
         self.documents = OOBTree()  # source -> MemoryDocument
-        self.aside = (
-            OOBTree()
-        )  # source -> MemoryDocument that is still read in; "\0..." -> one being taken out
+        # source -> MemoryDocument that is still read in; "\0..." -> one being taken out
+        self.aside = OOBTree()
         self.copies = OOBTree()  # source -> the source of the document with the same bytes
         self.originals = OOTreeSet()  # (source, source of a copy)
         # A document is named by the number of its first passage where a path would make long records.

@@ -316,7 +316,11 @@ def is_talk(text: str) -> bool:
     """
     lines = [text[a : min(b, a + 100)] for a, b in lines_of(text[: _TALK_LINES * 100])[:_TALK_LINES]]
     lines = [line for line in lines if line.strip()]
-    said = [match.group(1) for line in lines if (match := _SPEAKER.match(line)) and _NAME.fullmatch(match.group(1))]
+    said = [
+        match.group(1)
+        for line in lines
+        if (match := _SPEAKER.match(line)) and _NAME.fullmatch(match.group(1))
+    ]
     people = len(set(said))
     if len(lines) < 4 or len(said) < 0.9 * len(lines) or not 2 <= people <= 20 or len(said) < 2 * people:
         return False

@@ -68,11 +68,11 @@ def conceive(
     source: str,
     settings: Settings,
     who: str = OWNER,
-    tell: hub.Tell = lambda words: None,
+    tell: hub.Tell = lambda words, **at: None,
 ) -> dict[str, Any]:
     """Make `source`, a folder or a hub id, the mind of the image; what `ingest_model` answers.
 
-    tell is told what is going on, in sentences.  Raises what `look`, `fetch`, `examine` and `ingest_model`
+    tell is told what is going on (`hub.Tell`).  Raises what `look`, `fetch`, `examine` and `ingest_model`
     raise; the image is as it was then.
     """
     told = look(image, source, settings)
@@ -109,6 +109,7 @@ def ensure_embedded(image: Any, folder: Path = incarnation.EMBEDDED) -> list[Any
 
     Does nothing where there is a mind; what a kill interrupted is completed.
     """
+
     def state(root: Any) -> tuple[str | None, bool]:
         mind = root["pLLM_obj"]
         return mind.model_id, mind._slots.get("embedded_staged", False)

@@ -170,9 +170,10 @@ class Decoding:
         from transformers import DynamicCache
 
         found, prefixes, model = [], self.engine.prefixes, self.engine.model
+        computed = f"{model.dtype} {self.device.type} torch {torch.__version__}"
         for head in heads:
             beginning = head.prompt[: self.prefix]
-            key = key_of(beginning, self.memory.digest_of(head.expert), str(model.dtype))
+            key = key_of(beginning, self.memory.digest_of(head.expert), computed)
             tensors = prefixes.find(key)
             if tensors is None:
                 alone = DynamicCache(config=model.config)

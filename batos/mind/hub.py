@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from batos.mind.incarnation import CHUNK, MODEL_FILES
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 SHARDS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 ATTEMPTS = 6  # of one file, each from where the one before it ended
-Tell = Callable[[str], None]
+# Told what is going on, in a sentence; while a file comes its name, with `bytes` and `total_bytes` of the whole.
+Tell = Callable[..., None]
+STEP = 4 * 2**20  # bytes between two of those
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def _file(sibling: Any) -> File:
     return File(sibling.rfilename, sibling.size or 0, sibling.blob_id or "", "git" if sibling.blob_id else "")
 
 
-def fetch(found: Found, beside: Path, tell: Tell = lambda words: None) -> Path:
+def fetch(found: Found, beside: Path, tell: Tell = lambda words, **at: None) -> Path:
     """The files in a folder of their own under `beside`, each verified; goes on where an earlier run ended.
 
     The folder stays until the caller removes it.  Raises `Refused` naming the file where the hub does not
@@ -145,10 +148,15 @@ def fetch(found: Found, beside: Path, tell: Tell = lambda words: None) -> Path:
     for file in found.files:
         target = folder / file.name
         if not target.exists():
-            _fetch_file(found, file, target)
+            at = partial(_at, tell, file.name, done, found.bytes)
+            _fetch_file(found, file, target, at)
         done += file.bytes
         tell(f"{file.name}: {done / 1e6:.1f} of {found.bytes / 1e6:.1f} MB are here and verified")
     return folder
+
+
+def _at(tell: Tell, name: str, before: int, total: int, here: int) -> None:
+    tell(name, bytes=before + here, total_bytes=total)
 
 
 def here(found: Found, beside: Path) -> int:
@@ -162,12 +170,13 @@ def _folder(found: Found, beside: Path) -> Path:
     return beside / f"{found.hub_id.replace('/', '--')}@{found.revision[:12]}"
 
 
-def _fetch_file(found: Found, file: File, target: Path) -> None:
+def _fetch_file(found: Found, file: File, target: Path, came: Callable[[int], None]) -> None:
+    """`came` is told how many bytes of the file are here."""
     part = target.with_name(target.name + ".part")
     try:
         for attempt in network.attempts(_worth_another, ATTEMPTS, wait_max=20.0):
             with attempt:
-                _append(found, file, part)
+                _append(found, file, part, came)
     except (OSError, ValueError, *network.broken()) as exc:
         raise errors.Refused(
             f"{file.name} of {found.hub_id} could not be fetched: {type(exc).__name__}: {exc}; what is here "
@@ -191,7 +200,7 @@ class _Unfinished(OSError):
     """The connection ended before the file did."""
 
 
-def _append(found: Found, file: File, part: Path) -> None:
+def _append(found: Found, file: File, part: Path, came: Callable[[int], None]) -> None:
     """Go on with `part` until it is as long as the hub says."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
@@ -210,8 +219,12 @@ def _append(found: Found, file: File, part: Path) -> None:
         hf_raise_for_status(reply)
         # A server that does not know ranges answers 200 and begins at the beginning.
         with open(part, "ab" if reply.status_code == 206 else "wb") as stream:
+            told = stream.tell()
             for chunk in reply.iter_raw():  # as it comes: what came before a break is kept
                 stream.write(chunk)
+                if stream.tell() >= told + STEP:
+                    told = stream.tell()
+                    came(told)
     got = part.stat().st_size
     if got < file.bytes:
         raise _Unfinished(f"{got} of {file.bytes} bytes came")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 KEPT = 64  # prefixes of a mind in the image; the one used longest ago goes first
+ARITHMETIC = 2  # another number when a forward of ours comes out otherwise, be it in the last digit
 
 Tensors = list[tuple["torch.Tensor", "torch.Tensor"]]  # by layer: keys and values (1, heads, T, size)
 
@@ -40,9 +41,10 @@ class Shelf(Protocol):
     def keep(self, key: str, tokens: int, expert: str | None, tensors: Tensors) -> None: ...
 
 
-def key_of(tokens: Sequence[int], expert: str | None, dtype: str) -> str:
-    """What keys and values depend on, besides the base they are kept with: tokens, expert (its digest), width."""
-    told = json.dumps([list(tokens), expert, dtype])
+def key_of(tokens: Sequence[int], expert: str | None, computed: str) -> str:
+    """What keys and values depend on, besides the base they are kept with: tokens, expert (its digest), and how they
+    were `computed` (width, device, library).  What an earlier edition kept is not what this one would compute."""
+    told = json.dumps([list(tokens), expert, computed, ARITHMETIC])
     return hashlib.sha256(told.encode()).hexdigest()
 
 

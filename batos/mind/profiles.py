@@ -49,7 +49,6 @@ PROFILES = {
         Profile("24gb", 24.0e9, 64e9, 40e9, 16, "", "meta-llama/Meta-Llama-3.1-8B-Instruct"),
     )
 }
-ROAD = "python -m batos doctor"
 
 
 @dataclass(frozen=True, slots=True)

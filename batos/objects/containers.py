@@ -15,6 +15,7 @@ import fractions
 import io
 import math
 import pickle
+from collections import Counter
 from collections.abc import MutableSet
 from typing import Any
 
@@ -35,6 +36,8 @@ PLAIN = frozenset(ATOMS) - {datetime.time}  # of exactly these classes nothing i
 # Tuples and frozensets can name their parts again and again (`objects.weight`), and all who walk them do so as
 # often.  So many values may be in those of what is kept at once; more cannot be told either.
 MOST_FIXED = 1_000_000
+_SEEDED = frozenset({str, bytes, bool, type(None)})  # nobody can choose values of these with one hash
+COLLIDING = 3_000  # keys or members of one hash that are loaded in 50 ms; ten times as many would take 5 s
 MOST_OF_KEY = 1_000  # values in one key or member: each is hashed anew whenever its record is loaded
 
 
@@ -276,8 +279,27 @@ class List(PersistentList):
         return iter(self.data)
 
 
+def _check_collisions(members: Any) -> None:
+    """Raise `Refused` where so many keys or members have one hash that to load them again would not end soon.
+
+    Each of n that have the same hash is compared with those before it, within the one call into C that loads a
+    record.  The turns in which they came were ended by fuel, each for its own part; loading has to do it all at
+    once.  Numbers can be chosen so, texts cannot.
+    """
+    if len(members) <= COLLIDING or _SEEDED.issuperset(map(type, members)):
+        return
+    if len(members) - len(set(map(hash, members))) > COLLIDING:
+        pairs = sum(n * (n - 1) for n in Counter(map(hash, members)).values())
+        if pairs > COLLIDING * COLLIDING:
+            raise _unkeepable("a dict or set cannot keep so many keys or members of one hash")
+
+
 class Dict(PersistentMapping):
     """A dict in the image."""
+
+    def __getstate__(self):
+        _check_collisions(self.data)
+        return super().__getstate__()
 
     def __init__(self, items=(), /, **named):
         super().__init__()
@@ -385,6 +407,10 @@ class Set(Persistent, MutableSet):
 
     def __init__(self, items=()):
         self.data = {_key(each, "a set") for each in items}
+
+    def __getstate__(self):
+        _check_collisions(self.data)
+        return super().__getstate__()
 
     @classmethod
     def _from_iterable(cls, items):

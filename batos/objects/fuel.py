@@ -127,6 +127,16 @@ def look() -> None:
         raise OutOfFuel
 
 
+def weigh() -> None:
+    """Look at the memory now: something large is about to be made, and the next glance may be late."""
+    run = _running.get(get_ident())
+    if run is not None:
+        _watch.weigh(run, _held())
+        if run.hungry:
+            tank.hungry = tank.low = True
+            raise OutOfFuel
+
+
 class spend:  # noqa: N801 - read as `with spend(limit):`
     """Run methods of this thread until `limit` (None: without end)."""
 
@@ -242,7 +252,7 @@ class _Watch:
             if running:
                 held = _held()
                 for _, run in running:
-                    self._weigh(run, held)
+                    self.weigh(run, held)
             tank.hungry = any(run.hungry for _, run in running)
             low = tank.hungry or any(run.limit.at < now + 2 * GLANCE for _, run in running)
             if low and not tank.low:  # what ran unseen so far may be slow: look at once, then find the sip
@@ -259,7 +269,8 @@ class _Watch:
                     self._wanted.wait()
                 self._sleeps, idle = False, 0
 
-    def _weigh(self, run: _Run, held: int) -> None:
+    def weigh(self, run: _Run, held: int) -> None:
+        """Has the process grown too much since this began?"""
         if run.least is None:
             run.least, run.excused = held, _expected.ended
         run.hungry = held - run.least > MEMORY + _expected.begun - run.excused

@@ -48,6 +48,8 @@ _OTHER_OF = re.compile(
     rf"|(?:(?:what|who)(?: is|'s) |show me |tell me )?{_THE}(?P<path3>[A-Za-z]\w*(?:\.\w+)*)\.(?P<slot3>\w+)"
     rf"|(?:what|which) (?P<slot2>[A-Za-z]\w*) (?:is|does|has) {_THE}(?P<path2>[A-Za-z]\w*(?:\.\w+)*)(?: have)?"  # what colour is it
 )
+# "who owns the shop" asks for a slot that is named after whoever does it.
+WHO = {"owns": "owner", "made": "maker", "keeps": "keeper", "holds": "holder", "wrote": "author"}
 _OWNS = re.compile(rf"(?:who|whom) (?P<verb>owns|made|keeps|holds|wrote) {_THE}{_PATH}")
 _OBJECTS = re.compile(
     r"(?:what|which) (?:objects|things) (?:are there|do you (?:have|know|hold)|exist|are in (?:the |this )?(?:lobby|image))(?: here| in (?:the |this )?(?:lobby|image))?"
@@ -79,13 +81,7 @@ def about_object(root: Any, text: str) -> dict[str, Any] | None:
     if (found := _ALL.fullmatch(text)) and (told := _described(root, _first(found, "path"))):
         return told
     if found := _OWNS.fullmatch(text):
-        return _slot(
-            root,
-            found["path"],
-            {"owns": "owner", "made": "maker", "keeps": "keeper", "holds": "holder", "wrote": "author"}[
-                found["verb"]
-            ],
-        )
+        return _slot(root, found["path"], WHO[found["verb"]])
     for pattern in (_OF, _OTHER_OF):
         if (found := pattern.fullmatch(text)) and (
             told := _slot(root, _first(found, "path"), _first(found, "slot"))
@@ -95,7 +91,8 @@ def about_object(root: Any, text: str) -> dict[str, Any] | None:
 
 
 def _first(found: re.Match[str], name: str) -> str:
-    """What the group `name`, or one of its numbered twins, has found."""
+    """What the group `name`, or one of its numbered twins, has found: in the alternatives of one expression a
+    name may stand but once, so they are `path`, `path2` and so on."""
     return next(value for key, value in found.groupdict().items() if key.rstrip("234") == name and value)
 
 

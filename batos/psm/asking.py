@@ -35,6 +35,7 @@ from batos.psm import reflexes
 from batos.psm.about import about_object, answered, objects_named
 from batos.psm.budget import Budget, Cost
 from batos.psm.conversations import (
+    LEFT_TO_A_MIND,
     SHOWN_TURNS,
     about_of,
     asks_nothing,
@@ -47,6 +48,7 @@ from batos.psm.conversations import (
     last_turns,
     question_key,
     remembered_answer,
+    speaks_of_me,
     words_in,
 )  # fmt: skip
 from batos.psm.looking_back import looked_back, said_before
@@ -59,11 +61,13 @@ FEWER = 2  # of them, where it did not do well with all
 MAX_TEXT = 20_000
 SECONDS = 60.0  # for a mind's answer, all its repairs included
 VOICE = "ROBIN"
+TELLING = 3  # words that say something which could be asked for
 
 _QUESTION = re.compile(
     r"(?:and |so |but |then |now |ok(?:ay)?,? |please |can you |could you )*"
     r"(?:what|who|whom|whose|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|"
-    r"may|tell|show|list|find|explain|describe|write|give|summari[sz]e|compare|translate|solve|convert|calculate|compute|look)\b"
+    r"may|tell|show|list|find|explain|describe|write|give|summari[sz]e|compare|translate|solve|convert|calculate|"
+    r"compute|look|prove|define|recommend|suggest|advise|guess|spell|estimate|predict|discuss|analy[sz]e|help me)\b"
 )
 _ON = re.compile(r"(?:and |then |now )*(?P<rest>(?:plus|minus|times|multiplied by|divided by|[-+*/^×÷]) ?.+)")
 _HELLO = re.compile(
@@ -183,7 +187,16 @@ class Asking:
         name, ident = session or f"talk-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex[:12]
         turns = self._image.run(f"look at the conversation {name}", partial(last_turns, name=name))
         asked = _Question(ident, name, text, turns, tell, began + SECONDS)
-        told = {"id": ident, "session": name, **self._answer(asked)}
+        unknown = None
+        try:
+            told = {"id": ident, "session": name, **self._answer(asked)}
+        except NoMind as exc:  # the next question may be why
+            unknown = exc
+            told = {
+                "id": ident,
+                "session": name,
+                **answered(str(exc), "none", 0.0, "no road leads to an answer"),
+            }
         spent = self._budget.take(ident)
 
         def keep(root: Any) -> None:
@@ -197,13 +210,15 @@ class Asking:
         self._image.run(f"asked in {name}", keep)
         came = next((each for each in ("degraded", "kept") if each in told), "anew")
         self._metric("answers", ms=(time.monotonic() - began) * 1000, road=told["road"], came=came)
+        if unknown is not None:
+            raise unknown
         return told
 
     # -- the roads ---------------------------------------------------------------------------------
 
     def _answer(self, asked: _Question) -> dict[str, Any]:
         slot = kept_words(_low(asked.text))
-        if slot is not None:
+        if slot is not None and not (self._converses and slot in LEFT_TO_A_MIND):
             return self._kept(slot)
         text = asked.text = _HELLO.sub("", asked.text)
         low = _low(text)
@@ -227,13 +242,17 @@ class Asking:
             return self._kept("on_fragment")
         if fact := _REMEMBER.fullmatch(text):
             return self._keep_told(fact["fact"], asked.session)
+        if composes(low) and not self._converses:
+            raise NoMind(
+                "that wants words of a mind's own, and the embedded mind writes methods, it does not converse",
+                hint="make a larger model the mind: python -m batos incarnate DIR, or mind_url in batos.toml",
+            )
         if commands(low) and not self._converses:
             return self._kept("on_command")
-        if not (
-            low.endswith("?") or _QUESTION.match(low) or commands(low) or composes(low) or units.asks(low)
-        ):
-            return self._keep_told(text, asked.session)
-        return self._from_memory(asked)
+        leads_on = self._converses and words_in(text) < TELLING  # "yes", to what the mind has said
+        if _asks(low) or commands(low) or composes(low) or leads_on:
+            return self._from_memory(asked)
+        return self._keep_told(text, asked.session)
 
     @property
     def _converses(self) -> bool:
@@ -264,7 +283,7 @@ class Asking:
 
     def _keep_told(self, text: str, name: str) -> dict[str, Any]:
         sad = grieves(_low(text))
-        if words_in(text) < 3:  # a word or two say nothing that could be asked for
+        if words_in(text) < TELLING:
             return self._kept("on_sorrow" if sad else "on_fragment")
         source = f"conversation:{name}/{uuid.uuid4().hex[:8]}"
         about = about_of(text)
@@ -276,17 +295,9 @@ class Asking:
         }
 
     def _from_memory(self, asked: _Question) -> dict[str, Any]:
-        if not self._converses:
-            if composes(_low(asked.text)):
-                raise NoMind(
-                    "that wants words of a mind's own, and the embedded mind writes methods, it does not converse",
-                    hint="make a larger model the mind: python -m batos incarnate DIR, or mind_url in batos.toml",
-                )
-            passages = self._memory.recall(asked.sought, PASSAGES)
-            if not passages:
-                raise self._unknown(asked.text)
-            return self._extract(asked.text, passages)
         passages = self._memory.recall(asked.sought, PASSAGES)
+        if not self._converses:
+            return self._extract(asked.text, passages) if passages else self._unknown(asked.text)
         draft = None
         if asked.tell is not None and passages:
             draft = self._extract(asked.text, passages)
@@ -301,10 +312,13 @@ class Asking:
                 )  # fmt: skip
             return draft | {"degraded": str(exc)}
 
-    def _unknown(self, text: str) -> NoMind:
-        """Nothing here knows; the next step is to look at the object that is spoken of, or to give more to remember."""
+    def _unknown(self, text: str) -> dict[str, Any]:
+        """Nothing here knows.  Who asked about batos itself is told what it is; for others the next step is to look at
+        the object they speak of, or to give more to remember."""
+        if speaks_of_me(_low(text)):
+            return self._kept("on_who")
         named = self._image.run("look for what is spoken of", lambda root: objects_named(root, text))
-        return NoMind(
+        raise NoMind(
             "nothing I remember answers that, and the embedded mind writes methods, it does not converse",
             hint=f"see what it has: python -m batos inspect {named[0]['object']}" if named
             else "python -m batos remember FILE   (or incarnate DIR, which makes a larger model the mind)",
@@ -467,6 +481,11 @@ class _Question:
         if leans and self.turns:
             return f"{self.turns[-1]['asked']} {self.text}"[:MAX_TEXT]
         return self.text
+
+
+def _asks(low: str) -> bool:
+    """Does a text ask something, with a question mark or without?"""
+    return low.endswith(("?", "？", "؟")) or bool(_QUESTION.match(low)) or units.asks(low)
 
 
 def _low(text: str) -> str:

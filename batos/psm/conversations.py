@@ -135,7 +135,7 @@ WHOLE = [
     )),
     ("on_thanks", _one_of(
         r"(?:ok(?:ay)? )?(?:many )?(?:thanks|thank you|thx|ty|cheers|danke|merci|gracias|grazie)"
-        r"(?: (?:a lot|so much|very much|batos|again|for (?:that|your help|the help)))*",
+        r"(?: (?:a lot|so much|very much|batos|again|that (?:helps|helped)|for (?:that|your help|the help)))*",
     )),
     ("on_assent", _one_of(
         r"(?:ok(?:ay)?|k|yes|yep|yeah|no|nope|sure|fine|right|exactly|alright|all right|got it|i see|i know|never ?mind|"
@@ -171,6 +171,7 @@ WHOLE = [
         r"(?:shut up|go away|get lost|screw you|fuck (?:you|off)|i hate (?:you|this)|you suck|this sucks|damn you)(?: \w+)?",
     )),
 ]  # fmt: skip
+LEFT_TO_A_MIND = frozenset({"on_assent", "on_wrong"})  # where one converses: they answer what it has said
 _PLEASE = r"(?:please |can you |could you |would you |will you |i want you to |i'd like you to |now |then |and |so |just |batos,? )*"
 _COMMAND = _one_of(
     _PLEASE
@@ -189,6 +190,14 @@ _COMPOSE = _one_of(
     _PLEASE
     + r"(?:tell|give|make) (?:me|us) (?:an?|another|some|your)? ?(?:\w+ )?(?:jokes?|story|stories|poems?|riddles?|songs?|"
     r"fun facts?|ideas?|recipes?|advice|tips|suggestions?|opinion|laugh)\b.*",
+)
+# A question whose subject is batos, and not what it knows.
+_OF_ME = _one_of(
+    r"(?:so |and |but )?(?:do|did|are|were|have|will|would|could) (?:you|u)\b"
+    r"(?! (?:know|remember|think (?:that|i|it|we|he|she|they|the|a)|mean|have (?:an?|any|the|some)|tell|please|give|show|explain)\b).*",
+    r"(?:so |and |but )?(?:where|how|what|which|who|why|when)(?: \w+){0,2} (?:do|did|are|were|have|can) (?:you|u)\b"
+    r"(?! (?:know|remember|have|mean|find|call)\b).*",
+    r"can (?:you|u) (?:keep|see|hear|speak|learn|read|feel|understand|forget|lie|talk|die|sleep)\b.*",
 )
 _GRIEF = re.compile(
     r"\b(?:died|passed away|funeral|cancer|miscarriage|divorc\w+|broke up|left me|dumped me|lost my (?:job|\w+)|got fired|"
@@ -238,6 +247,11 @@ def asks_nothing(low: str) -> bool:
 def grieves(low: str) -> bool:
     """Does a person tell of their own grief?"""
     return bool(_GRIEF.search(low) and _MINE.search(low))
+
+
+def speaks_of_me(low: str) -> bool:
+    """Does a question ask about batos itself?"""
+    return bool(_OF_ME.fullmatch(low.strip(" .,!?")))
 
 
 def words_in(text: str) -> int:

@@ -89,6 +89,8 @@ def said_before(root: Any, turns: list[dict[str, Any]], low: str, reasons: bool)
     if reasons and turns and turns[-1]["road"] != "kept_words" and _REASON.fullmatch(low):
         last = turns[-1]
         answer = f"By {last['road']}, confidence {last['confidence']:g}: {last['why']}."
+        if last["road"] == "none":
+            answer = f"{last['answer'][:1].upper()}{last['answer'][1:]}."
         return answered(answer, "object", 1.0, "read from this conversation", last["sources"] or source)
     return None
 

@@ -77,8 +77,8 @@ def birth(root: Root) -> None:
     make_state(root, machine.IDLE, idle.SOURCE, "open_", persona=alfred)
     make_state(
         root, machine.DECOMPOSING, decomposing.SOURCE, "plan_",
-        persona=brick, meta_prompt=decomposing.META_PROMPT, temperatures=decomposing.TEMPERATURES, sure=decomposing.SURE,
-        question_prompt=weaving.DECOMPOSE,
+        persona=brick, meta_prompt=decomposing.META_PROMPT, temperatures=decomposing.TEMPERATURES,
+        sure=decomposing.SURE, question_prompt=weaving.DECOMPOSE,
     )  # fmt: skip
     make_state(
         root, machine.DELEGATING, delegating.SOURCE, "draft_",
@@ -211,7 +211,8 @@ class Orchestrator:
         def noted(messages: list[dict[str, str]], expert: str | None) -> str:
             self._check(mission)
             answer = speak(messages, expert)
-            self._journal.note(mission.id, "SPOKEN", active_persona=expert, llm_prompt=messages, llm_response_raw=answer)
+            self._journal.note(mission.id, "SPOKEN", active_persona=expert, llm_prompt=messages,
+                               llm_response_raw=answer)  # fmt: skip
             self._check(mission)
             return answer
 
@@ -225,8 +226,8 @@ class Orchestrator:
 
     def _note_miss(self, mission: Mission) -> None:
         miss = mission.miss
-        self._journal.note(mission.id, "DOES_NOT_UNDERSTAND", to=miss.path or miss.oid, oid=miss.oid, send=miss.selector,
-                           args=miss.args, kw=miss.kw, intent=mission.intent, examples=mission.examples,
+        self._journal.note(mission.id, "DOES_NOT_UNDERSTAND", to=miss.path or miss.oid, oid=miss.oid,
+                           send=miss.selector, args=miss.args, kw=miss.kw, intent=mission.intent, examples=mission.examples,
                            tree=mission.tree, depth=mission.depth)  # fmt: skip
 
     # -- missions inside missions ------------------------------------------------------------------
@@ -548,8 +549,8 @@ class Orchestrator:
     def replay(self, mission_id: str) -> dict[str, Any]:
         """Run an ended mission again from the journal, without the mind, and keep nothing of it (`replay.again`)."""
         recording = replay.recording(mission_id, self._journal.events(mission_id))
-        return replay.again(self._image, recording, self._settings.mission_seconds, self._step, self._rehearse, self._judge,
-                            self._model())  # fmt: skip
+        return replay.again(self._image, recording, self._settings.mission_seconds, self._step, self._rehearse,
+                            self._judge, self._model())  # fmt: skip
 
     def _commit(self, mission: Mission, at: Tools, read: list[UvmObject]) -> None:
         why = f"learned {mission.miss.selector}"

@@ -72,7 +72,8 @@ def _asked(told: dict[str, Any]) -> list[str]:
             for name, value in (brief.get("kw") or {}).items()
         ]
         arguments = f"({', '.join(given)})" if brief else ""
-        said = f"{told.get('sender', 'somebody')} sent {told['send']}{arguments} to {told['to']}, which did not understand it"
+        who = told.get("sender", "somebody")
+        said = f"{who} sent {told['send']}{arguments} to {told['to']}, which did not understand it"
     lines = [f"mission {told['id']}{when}: {told.get('state', 'queued')}", said]
     if brief.get("intent"):
         lines.append(f"intent: {brief['intent']}")
@@ -172,7 +173,8 @@ def _ended(told: dict[str, Any]) -> list[str]:
     lines += _wrapped(f"why: {why}{sure}")
     if method.get("rehearsal", {}).get("trials"):
         lines.append(
-            f"    tried {method['rehearsal']['trials']} times in the walled child, on the message and on states made up"
+            f"    tried {method['rehearsal']['trials']} times in the walled child, "
+            "on the message and on states made up"
         )
     if method.get("audit"):
         lines += _wrapped(f"ALFRED: {method['audit']}")

@@ -12,7 +12,6 @@ not look again.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from batos.knowledge import itself, search
@@ -48,15 +47,7 @@ class Retrieval:
         but = itself.MISSIONS
         if not self._image.run("look whether anything is known", lambda root: search.holds_any(root, but)):
             return []
-        embedder, vector = self._memory.embedder, None
-        if embedder.semantic:
-            with suppress(RuntimeError):  # it cannot be loaded: words find something too
-                vector = embedder.encode([question])[0]
-        where = search.Where(but=but)
-        found = self._image.run(
-            "retrieve for a mission",
-            lambda root: search.context(root, question, vector, self._tokens, where, LEAST),
-        )
+        found = self._memory.context(question, self._tokens, least=LEAST, but=but)
         return [{name: each[name] for name in (*_PLACE, "text")} for each in found]
 
 

@@ -44,9 +44,11 @@ class Review:
             del self._proposed[next(iter(self._proposed))]
         where = mission.miss.path or mission.miss.oid
         return MissionFailed(
-            f"a method {mission.miss.selector!r} is proposed for {where} and waits for your word; nothing was changed",
+            f"a method {mission.miss.selector!r} is proposed for {where} and waits for your word; "
+            "nothing was changed",
             mission=mission.id,
-            hint=f"look at it with: python -m batos mission {mission.id}; take it with: send kernel accept {mission.id}",
+            hint=f"look at it with: python -m batos mission {mission.id}; "
+            f"take it with: send kernel accept {mission.id}",
         )
 
     def accept(self, mission_id: str) -> dict[str, Any]:
@@ -100,9 +102,9 @@ def be_nice(level: int) -> None:
 
     level  of 1 to 19, as `nice` has it; 0 changes nothing.  Only Linux knows the niceness of a single thread.
     """
-    if level and sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), level)
+    thread = threading.get_native_id()
+    if sys.platform == "linux" and level > os.getpriority(os.PRIO_PROCESS, thread):
+        os.setpriority(os.PRIO_PROCESS, thread, level)
 
 
 def on_battery(supplies: Path) -> bool:

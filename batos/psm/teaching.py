@@ -21,7 +21,7 @@ from typing import Any
 from batos.errors import BadRequest, BatosError, Conflict, MissionFailed, NoSuchObject
 from batos.guardian.verdict import Finding, Verdict
 from batos.message import Message, Reply
-from batos.objects import Method, UvmObject
+from batos.objects import Method, UvmObject, permission
 from batos.objects.lookup import lookup
 from batos.objects.snapshot import slots_data, to_data
 
@@ -161,7 +161,8 @@ def held_to_examples(verdict: Verdict, holder: UvmObject, rehearse: Rehearse) ->
         {"slots": each.get("slots"), "args": each.get("args", []), "kw": each.get("kw", {})}
         for each in examples
     ]
-    trial = {"circle": to_data(holder), "selector": verdict.selector, "drafts": [verdict.source], "calls": calls,
+    circle = {**to_data(holder), "author": [permission.writer().author, None]}  # as whom it will run, once installed
+    trial = {"circle": circle, "selector": verdict.selector, "drafts": [verdict.source], "calls": calls,
              "seconds": SECONDS}  # fmt: skip
     (outcomes,) = rehearse(trial, time.monotonic() + SECONDS + 1.0)
     for number, (example, outcome) in enumerate(zip(examples, outcomes, strict=True)):
@@ -171,8 +172,9 @@ def held_to_examples(verdict: Verdict, holder: UvmObject, rehearse: Rehearse) ->
         finding = Finding(
             "example",
             None,
-            f"example {number} says that {verdict.selector}{tuple(example['args'])} answers {example['result']!r}, and this "
-            f"comes to {came}; take the example back if it no longer holds: send kernel unteach PATH {verdict.selector} {number}",
+            f"example {number} says that {verdict.selector}{tuple(example['args'])} answers "
+            f"{example['result']!r}, and this comes to {came}; take the example back if it no longer holds: "
+            f"send kernel unteach PATH {verdict.selector} {number}",
         )
         return Verdict(
             "refused",

@@ -15,7 +15,6 @@ import random
 import shutil
 import struct
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -275,11 +274,3 @@ class Disk:
         for name, path in real.items():
             if path.is_file():
                 demand(bytes(told[name].data) == path.read_bytes(), f"the recorder missed a write to {name}")
-
-
-def wait_until_quiet(trace: Trace, seconds: float = 0.3) -> None:
-    """Return once nothing has been written down for so long."""
-    size = -1
-    while (now := trace.path.stat().st_size) != size:
-        size = now
-        time.sleep(seconds)

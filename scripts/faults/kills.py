@@ -23,11 +23,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batos import Client
+from batos import Client, Image
 from batos.errors import NobodyAwake, NotUnderstood
 from batos.message import Message
 from scripts.faults.files import adapter, blobs_of
-from scripts.faults.load import Life, Sent, check_mission, client_load, crowd_load, deliver, make_kinds
+from scripts.faults.load import (
+    Life,
+    Sent,
+    check_mission,
+    client_load,
+    crowd_load,
+    deliver,
+    inside,
+    make_kinds,
+)
 from scripts.faults.telling import Clock, Violation, demand, kept_from, progress, quantile, table
 from scripts.living import Awake, free_tcp_endpoint
 
@@ -235,17 +244,27 @@ class Killing:
         self._awaken()
         with self._client() as door:
             self.look(door, missions=False)
-            packed = False
-            with contextlib.suppress(NotUnderstood):
-                door.send("kernel", "pack")
-                packed = True
-            experts = {each["name"] for each in door.send("kernel", "experts")}
-            demand(self.staged <= experts, f"experts were taken in and are lost: {self.staged - experts}")
-            for name in experts:
-                demand(
-                    door.send("memory_manager_obj", "activate_expert_", name, timeout=60) is True,
-                    f"the expert {name} cannot be activated any more",
-                )
+            packed = self._tidied(door)
+        self._sleep(packed)
+        if restore and self.backups:
+            self._restore(*self.rng.choice(sorted(self.backups.items())))
+
+    def _tidied(self, door: Client) -> bool:
+        """Every expert that was taken in can be activated; answers whether packs are served, and one was made."""
+        packed = False
+        with contextlib.suppress(NotUnderstood):
+            door.send("kernel", "pack")
+            packed = True
+        experts = {each["name"] for each in door.send("kernel", "experts")}
+        demand(self.staged <= experts, f"experts were taken in and are lost: {self.staged - experts}")
+        for name in experts:
+            demand(
+                door.send("memory_manager_obj", "activate_expert_", name, timeout=60) is True,
+                f"the expert {name} cannot be activated any more",
+            )
+        return packed
+
+    def _sleep(self, packed: bool) -> None:
         code = self.awake.stop()
         demand(code == 0, f"the image went to sleep with exit code {code}: {self.awake.log.read_text()[-2000:]}")
         blobs = blobs_of(self.awake.image)
@@ -253,8 +272,6 @@ class Killing:
         if packed:
             demand(not blobs.orphans, f"after a pack these files belong to no record: {blobs.orphans}")
             self.count["packs in quiet, no orphan blob"] += 1
-        if restore and self.backups:
-            self._restore(*self.rng.choice(sorted(self.backups.items())))
 
     def _restore(self, backup: Path, lives: int) -> None:
         target = self.folder / "restored"
@@ -274,7 +291,8 @@ class Killing:
         self.count["backups restored and compared"] += 1
 
     def finish(self) -> None:
-        """Awaken once more, send what is still unanswered again, and compare every life there was."""
+        """Awaken once more, send what is still unanswered again, and compare every life there was, awake, asleep
+        and in a backup that is brought back."""
         self._awaken()
         with self._client() as door:
             self.look(door, missions=True)
@@ -284,9 +302,13 @@ class Killing:
                 demand(not lost, f"documents were remembered and are not recalled: {lost}")
             for number in self.kept:
                 self._same(door.send, number)
-        code = self.awake.stop()
-        demand(code == 0, f"the image went to sleep with exit code {code}: {self.awake.log.read_text()[-2000:]}")
-        self.settle(restore=True)
+            packed = self._tidied(door)
+        self._sleep(packed)
+        with Image.open(self.awake.image) as image:
+            for number in self.kept:
+                self._same(inside(image), number)
+        if self.backups:
+            self._restore(*self.rng.choice(sorted(self.backups.items())))
 
 
 def lived(folder: Path, lives: int, seed: int) -> Path:

@@ -18,9 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from batos import AsyncClient, Client
+from batos import AsyncClient, Client, Image
 from batos.errors import BatosError, NobodyAwake
 from batos.message import Message, Reply
+from batos.objects import send
+from batos.objects.plain import plain
 from scripts.faults.telling import as_text, demand
 
 COINS = 1_000_000
@@ -440,3 +442,13 @@ def crowd_load(endpoint: str, life: Life, clients: range, seed: str, stop: threa
             await asyncio.gather(*(one(door, client) for client in clients))
 
     asyncio.run(all_of_them())
+
+
+def inside(image: Image) -> Any:
+    """`ask(receiver, selector, ...)` in a turn of an image opened in this process."""
+
+    def ask(to: str, selector: str, *args: Any, **kw: Any) -> Any:
+        with image.turn(f"{selector} to {to}") as root:
+            return plain(send(root.resolve(to), selector, args, kw), root.path_of)
+
+    return ask

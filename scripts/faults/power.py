@@ -23,20 +23,19 @@ from collections import Counter
 from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from batos import Client, Image
+from batos.app import restore as bring_back
+from batos.config import Settings
 from batos.errors import BatosError, NobodyAwake
 from batos.message import Message
-from batos.objects import send
-from batos.objects.plain import plain
 from scripts.faults import disks
 from scripts.faults.disks import Disk, Event, Trace
 from scripts.faults.files import DATA, adapter, blobs_of
 from scripts.faults.kills import NO_PAST
-from scripts.faults.load import Life, Sent, deliver, make_kinds
+from scripts.faults.load import Life, Sent, deliver, inside, make_kinds
 from scripts.faults.telling import Clock, Violation, demand, kept_from, progress, table
-from scripts.living import Awake, free_tcp_endpoint, run_batos
+from scripts.living import Awake, free_tcp_endpoint
 
 CLIENTS = 3
 
@@ -182,16 +181,6 @@ class Session:
         return life, born
 
 
-def inside(image: Image) -> Any:
-    """`ask(receiver, selector, ...)` in a turn of an image opened in this process."""
-
-    def ask(to: str, selector: str, *args: Any, **kw: Any) -> Any:
-        with image.turn(f"{selector} to {to}") as root:
-            return plain(send(root.resolve(to), selector, args, kw), root.path_of)
-
-    return ask
-
-
 def run(cuts: int, seed: int, messages: int = 150, apart: Path | None = None) -> None:
     """Cut the power in a recorded session, `cuts` times; raises `Violation` after the last one.
 
@@ -269,10 +258,11 @@ def moments(events: list[Event], cuts: int, rng: random.Random) -> dict[int, lis
 def restore(backup: Path, life: Life, target: Path) -> None:
     """A backup that was acknowledged can be restored, and holds what was acknowledged before it."""
     try:
-        done = run_batos("--image", target, "restore", backup)
-        demand(done.returncode == 0, f"an acknowledged backup cannot be restored: {done.stderr}")
+        bring_back(Settings(image=target), str(backup))
         with Image.open(target) as image:
             life.check(inside(image))
+    except BatosError as exc:
+        raise Violation(f"an acknowledged backup cannot be restored: {exc}") from exc
     finally:
         shutil.rmtree(target, ignore_errors=True)
 

@@ -59,7 +59,7 @@ PINTS = {"kwh": "kilowatt_hour", "l": "liter", "ml": "milliliter", "cl": "centil
 _AMOUNT = r"(?P<amount>an?|one|half an?|-?[\d.,/ ]*\d(?:e-?\d+)?)"
 _CONVERT = re.compile(
     rf"(?:convert |what is |what's |what are |how (?:much|many|tall|long|far|heavy|hot|cold|fast|big) (?:is|are) )?"
-    rf"{_AMOUNT} ?(?P<source>.+?) (?:to|in|into|as|expressed in) (?P<target>.+)"
+    rf"{_AMOUNT} ?(?P<source>.+) (?:to|in|into|as|expressed in) (?P<target>.+)"
 )
 _PRIMES = re.compile(r"""(?P<feet>\d+) ?['′] ?(?P<inches>\d+(?:\.\d+)?) ?(?:"|''|″)?(?= )""")  # 5'11"
 _PIECE = re.compile(r"(?P<amount>\d+(?:\.\d+)?) ?(?P<unit>[a-z]+),?(?: and)?(?: |$)")
@@ -84,7 +84,7 @@ def answer(text: str) -> tuple[str, Any] | None:
     if None in numbers:
         return None
     number = sum(numbers, Fraction(0))
-    return f"{_spoken(number)} {found['target'].strip()}", number
+    return _spoken(number, found["target"].strip()), number
 
 
 def asks(text: str) -> bool:
@@ -98,13 +98,13 @@ def _is_known(text: str) -> bool:
     return one in MONEY or one in LEFT_ALONE or _unit(text) is not None
 
 
-def _spoken(number: Fraction) -> str:
-    """A number as an answer: all of it where it ends, else rounded, with the fraction if that is short."""
+def _spoken(number: Fraction, unit: str) -> str:
+    """An amount as an answer: all of it where it ends, else rounded, with the fraction if that is short."""
     text = told(number)
     if "/" not in text:
-        return text
+        return f"{text} {unit}"
     fraction = f"{number.numerator}/{number.denominator}"
-    return f"about {rounded(number)}" + (f" (exactly {fraction})" if len(fraction) <= EXACTLY else "")
+    return f"about {rounded(number)} {unit}" + (f" (exactly {fraction})" if len(fraction) <= EXACTLY else "")
 
 
 def _amounts(amount: str, source: str) -> list[tuple[Fraction, str]] | None:
