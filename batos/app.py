@@ -339,7 +339,7 @@ class System:
             self.missions.forget(sources)
             self.image.run("forget its past", catalog.forget_past)
             # What is forgotten is not to be read in the journal either.
-            named = [each if each.startswith(itself.SCHEME) else os.path.abspath(each) for each in forget]
+            named = [each if each.startswith(itself.NO_FILES) else os.path.abspath(each) for each in forget]
             self.journal.redact(about(*named))
         return told
 

@@ -606,7 +606,7 @@ def _later(sender: Sender, message: Message, tell: TellEvent | None) -> Future[R
 
     def ask() -> None:
         try:
-            answer.set_result(sender.call(message, tell) if tell else sender.call(message))
+            answer.set_result(sender.call(message, tell))
         except BaseException as exc:
             answer.set_exception(exc)
 

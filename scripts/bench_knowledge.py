@@ -31,7 +31,9 @@ from batos.config import Settings
 from batos.image import LivingImage
 from batos.knowledge import Memory, catalog, embedder, search
 from batos.knowledge.chunking import Piece, join, split
+from batos.knowledge.ingestion import windows_of
 from batos.knowledge.reading import Document
+from batos.knowledge.sentences import sentences
 from batos.objects.genesis import genesis
 from scripts.knowledge_sets import (
     Question,
@@ -242,6 +244,7 @@ def quality(row: Row, say: Callable[[str], None], questions: int = QUESTIONS) ->
     for texts in (library("held-out"), fiction("held-out")):
         passages(row, say, model, texts.shortened(questions))
     talking(row, say, model, questions)
+    subjects(row, say, model)
     for ranked in (documents("held-out"), notices("held-out")):
         ranking(row, say, model, ranked.shortened(questions))
 
@@ -321,6 +324,73 @@ def talking(row: Row, say: Callable[[str], None], model: Any, questions: int) ->
     for top, margin in ((5, 14.9), (10, 16.7)):
         told = {name: at_most([[spans[n] for n in each] for each in r], top) for name, r in peers.items()}
         beside(row, f"{texts.name}: evidence recall@{top}", at_most(ours, top), told, margin)
+
+
+def changing(texts: TextSet, seed: int = 7, many: int = 40) -> Iterator[tuple[str, list[int]]]:
+    """Texts of ten segments, as Choi (2000) makes them: the first 3 to 11 sentences of documents drawn by chance,
+    joined in one paragraph; and where a segment begins, but for the first."""
+    said = [
+        [" ".join(text[a:b].split()) for a, b in sentences(text)]
+        for _, text in sorted(texts.documents.items())
+    ]
+    said = [each for each in said if len(each) >= 3]
+    draw = random.Random(seed)
+    for _ in range(many):
+        text, borders = "", []
+        for each in draw.sample(said, 10):
+            borders.append(len(text))
+            text += " ".join(each[: draw.randint(3, 11)]) + " "
+        yield text, borders[1:]
+
+
+def window_errors(length: int, found: Sequence[int], true: Sequence[int]) -> tuple[float, float]:
+    """(Pk, WindowDiff) of borders: how often two places, half a segment apart, are wrongly held to be of one
+    segment or not (Beeferman and others, 1999); how often there is another number of borders between them
+    (Pevzner and Hearst, 2002)."""
+    width = length // (2 * (len(true) + 1))
+    told, meant = (
+        numpy.cumsum(numpy.bincount(numpy.asarray(each, dtype=int), minlength=length)[:length])
+        for each in (found, true)
+    )
+    ours, theirs = told[width:] - told[:-width], meant[width:] - meant[:-width]
+    return float(((ours > 0) != (theirs > 0)).mean()), float((ours != theirs).mean())
+
+
+def subjects(row: Row, say: Callable[[str], None], model: Any) -> None:
+    """Where joined texts change their subject: our cuts, asked for about as many pieces as there are segments,
+    beside as many of equal length and a splitter's."""
+    texts = documents("held-out")
+    say("changes of subject")
+    pk: dict[str, list[float]] = {}
+    diff: dict[str, list[float]] = {}
+    met: Counter[str] = Counter()
+    borders = 0
+    for text, true in changing(TextSet(texts.name, texts.documents)):
+        units = split(text, "text", model.count)
+        size = min(150, model.count([text])[0] // 10)  # no passage of ours is above 200 tokens
+        pieces = join(units, model.encode_parts(list(windows_of(text, units))), size)
+        found = {"batos": [each.start for each in pieces[1:]]}
+        size = len(text) // len(pieces) + 1
+        found["cuts of equal length"] = list(range(size, len(text), size))
+        with contextlib.suppress(ImportError):
+            import semchunk
+
+            size = model.count([text])[0] // len(pieces) + 1
+            _, at = semchunk.chunkerify(lambda part: model.count([part])[0], size)(text, offsets=True)
+            found["semchunk"] = [start for start, _ in at[1:]]
+        borders += len(true)
+        for name, each in found.items():
+            wrong = window_errors(len(text), each, true)
+            pk.setdefault(name, []).append(wrong[0])
+            diff.setdefault(name, []).append(wrong[1])
+            met[name] += len(set(true) & set(each))
+    others = sorted((each for each in pk if each != "batos"), key=lambda name: mean(pk[name]))
+
+    def told(name: str) -> str:
+        return f"{name}: {shown(pk[name])}, {100 * mean(diff[name]):.1f}, {100 * met[name] / borders:.0f}"
+
+    row("changes of subject in joined texts: Pk, WindowDiff (lower is better), borders met", told("batos"), "",
+        "; ".join(map(told, others)), mean(pk[others[0]]) / mean(pk["batos"]))  # fmt: skip
 
 
 def rankings(model: Any, texts: Sequence[str], questions: Sequence[str]) -> dict[str, list[list[int]]]:

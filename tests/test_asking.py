@@ -490,12 +490,14 @@ def test_why_is_answered_from_the_last_answer_or_from_there_being_none(asking):
 def test_what_was_told_is_listed_until_it_is_forgotten_and_then_stands_nowhere(system, asking):
     told = asking.ask("Remember that the wifi password is swordfish.")
     asking.ask("My dog died yesterday.")
-    assert asking.ask("what have I told you?")["answer"] == (
+    listed = asking.ask("what have I told you?")
+    assert listed["answer"] == (
         "You told me:\nRemember that the wifi password is swordfish.\nMy dog died yesterday."
     )
     assert sender(system)("kernel", "remember", [], [told["sources"][0]["source"]]).error is None
     assert "swordfish" not in asking.ask("what have I told you?")["answer"]
-    assert "swordfish" not in str(system.image.run("look", lambda root: last_turns(root, told["session"])))
+    for name in (told["session"], listed["session"]):
+        assert "swordfish" not in str(system.image.run("look", lambda root, name=name: last_turns(root, name)))
 
 
 def test_while_thought_rests_what_is_remembered_answers_and_the_mind_is_not_asked(system, garden):

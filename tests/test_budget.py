@@ -137,8 +137,8 @@ def test_all_that_is_asked_for_one_message_is_one_request(image, budget):
 
     limits(image, request={"usd": None, "tokens": 150})
     speaking = Speaking(Talking(), budget, lambda ident, event, **facts: None, window=10)
-    answer, cost = speaking([{"role": "user", "content": "a"}], None, "message-1")
+    answer, cost = speaking([{"role": "user", "content": "a"}], None, "message-1", 1.0)
     assert (answer, cost.tokens) == ("a hundred tokens", 100)
     with pytest.raises(Refused, match="50 are left"):
-        speaking([{"role": "user", "content": "b"}], None, "message-1")
-    assert speaking([{"role": "user", "content": "b"}], None, "message-2")[1].tokens == 100
+        speaking([{"role": "user", "content": "b"}], None, "message-1", 1.0)
+    assert speaking([{"role": "user", "content": "b"}], None, "message-2", 1.0)[1].tokens == 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 
 import pytest
 from scripted import ScriptedMind, plan, sender
@@ -505,3 +506,34 @@ def test_permissions_and_powers_outlive_the_process_and_an_export(tmp_path):
         system.close()
     finally:
         permission.in_use = permission.in_use or before
+
+
+def test_the_random_numbers_of_a_message_can_be_drawn_again_from_the_seed_in_its_record(send):
+    source = "def throw(self):\n    self.items = [random.randint(1, 6) for _ in range(8)]\n    random.shuffle(self.items)\n"
+    define(send, "account", source + "    self.balance = random.betavariate(2, 3)\n    return list(self.items)\n")
+    thrown, seeds = [], []
+    for _ in range(2):
+        thrown.append(send("account", "throw"))
+        seeds.append(send("kernel", "log", 1)[0]["seed"])
+        again = random.Random(seeds[-1])
+        items = [again.randint(1, 6) for _ in range(8)]
+        again.shuffle(items)
+        assert thrown[-1] == items and send("account", "balance") == again.betavariate(2, 3)
+    assert len(set(seeds)) == 2
+    send("account", "put", "balance", 1)
+    assert "seed" not in send("kernel", "log", 1)[0]
+
+
+def test_an_example_is_tried_as_whoever_defines_so_that_no_permission_hides_what_contradicts_it(send, system):
+    source = "def lower(self, n):\n    self.balance = self.balance - n\n    return self.balance\n"
+    examples = [{"slots": {"balance": 100}, "args": [40], "kw": {}, "result": 60}]
+    define(send, "account", source)
+    system.image.run(
+        "an example",
+        lambda root: root.account._method("lower").add_version(source, OWNER, "accepted", examples=examples),
+    )
+    permit(send, "account", write={"balance": []})
+    assert "answers 60" in refused(
+        lambda: define(send, "account", source.replace("balance - n", "balance + n")), "example"
+    )
+    assert define(send, "account", source)["version"] == 3

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy
@@ -135,34 +133,6 @@ def test_what_is_forgotten_leaves_neither_passages_nor_words_nor_vectors(memory,
     assert left == [0] * 8
     with pytest.raises(NoSuchObject, match="nothing is remembered from"):
         memory.forget(gone)
-
-
-def test_memory_survives_the_night_and_a_kill_in_the_middle_of_it(tmp_path):
-    for n in range(30):
-        file(tmp_path, f"docs/{n}.md", f"# Paper {n}\n\nThe secret of paper {n} is the word walnut{n}.\n")
-    program = (
-        "import os, sys\n"
-        "from tests.test_catalog import *\n"
-        "from batos.knowledge import ingestion\n"
-        "ingestion.CHARACTERS_A_TURN = 600\n"
-        "memory = Memory(open_image(Path(sys.argv[1])), LexicalEmbedder())\n"
-        "def progress(told):\n"
-        "    if told['documents'] >= 10: os._exit(9)\n"
-        "memory.remember([sys.argv[2]], progress)\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "image"), str(tmp_path / "docs")],
-        cwd=Path(__file__).parent.parent,
-        timeout=120,
-    )
-    assert ended.returncode == 9
-    with open_image(tmp_path / "image") as image:
-        memory = Memory(image, LexicalEmbedder())
-        kept = image.run("look", catalog.sources)
-        assert 10 <= len(kept) < 30  # what was reported is there, whole documents only
-        told = memory.remember([tmp_path / "docs"])
-        assert told["documents"] + told["unchanged"] == 30 and told["unchanged"] == len(kept)
-        assert all(memory.recall(f"walnut{n}")[0]["source"].endswith(f"/{n}.md") for n in range(30))
 
 
 def test_many_documents_share_turns_and_each_turn_is_small(memory, image, tmp_path, monkeypatch):

@@ -33,9 +33,6 @@ FAMILIES = {
     "poisoned objects",
 }  # fmt: skip
 BOMBS = {"memory and CPU bombs", "values that name themselves"}
-# The objects of these trials stand in no image, so none of them is at its root; in an image the root's objects are
-# guarded by `permission.check_ground` (tests/test_caps.py).
-OPEN = {"poisoned objects: the parents' slots", "poisoned objects: the parents adopt it"}
 
 
 def got_through(reports: list[trying.Report]) -> dict[str, list[str]]:
@@ -53,8 +50,7 @@ def test_under_the_policy_no_payload_gets_anywhere():
     """Refused with rule and line, or run without a canary read, an audit event, or a change not its own."""
     reports = trying.under_policy()
     assert [str(each.payload) for each in reports] == [str(each) for each in every()]
-    found = got_through(reports)
-    assert {name: why for name, why in found.items() if name not in OPEN} == {}
+    assert got_through(reports) == {}
     assert sum(each.end == "refused" for each in reports) > len(reports) / 2
 
 
@@ -62,11 +58,11 @@ def test_the_watch_over_the_image_notices_what_it_is_there_for(monkeypatch):
     bystander = policy.account(make_traits())
     before = policy.sentinel(bystander)
     assert policy.sentinel(bystander) == before and policy.unkeepable(bystander) is None
-    monkeypatch.setattr(policy.guards, "add", len)
+    monkeypatch.setattr(policy.growth, "add", len)
     bystander.log.append(3)
     after = policy.sentinel(bystander)
     assert {name for name in before if after[name] != before[name]} == {
-        "batos.guardian.guards.add",
+        "batos.guardian.growth.add",
         "bystander",
     }
     bystander.__dict__["balance"] = lambda: 0

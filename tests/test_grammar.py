@@ -1,5 +1,6 @@
 """The grammars: every answer of the curriculum is in them, and nothing points at what is not there."""
 
+import json
 import random
 from pathlib import Path
 
@@ -114,6 +115,29 @@ def test_the_number_of_arguments_is_the_message_s(words):
     assert accepts(words, plan_grammar(linked), good)
     assert not accepts(words, plan_grammar(linked), good.replace('"amount",', ""))
     assert not accepts(words, plan_grammar(linked), good.replace('"¢1"', '"other"'))
+
+
+def test_only_a_mind_that_reads_may_end_a_plan_with_examples_and_they_are_read_with_their_names(words):
+    linked = link({"selector": "withdraw_balance", "args": [30], "slots": {"balance": 100}})
+    plan = {
+        "can": True,
+        "kind": "change",
+        "slots": ["balance"],
+        "args": ["amount"],
+        "do": "it",
+        "answer": "it",
+    }
+    told = '"examples":[{"slots":{"§0":10},"args":[4],"result":6},{"args":[-1.5],"result":["a",{"b":null}]}]}'
+    text = dialect.plan_text(plan, linked)[:-1] + "," + told
+    assert accepts(words, plan_grammar(linked, proposes=True), text)
+    assert not accepts(words, plan_grammar(linked), text)
+    assert dialect.proposed_examples(text, linked) == [
+        {"slots": {"balance": 10}, "args": [4], "kw": {}, "result": 6},
+        {"args": [-1.5], "kw": {}, "result": ["a", {"b": None}]},
+    ]
+    wrong = [{"slots": {"§7": 1}, "args": [4], "result": 6}, {"args": [], "result": 1}, {"args": [1]}, 5]
+    assert dialect.proposed_examples(json.dumps({"examples": wrong}), linked) == []
+    assert dialect.proposed_examples("no plan", linked) == dialect.proposed_examples("[1]", linked) == []
 
 
 def test_equal_shapes_share_one_grammar():

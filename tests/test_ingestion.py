@@ -22,20 +22,9 @@ from batos.knowledge.reading import read
 from batos.knowledge.structure import Standing, stretches
 from batos.message import Message
 from batos.objects.lookup import send
-from tests.test_catalog import file, open_image
+from tests.test_catalog import file, image, memory, open_image  # noqa: F401 - fixtures
 
 PARTS = 40
-
-
-@pytest.fixture
-def image(tmp_path):
-    with open_image(tmp_path / "image") as opened:
-        yield opened
-
-
-@pytest.fixture
-def memory(image):
-    return Memory(image, LexicalEmbedder())
 
 
 @pytest.fixture(autouse=True)
@@ -364,8 +353,10 @@ print("done", flush=True)
 
 
 def test_a_kill_at_any_moment_loses_nothing_that_was_reported(tmp_path):
-    for n in range(6):
-        file(tmp_path, f"docs/{n}.md", book(f"walnut{n}x", 40 if n % 2 else 3))
+    """Three large documents among seven small ones."""
+    parts = {str(n): 40 if n % 3 == 1 else 3 for n in range(10)}
+    for n, many in parts.items():
+        file(tmp_path, f"docs/{n}.md", book(f"walnut{n}x", many))
     begun, last = 0, [0, 0]
     for attempt in range(40):
         with subprocess.Popen(
@@ -386,16 +377,15 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_reported(tmp_path):
         last = json.loads(told[-1])
         with open_image(tmp_path / "image") as image:
             sources = image.run("look", catalog.sources)
-            assert len(sources) >= last[0] and len(sources) < 6 or attempt > 1
+            assert len(sources) >= last[0] and len(sources) < 10 or attempt > 1
             for source in sources:
                 n = Path(source).stem
-                parts = 40 if int(n) % 2 else 3
-                found = Memory(image, LexicalEmbedder()).recall(f"walnut{n}x{parts - 1}")
+                found = Memory(image, LexicalEmbedder()).recall(f"walnut{n}x{parts[n] - 1}")
                 assert found and found[0]["source"] == source
     assert ended and begun >= 2
     with open_image(tmp_path / "image") as image:
-        assert len(image.run("look", catalog.sources)) == 6
-        assert shelf_sizes(image)["chunks"] == 3 * 40 + 3 * 3 and shelf_sizes(image)["aside"] == 0
+        assert len(image.run("look", catalog.sources)) == 10
+        assert shelf_sizes(image)["chunks"] == 3 * 40 + 7 * 3 and shelf_sizes(image)["aside"] == 0
 
 
 # -- nothing is left ---------------------------------------------------------------------------------------

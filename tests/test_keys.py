@@ -228,10 +228,11 @@ def test_who_did_it_stands_in_the_records_the_log_the_history_and_with_the_metho
 
 def test_a_key_takes_back_what_came_by_it_and_nothing_that_others_did(house, owner, key):
     """`kernel undo` concerns the whole image; what a key may not send to an object, it does not undo there either."""
+    pair = key("ada", "account *", "kernel undo", "kernel redo")
     owner.account.put("balance", 5)
-    with Client(house[1].endpoint, key=key("ada", "account *", "kernel undo", "kernel redo")) as ada:
+    with Client(house[1].endpoint, key=pair) as ada:
         ada.account.put("motto", "mine")
-        own, others = (each["message"] for each in owner.send("kernel", "log", 2)[::-1])
+        others, own = (each["message"] for each in owner.send("kernel", "log", 2))
         for attempt in (lambda: ada.kernel.undo(others), lambda: ada.kernel.undo(own) and ada.kernel.undo()):
             with pytest.raises(Refused, match="done by owner, and the key 'ada'") as caught:
                 attempt()

@@ -11,7 +11,7 @@ from batos.image.rebuild import import_
 from batos.knowledge import Memory, catalog, ingestion, structure, telling  # noqa: F401 - exports
 from batos.knowledge.embedding import LexicalEmbedder
 from batos.knowledge.postings import SAME, Searcher
-from tests.test_catalog import file, open_image, shelf_of  # noqa: F401 - a fixture
+from tests.test_catalog import file, image, open_image  # noqa: F401 - a fixture
 
 
 class Meaning(LexicalEmbedder):
@@ -19,12 +19,6 @@ class Meaning(LexicalEmbedder):
 
     name = "meaning"
     semantic = True
-
-
-@pytest.fixture
-def image(tmp_path):
-    with open_image(tmp_path / "image") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -84,7 +78,9 @@ def test_what_two_documents_share_is_kept_once_and_each_still_cites_its_own_plac
     assert [each["text"] for each in memory.recall("barley number 17 shillings", 9)].count(found["text"]) == 1
 
 
-def test_forgetting_one_leaves_the_others_whole(memory, image, tmp_path):
+def test_forgetting_one_leaves_the_others_whole(memory, image, tmp_path, monkeypatch):
+    """Even where what was shared is handed over by several turns, and between those."""
+    monkeypatch.setattr(catalog, "HANDED_OVER_A_TURN", 7)
     paths = [
         file(tmp_path, f"{name}.md", handbook("Handbook", range(30), f"It ends with the word {name}."))
         for name in ("first", "second", "third")
@@ -92,6 +88,10 @@ def test_forgetting_one_leaves_the_others_whole(memory, image, tmp_path):
     memory.remember(paths)
     before = {path: (texts_of(image, str(path)), vectors_of(image, str(path))[0]) for path in paths}
     for gone in range(2):
+        assert image.run("begin", lambda root, path=paths[gone]: catalog.hand_over(root, str(path)))
+        for path in paths[gone:]:
+            assert texts_of(image, str(path)) == before[path][0]
+            assert (numpy.linalg.norm(vectors_of(image, str(path))[0], axis=1) > 0.9).all()
         memory.forget(paths[gone])
         for path in paths[gone + 1 :]:
             assert texts_of(image, str(path)) == before[path][0]

@@ -107,11 +107,12 @@ def test_mail_is_read_with_who_wrote_when_and_what_was_attached(memory, tmp_path
     (tmp_path / "b.mbox").write_bytes(
         b"From ann Mon Jan  1 10:00:00 2024\n" + MAIL.replace("\r\n", "\n").encode()
         + b"\nFrom bob Tue Jan  2 10:00:00 2024\nFrom: Bob <bob@example.org>\nSubject: Re: cheese\n\n>From the cellar, I ate it.\n"
+        + b"From now on I shall pay,\nsaid the mouse.\n"
     )  # fmt: skip
     one, both = read(str(tmp_path / "a.eml")), read(str(tmp_path / "b.mbox"))
     assert one.extracted and one.text.startswith("# The käse\n\nFrom: Ann <ann@example.org>\nTo: Bob")
     assert "Attached: bill.pdf" in one.text and "The cheese is in the cellar." in one.text
-    assert "# Re: cheese" in both.text and "\nFrom the cellar, I ate it." in both.text
+    assert "# Re: cheese" in both.text and "\nFrom the cellar, I ate it.\nFrom now on I shall pay,\nsaid" in both.text
     memory.remember([tmp_path / "b.mbox"])
     assert "I ate it" in memory.recall("who ate from the cellar")[0]["text"]
 

@@ -6,13 +6,14 @@ import random
 import subprocess
 import sys
 import time
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 
 from batos.psm.reflexes import answer
 from batos.psm.reflexes.formula import parse, spoken_number
 from scripts.questions import agrees, exact, nearly
+from scripts.strangers import spoken
 
 TODAY = date(2026, 11, 21)
 
@@ -95,7 +96,9 @@ SILENT = [
     "solve sin(x) = 1", "(" * 500, "1+" * 5000 + "1", "9" * 500, "5 km in kg", "some cats are dogs. Tom is a cat. Is Tom a dog?",
     "all cats are dogs. no cats are dogs. Tom is a cat. Is Tom a dog?", "10 f in m", "1st of foo 2026 plus 1 day",
     "2**(10**9)", "5'14\" in cm", "2 hours 90 minutes in seconds", "5 feet 3 kg in cm", "20 c 5 f in kelvin",
-    "how many days until easter", "what time is it?", "how old is someone born on 3 May 2030?", "split 5 + 5 between 2 + 3", "((x+1)^12)^12 = 0", "expand (x+y+z)^12*(x+y+z)^12", "what is 5!!!!", "1e99^99", "-" * 1900 + "1",
+    "how many days until easter", "what time is it?", "how old is someone born on 3 May 2030?",
+    "split 5 + 5 between 2 + 3", "((x+1)^12)^12 = 0", "expand (x+y+z)^12*(x+y+z)^12", "what is 5!!!!", "1e99^99",
+    "-" * 1900 + "1",
 ]  # fmt: skip
 
 
@@ -138,28 +141,24 @@ def test_no_reflex_fires_on_the_prose_and_the_code_that_every_python_ships():
 
 
 def test_numbers_in_words_are_read_as_they_are_said():
-    ones = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-    tens = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
-
-    def said(n):
-        if n < 20:
-            return ones[n]
-        if n < 100:
-            return tens[n // 10] + (f" {ones[n % 10]}" if n % 10 else "")
-        if n < 1000:
-            return f"{ones[n // 100]} hundred" + (f" and {said(n % 100)}" if n % 100 else "")
-        return f"{said(n // 1000)} thousand" + (f" {said(n % 1000)}" if n % 1000 else "")
-
     rng = random.Random(7)
     for n in [*range(1000), *(rng.randrange(10**6) for _ in range(500))]:
-        assert spoken_number(said(n).split()) == n
+        assert spoken_number(spoken(n).replace("-", " ").split()) == n
     assert spoken_number("ten and five".split()) is None
     assert spoken_number("twenty ten".split()) is None
 
 
 def test_what_holds_only_today_says_so():
     assert ask("how many days until 25 December 2026?").today
+    assert ask("what day is in 3 weeks?").today
     assert not ask("how many days between 2026-01-01 and 2026-02-01?").today
+    assert not ask("how many days are in February 2024?").today
+
+
+def test_the_time_of_day_is_told_by_a_moment_alone():
+    assert answer("what time is it?", lambda: datetime(2026, 11, 21, 9, 5)).value == "09:05"
+    assert answer("how many days until Christmas?", lambda: datetime(2026, 11, 21, 9, 5)).value == 34
+    assert answer("what time is it?", lambda: TODAY) is None
 
 
 def test_arithmetic_loads_neither_the_computer_algebra_nor_the_units():

@@ -307,10 +307,10 @@ def test_on_a_terminal_an_answer_grows_and_falls_silent_once_nobody_waits(image,
 
 
 def test_ctrl_c_cancels_the_waiting_and_not_the_conversation(talk, image):
-    def interrupt(message):
+    def interrupt(message, tell=None):
         if message.send == "missions":
             raise KeyboardInterrupt
-        return image_call(message)
+        return image_call(message, tell)
 
     image_call, image.call = image.call, interrupt
     out, err = talk("account.dream_of_money()", "account.owner")

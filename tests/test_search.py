@@ -72,16 +72,6 @@ def test_a_star_and_a_word_nobody_has_used_stand_for_what_begins_so(memory):
     assert memory.recall("li* xyz")[0]["source"] == "/a"
 
 
-def test_a_passage_with_every_word_of_the_question_is_found_however_much_else_it_says(memory):
-    draw = random.Random(3)
-    words = [f"word{n}" for n in range(150)]
-    memory.remember_text("/codes", " ".join([*draw.sample(words, 150), "E20", *draw.sample(words, 20)]), "text")
-    for n in range(5):
-        memory.remember_text(f"/short{n}", f"It was remark {n} of all.", "text")
-    assert [each["source"] for each in memory.recall("E20")] == ["/codes"]
-    assert memory.recall("E20 dishwasher") == []
-
-
 def test_a_turn_that_leans_on_the_one_before_it_is_found_by_what_that_one_asked(memory):
     talk = "Ann: Which instrument did you pick?\nBob: The oboe.\nAnn: Rain again.\nBob: All week.\n"
     memory.remember_text("/talk", talk, kind="chat")

@@ -33,6 +33,7 @@ COMPARING = """
     [y].index(x); [1].index(x); range(3).index(x); collections.deque([1]).index(x); [y].count(x); (y,).count(x); [y].remove(x); collections.deque([y]).remove(x); sorted([(x,), (y,)])
     [(x,), (y,)].sort(); sorted([1, 2], key=lambda n: (x,) if n == 1 else (y,)); max((x,), (y,)); min([(x,), (y,)])
     max(iter([(x,), (y,)])); max([1, 2], key=lambda n: (x,) if n == 1 else (y,)); heapq.heapify([(x,), (y,)])
+    (lambda h: [heapq.heappop(h), heapq.heappop(h)])([(0, 0), (0, x), (0, y)]); (lambda n: heapq.heapreplace([(0, 0), (n, x), (n, y)], (1, 1)))(float('nan'))
     heapq.heappush([(y,)], (x,)); heapq.nlargest(1, [(x,), (y,)]); list(heapq.merge([(x,)], [(y,)])); heapq.heappushpop([(x,)], (y,))
     bisect.bisect([(y,)], (x,)); bisect.insort([(y,)], (x,)); list(itertools.groupby([x, y])); {1: x} == {1: y}
     {1: x}.items() == {1: y}.items(); collections.Counter({1: (x,), 2: (y,)}).most_common(); list.index([y], x); [x == y for _ in [1]]
@@ -295,7 +296,7 @@ def test_what_a_model_takes_meanwhile_is_not_charged_to_the_method_that_runs(mon
     watch = fuel._Watch()
 
     def glanced(run):
-        watch._weigh(run, held[0])
+        watch.weigh(run, held[0])
         return run.hungry
 
     with fuel.announced(3 << 30):  # a model is loading when the turn begins ...
@@ -319,14 +320,39 @@ def test_what_a_model_takes_meanwhile_is_not_charged_to_the_method_that_runs(mon
     assert glanced(after)
 
 
+def test_what_makes_large_values_looks_at_the_memory_by_itself(monkeypatch):
+    """Between two glances of the watch a busy machine has time for hundreds of them."""
+    held = [0]
+    monkeypatch.setattr(fuel, "_held", lambda: held[0])
+    made = compile_method("def m(self, n):\n    return 'x' * n\n")
+    with pytest.raises(fuel.OutOfFuel), fuel.spend(time.monotonic() + 60):
+        assert len(made(None, 3_000_000)) == 3_000_000
+        held[0] = fuel.MEMORY + 1
+        assert made(None, 3) == "xxx"
+        made(None, 3_000_000)
+    made(None, 3_000_000)  # nobody's turn
+
+
 def test_one_method_that_begins_gives_another_no_new_allowance(monkeypatch):
     monkeypatch.setattr(fuel, "_held", lambda: 0)
     watch, long = fuel._Watch(), fuel._Run(fuel.Limit(0.0))
-    watch._weigh(long, 0)
+    watch.weigh(long, 0)
     short = fuel._Run(fuel.Limit(0.0))
-    watch._weigh(short, fuel.MEMORY)
-    watch._weigh(long, fuel.MEMORY + 1)
+    watch.weigh(short, fuel.MEMORY)
+    watch.weigh(long, fuel.MEMORY + 1)
     assert long.hungry and not short.hungry
+
+
+@pytest.mark.parametrize("kind", [Set, Dict.fromkeys], ids=["a set", "a dict"])
+def test_numbers_chosen_to_have_one_hash_are_not_kept_once_loading_them_would_take_long(kind):
+    """They may have come over many turns, each of which was short enough; one call of C has to load them all."""
+    few = keep(kind(n * (2**61 - 1) for n in range(2_000)))
+    assert len(few.__getstate__()["data"]) == 2_000
+    many = keep(kind(n * (2**61 - 1) for n in range(3_100)))
+    with pytest.raises(Refused, match="of one hash"):
+        many.__getstate__()
+    for harmless in (range(100_000), map(float, range(-50_000, 50_000)), map(str, range(100_000)), zip(range(50_000), range(50_000))):
+        keep(kind(harmless)).__getstate__()
 
 
 def test_a_change_that_cannot_be_compared_in_time_is_no_change():

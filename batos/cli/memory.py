@@ -105,8 +105,9 @@ def recall(call: Call) -> int:
 
 
 def _source(source: str) -> str:
-    """What a document is remembered under: an absolute path, or image:PATH for an object of the image."""
-    return source if source.startswith("image:") else os.path.abspath(source)
+    """What a document is remembered under: an absolute path, image:PATH for an object of the image, or the
+    conversation:NAME/TURN in which it was told."""
+    return source if source.startswith(("image:", "conversation:")) else os.path.abspath(source)
 
 
 def _count(call: Call, name: str) -> int | None:

@@ -21,7 +21,9 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from batos.guardian.guards import Guarded, Lazy, bound, of_class, ticking
+from batos.guardian.growth import Lazy, ticking
+from batos.guardian.guards import bound, of_class
+from batos.guardian.kinds import Guarded
 from batos.objects import fuel, weight
 from batos.objects.containers import Dict, List, Set
 from batos.objects.fuel import tank as _tank
@@ -60,11 +62,14 @@ less, at_most = _comparison(operator.lt), _comparison(operator.le)
 greater, at_least = _comparison(operator.gt), _comparison(operator.ge)
 
 _HASHING = (dict, set, frozenset, Dict, Set, type({}.keys()), type({}.items()))
+HASHING = frozenset(_HASHING)  # in which the compiled code looks for what is light by itself
 
 
 def contains(one: Any, many: Any) -> bool:
     """`one in many`."""
     kind = type(one)
+    if type(many) is List:
+        many = many.data
     if (kind is int and -GREAT < one < GREAT) or (kind is str and len(one) < LONG):
         return one in many
     if isinstance(many, _HASHING):
@@ -119,12 +124,25 @@ def stepped(function: Any) -> Any:
     return step
 
 
+def _stepped_by_one(function: Any) -> Any:
+    """`stepped` of a function that is given one value: packing and unpacking it would double the cost."""
+    if stepped(function) is function:
+        return function
+
+    def step(value: Any) -> Any:
+        if _tank.low:
+            fuel.look()
+        return function(value)
+
+    return step
+
+
 def mapped(function: Any, *items: Any) -> Iterator:
-    return map(stepped(function), *items)
+    return map(_stepped_by_one(function) if len(items) == 1 else stepped(function), *items)
 
 
 def filtered(function: Any, items: Any) -> Iterator:
-    return filter(stepped(function), items)
+    return filter(_stepped_by_one(function), items)
 
 
 # -- sorting --------------------------------------------------------------------------------------------
@@ -187,24 +205,25 @@ def _extreme(best: Callable[..., Any], name: str) -> Callable[..., Any]:
             check_pair(one, other)
         return best(one, other)
 
-    def found(*given: Any, key: Any = None, **default: Any) -> Any:
-        if len(given) == 2 and key is None and not default:
-            return of_two(*given)
-        if default.keys() - {"default"}:
-            return best(*given, **default)  # raises what Python says to that
-        items = given[0] if len(given) == 1 else given
-        if type(items) in (list, tuple) and key is None and len(items) <= AT_ONCE:
-            if not all_light(items):
-                weigh(items)
-            return best(items, **default)
-        if len(given) != 1:
-            items = iter(given)
-            if not given or default:
-                return best(*given, **default)  # so does this
-        return _streamed(best, iter(items), key, default)
+    def of_one(items: Any) -> Any:
+        if type(items) is List:
+            items = items.data
+        if type(items) not in (list, tuple) or len(items) > AT_ONCE:
+            return _streamed(best, iter(items), None, {})
+        if not all_light(items):
+            weigh(items)
+        return best(items)
 
-    found.__name__ = of_two.__name__ = name
-    found.of_two = of_two
+    def found(*given: Any, key: Any = None, **default: Any) -> Any:
+        if not given or default.keys() - {"default"} or (default and len(given) != 1):
+            return best(*given, **default)  # raises what Python says to that
+        if len(given) == 2 and key is None:
+            return of_two(*given)
+        items = given[0] if len(given) == 1 else given
+        return of_one(items) if key is None and not default else _streamed(best, iter(items), key, default)
+
+    found.__name__ = of_one.__name__ = of_two.__name__ = name
+    found.of_one, found.of_two = of_one, of_two
     return found
 
 
@@ -230,6 +249,8 @@ least, greatest = _extreme(min, "min"), _extreme(max, "max")
 
 def hashable(items: Any) -> Iterable[Any]:
     """The items, all of which are about to be hashed in one call."""
+    if type(items) is List:
+        items = items.data
     kind = type(items)
     if kind in (set, frozenset, dict, Dict, Set, str, bytes):
         return items  # hashed already, or hashed at once
@@ -422,18 +443,34 @@ def _sift_down(heap: list[Any], start: int, at: int) -> None:
 
 
 def _sift_up(heap: list[Any], at: int) -> None:
-    end, start, item = len(heap), at, heap[at]
+    end, start, item, light = len(heap), at, heap[at], LIGHT
     child = 2 * at + 1
     while child < end:
-        if child + 1 < end and not less(heap[child], heap[child + 1]):
-            child += 1
-        heap[at] = heap[child]
+        found = heap[child]
+        beside = child + 1
+        if beside < end:
+            other = heap[beside]
+            if type(found) not in light and not _differ_soon(found, other):
+                check_pair(found, other)
+            if not found < other:
+                child, found = beside, other
+        heap[at] = found
         at, child = child, 2 * child + 1
     heap[at] = item
     _sift_down(heap, start, at)
 
 
+def _differ_soon(one: Any, other: Any) -> bool:
+    """Are these pairs, or longer tuples, that the first of their values tells apart?"""
+    if type(one) is not tuple or type(other) is not tuple or not one or not other:
+        return False
+    # Not by `!=` alone: a number that is not itself is the same to a tuple, which looks on.
+    return type(one[0]) in LIGHT and one[0] is not other[0] and one[0] != other[0]
+
+
 def _push(heap: list[Any], item: Any) -> None:
+    if type(item) in LIGHT or (type(item) is tuple and all_light(item)):
+        return heapq.heappush(heap, item)  # in C: nothing is compared but this with others
     heap.append(item)
     _sift_down(heap, 0, len(heap) - 1)
 
@@ -459,24 +496,19 @@ def _heapify(heap: list[Any]) -> None:
     heapq.heapify(heap)
 
 
-SMALL_HEAP = 100  # elements that are looked at all, so that C may do the rest
-
-
 def _on_heap(in_c: Callable[..., Any], weighed_one: Callable[..., Any]) -> Callable[..., Any]:
     """A heapq function that works on a list of the image too: those in C insist on a plain one."""
 
     @functools.wraps(in_c)
     def call(heap: Any, *rest: Any) -> Any:
-        if isinstance(heap, List):
-            plain = list(heap)
-            answer = call(plain, *rest)
-            heap[:] = plain
-            return answer
-        if type(heap) is list and len(heap) <= SMALL_HEAP and all_light(heap) and all_light(rest):
-            return in_c(heap, *rest)
-        if not isinstance(heap, list):
+        if isinstance(heap, list):
+            return weighed_one(heap, *rest)
+        if not isinstance(heap, List):
             return in_c(heap, *rest)  # raises what Python says to that
-        return weighed_one(heap, *rest)
+        plain = list(heap)
+        answer = weighed_one(plain, *rest)
+        heap[:] = plain
+        return answer
 
     return call
 

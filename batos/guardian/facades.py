@@ -31,9 +31,11 @@ from typing import Any
 
 import regex
 
-from batos.guardian import consumers, guards
-from batos.guardian.guards import MAX_BITS, MAX_ITEMS, Facade, Guarded, countable, sized, ticking, too_big
-from batos.objects import fuel, weight
+from batos.guardian import consumers, growth, guards, kinds
+from batos.guardian.growth import MAX_BITS, MAX_ITEMS, countable, sized, ticking, too_big
+from batos.guardian.guards import Facade
+from batos.guardian.kinds import Guarded
+from batos.objects import fuel, undo_log, weight
 from batos.objects.containers import Dict, List, Set
 from batos.objects.weight import weigh
 
@@ -46,7 +48,7 @@ MAX_DRAWN = 200_000  # elements one call may draw, shuffle or take the mean of: 
 MAX_CHOSEN = 10_000  # elements of one combination
 MAX_EXACT = 10_000  # fractions and the like, which the modules add in Python
 
-generator = random.Random()
+generator = random.Random()  # seeds each message's own, and draws where there is no message: in a rehearsal
 
 
 def facade(name: str, **handed: Any) -> Facade:
@@ -81,7 +83,7 @@ def _at_most(limit: int, function):
 def _product(items, *, start=1):
     result = start
     for item in ticking(items):
-        result = guards.multiply(result, item)
+        result = growth.multiply(result, item)
     return result
 
 
@@ -152,10 +154,10 @@ _ROUNDING = (
 )
 DECIMALS = facade(
     "decimal",
-    Decimal=guards.DECIMAL,
+    Decimal=kinds.DECIMAL,
     **taken(decimal, _ROUNDING + " InvalidOperation DivisionByZero DecimalException"),
 )
-FRACTIONS = facade("fractions", Fraction=guards.FRACTION)
+FRACTIONS = facade("fractions", Fraction=kinds.FRACTION)
 DATETIME = facade(
     "datetime",
     **taken(datetime, "date datetime time timedelta timezone MINYEAR MAXYEAR"),
@@ -163,45 +165,65 @@ DATETIME = facade(
 )
 
 
+def _drawing() -> random.Random:
+    """What draws for the message that runs: seeded anew for each, and the seed stands in its change record."""
+    log = undo_log.current()
+    if log is None:
+        return generator
+    if log.drawing is None:
+        log.seed = generator.getrandbits(48)
+        log.drawing = random.Random(log.seed)
+    return log.drawing
+
+
+def _drawn(name: str) -> Callable[..., Any]:
+    def draw(*args, **kw):
+        return getattr(_drawing(), name)(*args, **kw)
+
+    draw.__name__ = name
+    return draw
+
+
 def _choices(population, weights=None, *, cum_weights=None, k=1):
     if k > MAX_DRAWN:
         raise too_big("a list")
-    return generator.choices(list(population), weights, cum_weights=cum_weights, k=k)
+    return _drawing().choices(list(population), weights, cum_weights=cum_weights, k=k)
 
 
 def _sample(population, k, **kw):
     if k > MAX_DRAWN:
         raise too_big("a list")
-    return generator.sample(list(population), k, **kw)
+    return _drawing().sample(list(population), k, **kw)
 
 
 def _shuffle(items):
     if len(items) > MAX_DRAWN:
         raise too_big("a list")
-    generator.shuffle(items)
+    _drawing().shuffle(items)
 
 
-def _finite(draw: Callable[..., float]) -> Callable[..., float]:
+def _finite(name: str) -> Callable[..., float]:
     """A distribution that draws until it likes what it drew, which with NaN or infinity is never."""
 
-    def drawn(first: float, second: float) -> float:
+    def draw(first: float, second: float) -> float:
         if not (math.isfinite(first) and math.isfinite(second)):
             raise ValueError("the parameters of a distribution are finite numbers")
-        return draw(first, second)
+        return getattr(_drawing(), name)(first, second)
 
-    return drawn
+    draw.__name__ = name
+    return draw
 
 
 RANDOM = facade(
     "random",
-    **taken(
-        generator,
-        "random uniform randint randrange choice triangular expovariate "
-        "gauss lognormvariate normalvariate paretovariate weibullvariate",
-    ),
-    betavariate=_finite(generator.betavariate),
-    gammavariate=_finite(generator.gammavariate),
-    vonmisesvariate=_finite(generator.vonmisesvariate),
+    **{
+        name: _drawn(name)
+        for name in (
+            "random", "uniform", "randint", "randrange", "choice", "triangular", "expovariate", "gauss",
+            "lognormvariate", "normalvariate", "paretovariate", "weibullvariate",
+        )
+    },
+    **{name: _finite(name) for name in ("betavariate", "gammavariate", "vonmisesvariate")},
     sample=_sample,
     shuffle=_shuffle,
     choices=_choices,
@@ -291,7 +313,7 @@ def _counted(replacement):
         nonlocal made
         text = replacement(match)
         made += len(text)
-        if made > guards.MAX_TEXT:
+        if made > growth.MAX_TEXT:
             raise too_big("a text")
         return text
 
@@ -302,7 +324,7 @@ def _replacing(function):
     @functools.wraps(function)
     def call(pattern, replacement, text, count=0, flags=0):
         if isinstance(replacement, (str, bytes)):
-            if len(replacement) * (len(text) + 1) > guards.MAX_TEXT:
+            if len(replacement) * (len(text) + 1) > growth.MAX_TEXT:
                 raise too_big("a text")
         else:
             replacement = _counted(replacement)
@@ -361,7 +383,7 @@ class Pattern:
 
 
 def _expanded(match, template):
-    if len(template) + template.count("\\") * len(match.string) > guards.MAX_TEXT:
+    if len(template) + template.count("\\") * len(match.string) > growth.MAX_TEXT:
         raise too_big("a text")
     return match.expand(template)
 
@@ -409,7 +431,7 @@ def _dumps(value, *, indent=None, sort_keys=False, ensure_ascii=True, separators
     if sum(map(len, separators or ())) > 100:
         raise too_big("a text")
     return json.dumps(
-        guards.shown(value),
+        growth.shown(value),
         indent=indent,
         sort_keys=sort_keys,
         ensure_ascii=ensure_ascii,
@@ -510,7 +532,7 @@ ITERTOOLS = facade(
     groupby=lambda items, key=None: (
         (each, list(group)) for each, group in itertools.groupby(ticking(items), _grouping(key))
     ),
-    tee=lambda items, n=2: tuple(guards.Lazy(each) for each in itertools.tee(ticking(items), min(n, 1_000))),
+    tee=lambda items, n=2: tuple(growth.Lazy(each) for each in itertools.tee(ticking(items), min(n, 1_000))),
 )
 
 
@@ -527,7 +549,7 @@ _Deque.__name__, _DefaultDict.__name__ = "deque", "defaultdict"
 guards.admit(_Deque), guards.admit(_DefaultDict)
 consumers.of_sequence(_Deque), consumers.of_mapping(_DefaultDict)
 for _name in ("extend", "extendleft"):
-    guards.bound(_Deque, _name, guards.extending(_name))
+    guards.bound(_Deque, _name, growth.extending(_name))
 
 
 def _counter(*counted, **named):
@@ -560,7 +582,7 @@ COLLECTIONS = facade(
     abc=facade(  # to be asked for with `isinstance`
         "collections.abc",
         **{
-            name: Guarded(kind, guards.cannot_make(kind))
+            name: Guarded(kind, kinds.cannot_make(kind))
             for name, kind in taken(collections.abc, _KINDS).items()
         },
     ),
@@ -620,7 +642,7 @@ def _shallow(value):
     )
 
 
-COPY = facade("copy", copy=_shallow, deepcopy=lambda value: _deep(guards.shown(value)))
+COPY = facade("copy", copy=_shallow, deepcopy=lambda value: _deep(growth.shown(value)))
 
 MODULES: dict[str, Facade] = {
     "math": MATH, "statistics": STATISTICS, "decimal": DECIMALS, "fractions": FRACTIONS, "datetime": DATETIME,

@@ -1,273 +1,50 @@
-"""What compiled methods call instead of Python's own operators: attribute access, sends and growth.
+"""What compiled methods call to reach an attribute, to send, and to write a slot.
 
-Every guard answers as the plain operation would, or raises a sentence.  Attribute access goes by an
-allow-list of types: what is not listed has no attributes.  Growth is bounded *before* the operation,
-because one call into C cannot be interrupted: a result beyond these bounds is a `ValueError`, which
-a method may catch like any other.
+Every guard answers as the plain operation would, or raises a sentence.  Attribute access goes by an allow-list
+of types: what is not listed has no attributes.  What an operation may make is bounded in `growth` and `texts`,
+what C may walk in `consumers`, the classes methods know are in `kinds`.
 """
 
 from __future__ import annotations
 
-import codecs
 import collections
 import datetime
 import decimal
 import fractions
 import functools
 import inspect
-import itertools
-import operator
-import re
-import string
 import types
-import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from batos.errors import Refused
+from batos.guardian import texts
+from batos.guardian.growth import (
+    MAX_BITS,
+    MAX_FORM,
+    MAX_TEXT,
+    TEXTS,
+    VIEWS,
+    countable,
+    extending,
+    ticking,
+    too_big,
+)
+from batos.guardian.kinds import Guarded, kinds
 from batos.objects import fuel, lookup
 from batos.objects.containers import Dict, List, Set, keep
 from batos.objects.dispatch import dispatch
 from batos.objects.fuel import tank as _tank
 from batos.objects.uvm_object import UvmObject
 
-MAX_TEXT = 4_000_000  # characters or bytes in one value
-MAX_ITEMS = 5_000_000  # elements in one container, steps of one iterator
-MAX_BITS = 200_000  # of one whole number: 60,000 digits multiply in a millisecond
-MAX_DIGITS = 10_000  # exponent of a Decimal, width of a format field
-MAX_KINDS = 1_000  # classes asked for at once
-MAX_FIELDS = 100  # fields of one template
-MAX_FORM = 1_000  # characters of a date's text and of its form
-CODECS = frozenset(
-    "utf-8 utf8 ascii latin-1 latin1 iso-8859-1 utf-16 utf-16-le utf-16-be utf-32 cp1252".split()
-)
-
-for _codec_name in CODECS:
-    codecs.lookup(_codec_name)  # found now: behind the wall nothing can be imported any more
-
-
-def too_big(what: str) -> ValueError:
-    return ValueError(f"{what} would grow beyond what one value may be")
-
-
-def ticking(items: Iterable) -> Iterator:
-    """The items, each for fuel, at most `MAX_ITEMS`: C code that consumes it can be ended."""
-    left = MAX_ITEMS
-    for item in items:
-        if _tank.low:
-            fuel.look()
-        left -= 1
-        if left < 0:
-            raise too_big("an iteration")
-        yield item
-
-
-class Lazy:
-    """An iterator written in C, or a generator, with a step in Python between.
-
-    Iterators over iterators over iterators call one another in C without asking how deep they are; a
-    chain long enough ends the process.  Through this they meet the recursion limit.
-    """
-
-    __slots__ = ("_items",)
-
-    def __init__(self, items: Iterator):
-        self._items = items
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        return next(self._items)
-
-
-def lazy(function: Callable) -> Callable:
-    return lambda *args, **kw: Lazy(function(*args, **kw))
-
-
-# -- classes whose making is bounded ---------------------------------------------------------------
-
-
-class Guarded:
-    """Stands for a class: called it makes one within bounds, `isinstance` sees the class itself."""
-
-    __slots__ = ("kind", "make")
-
-    def __init__(self, kind: type, make: Callable):
-        self.kind, self.make = kind, make
-
-    def __call__(self, *args, **kw):
-        return self.make(*args, **kw)
-
-    def __getitem__(self, _):
-        raise TypeError(f"{self.kind.__name__}[...] tells a kind to type checkers; a method has no use for it")
-
-    def __or__(self, other):
-        return Either((self, other))
-
-    def __ror__(self, other):
-        return Either((other, self))
-
-    def __repr__(self):
-        return repr(self.kind)
-
-
-class Either(tuple):
-    """`int | None` where `int` is a `Guarded`: what `isinstance` is asked for."""
-
-    __slots__ = ()
-
-    def __or__(self, other):
-        return Either((*self, other))
-
-
-def countable(value: Any) -> Any:
-    """A number whose whole part may be written out: a Decimal can have an exponent of a million."""
-    if isinstance(value, decimal.Decimal) and value.is_finite() and abs(value.adjusted()) > MAX_DIGITS:
-        raise too_big("a number")
-    return value
-
-
-def _int(value=0, *base, **named):
-    countable(value)
-    if type(value) in (str, bytes) and len(value) > MAX_BITS // 5:
-        raise too_big("a number")
-    return int(value, *base, **named)
-
-
-def _bytes(value=b"", *rest):
-    if isinstance(value, int) and value > MAX_TEXT:
-        raise too_big("bytes")
-    _codec(*rest[:1])
-    return bytes(ticking(value) if not isinstance(value, (int, str, bytes)) else value, *rest)
-
-
-def _decimal(value="0", *context):
-    written = value[1] if isinstance(value, (tuple, list)) and len(value) == 3 else value
-    if isinstance(written, (str, tuple, list)) and len(written) > MAX_DIGITS:
-        raise too_big("a number")
-    return countable(decimal.Decimal(value, *context))
-
-
-def _fraction(numerator=0, denominator=None):
-    for part in (numerator, denominator):
-        countable(part)
-        if isinstance(part, str) and (len(part) > 1000 or re.search(r"[eE][-+]?\d{4,}", part)):
-            raise too_big("a Fraction")
-    return fractions.Fraction(numerator, denominator)
-
-
-def _range(*bounds):
-    made = range(*bounds)
-    if len(made) > MAX_ITEMS:
-        raise too_big("a range")
-    return made
-
-
-def _slice(*bounds):
-    if not all(isinstance(bound, (int, type(None))) for bound in bounds):
-        raise TypeError("the bounds of a slice are whole numbers")
-    return slice(*bounds)
-
-
-def _str(value="", *encoding):
-    if encoding:
-        _codec(*encoding[:1])
-        return str(value, *encoding)
-    if type(value) is int or type(value) is str:
-        return str(value)
-    return str(shown(value))
-
-
-INT = Guarded(int, _int)
-BYTES = Guarded(bytes, _bytes)
-STR = Guarded(str, _str)
-DECIMAL = Guarded(decimal.Decimal, _decimal)
-FRACTION = Guarded(fractions.Fraction, _fraction)
-RANGE = Guarded(range, _range)
-SLICE = Guarded(slice, _slice)
-
-# `isinstance(x, list)` is asked of what a slot holds too.
-_FAMILY = {list: (list, List), dict: (dict, Dict), set: (set, Set)}
-
-
-def kinds(wanted: Any) -> Any:
-    """The classes `isinstance` is to look for where the method says `wanted`."""
-    if isinstance(wanted, tuple):
-        return tuple(found for each in _flat(wanted) for found in _flat(kinds(each)))
-    if isinstance(wanted, Guarded):
-        return _FAMILY.get(wanted.kind, wanted.kind)
-    if isinstance(wanted, types.UnionType):
-        return kinds(wanted.__args__)
-    if wanted is None:
-        return type(None)
-    return _FAMILY.get(wanted, wanted) if isinstance(wanted, type) else wanted
-
-
-def _flat(wanted: Any) -> list[Any]:
-    """What a tuple of tuples of classes holds: Python would walk one that names another twice without end."""
-    found, waiting = [], [wanted]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, tuple):
-            waiting.extend(each)
-        else:
-            found.append(each)
-        if len(waiting) + len(found) > MAX_KINDS:
-            raise too_big("a tuple of classes")
-    return found
-
-
-def caught(wanted: Any) -> Any:
-    """What stands behind `except`: classes of exceptions, one or tuples of them."""
-    found = _flat(wanted)
-    if not all(isinstance(each, type) and issubclass(each, BaseException) for each in found):
-        raise TypeError("`except` takes kinds of exceptions")
-    return tuple(found)
-
-
-def is_instance(value: Any, wanted: Any) -> bool:
-    return isinstance(value, kinds(wanted))
-
-
-_NAMED: weakref.WeakKeyDictionary[type, Any] = weakref.WeakKeyDictionary()
-
-
-def named(*values: Any) -> None:
-    """Let `type_of` answer these, which methods know by name, for the classes they stand for."""
-    for value in values:
-        if isinstance(value, (type, Guarded)):
-            _NAMED[value.kind if isinstance(value, Guarded) else value] = value
-
-
-def cannot_make(kind: type) -> Callable:
-    def make(*args, **kw):
-        raise TypeError(f"a {kind.__name__} cannot be made by its type; an object is made with `clone`")
-
-    return make
-
-
-def type_of(value: Any) -> Any:
-    """`type(value)`: what methods call the value's class by, so that `type(x) is list` says what it should."""
-    kind = type(value)
-    for plain, (_, ours) in _FAMILY.items():
-        if kind is ours:
-            kind = plain
-    made = _NAMED.get(kind)
-    if made is None:  # it can be compared and asked for with `isinstance`, and is nothing else
-        made = _NAMED[kind] = Guarded(kind, cannot_make(kind))
-    return made
-
-
 # -- attributes ------------------------------------------------------------------------------------
 
-_VIEWS = tuple(type(each) for each in ({}.keys(), {}.values(), {}.items()))
 _VALUES = (
     type(None), bool, int, float, complex, str, bytes, list, dict, set, frozenset, tuple, range, slice,
     List, Dict, Set, datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
     decimal.Decimal, fractions.Fraction, collections.Counter, collections.defaultdict,
     collections.OrderedDict,
-    collections.deque, *_VIEWS,
+    collections.deque, *VIEWS,
 )  # fmt: skip
 # Of a class only what the class itself lists: `list.mro` belongs to its metaclass.
 # What time it is and where the machine stands are powers that objects hand out (`caps`).
@@ -316,6 +93,8 @@ def get_attribute(obj: Any, name: str) -> Any:
         kind = obj.kind if isinstance(obj, Guarded) else obj
         if name in _CLASSES.get(kind, ()):
             value = getattr(kind, name)
+            if kind in TEXTS and type(value) is types.MethodDescriptorType and (kind, name) not in _BOUNDED:
+                return value  # `str.upper`, to be called for each of many
             return functools.partial(_class_send, kind, name) if callable(value) else value
     elif isinstance(obj, BaseException) and name == "args":
         return obj.args
@@ -502,264 +281,6 @@ class Facade:
     __slots__ = ()
 
 
-# -- growth ----------------------------------------------------------------------------------------
-
-_NUMBERS = frozenset({int, float, bool, decimal.Decimal, complex})
-_TEXTS = (str, bytes)
-_SMALL = 1 << 62
-
-
-def _room(length: int, value: Any) -> None:
-    if length > (MAX_TEXT if isinstance(value, _TEXTS) else MAX_ITEMS):
-        raise too_big(f"a {type(value).__name__.lower()}")
-
-
-def add(a, b):
-    if type(a) is int:
-        return a + b
-    if type(a) not in _NUMBERS and hasattr(a, "__len__") and hasattr(b, "__len__"):
-        _room(len(a) + len(b), a)
-    return a + b
-
-
-def add_in_place(a, b):
-    if type(a) is int:
-        return a + b
-    if type(a) not in _NUMBERS:
-        if hasattr(a, "__len__"):
-            if hasattr(b, "__len__"):
-                _room(len(a) + len(b), a)
-            elif isinstance(a, (list, List, collections.deque)):
-                b = ticking(b)
-        return operator.iadd(a, b)
-    return a + b
-
-
-def _bits(value: Any) -> int:
-    if isinstance(value, int):
-        return value.bit_length()
-    if isinstance(value, fractions.Fraction):
-        return max(value.numerator.bit_length(), value.denominator.bit_length())
-    return 0
-
-
-def _may_multiply(a: Any, b: Any) -> None:
-    if isinstance(a, (int, fractions.Fraction)) and isinstance(b, (int, fractions.Fraction)):
-        if _bits(a) + _bits(b) > MAX_BITS:
-            raise too_big("a number")
-    elif isinstance(b, int) and hasattr(a, "__len__"):
-        _room(len(a) * b, a)
-    elif isinstance(a, int) and hasattr(b, "__len__"):
-        _room(a * len(b), b)
-
-
-def multiply(a, b):
-    if (
-        type(a) is int and type(b) is int
-    ):  # none is much longer than MAX_BITS, so it is measured when it is made
-        made = a * b
-        if -_SMALL < made < _SMALL or made.bit_length() <= MAX_BITS:
-            return made
-        raise too_big("a number")
-    if type(a) is not float and type(b) is not float:
-        _may_multiply(a, b)
-    return a * b
-
-
-def multiply_in_place(a, b):
-    if type(a) is int:
-        return multiply(a, b)
-    if type(a) is not float and type(b) is not float:
-        _may_multiply(a, b)
-    return operator.imul(a, b)
-
-
-def power(a, b, modulus=None):
-    if modulus is not None:
-        if max(_bits(a), _bits(b), _bits(modulus)) > 4096:
-            raise too_big("a power")
-        return pow(a, b, modulus)
-    if (
-        isinstance(b, int)
-        and isinstance(a, (int, fractions.Fraction))
-        and _bits(a) > 1
-        and _bits(a) * abs(b) > MAX_BITS
-    ):
-        raise too_big("a power")
-    return a**b
-
-
-def divide(a, b):
-    """`a / b`: the inverse of a fraction has other denominators, whose sums double."""
-    if type(a) is fractions.Fraction or type(b) is fractions.Fraction:
-        _may_multiply(a, b)
-    return a / b
-
-
-def shift_left(a, b):
-    if isinstance(a, int) and isinstance(b, int) and _bits(a) + b > MAX_BITS:
-        raise too_big("a number")
-    return a << b
-
-
-_WIDE = re.compile(r"\d{5,}")
-
-
-def modulo(a, b):
-    """`a % b`: a remainder, or a text with its fields filled in."""
-    if type(a) is int:
-        return a % b
-    if not isinstance(a, _TEXTS):
-        return a % b
-    template = a if isinstance(a, str) else a.decode("latin-1")
-    if _WIDE.search(template) or template.count("%") > 2 * MAX_FIELDS:
-        raise too_big("a text")
-    if (
-        "*" in template
-        and isinstance(b, tuple)
-        and any(isinstance(each, int) and each > MAX_DIGITS for each in b)
-    ):
-        raise too_big("a text")
-    values = tuple(shown(countable(each)) for each in b) if isinstance(b, tuple) else shown(countable(b))
-    return sized(a % values)
-
-
-def grow(container):
-    """What may stand left of `[a:b] = value`: it may at most double."""
-    if type(container) in _METHODS:
-        _room(len(container) * 2, container)
-    return container
-
-
-def rounded(value, digits=None):
-    """`round`, which for whole numbers would raise ten to the places asked for."""
-    if isinstance(digits, int) and abs(digits) > MAX_DIGITS:
-        raise too_big("a number")
-    return round(countable(value), digits)
-
-
-def sized(made):
-    """A display or text made of several others, within bounds."""
-    _room(len(made), made)
-    return made
-
-
-def shown(value: Any) -> Any:
-    """`value`, if its text stays within bounds: containers can name one another many times over."""
-    if type(value) in _NUMBERS or isinstance(value, _TEXTS):
-        return value
-    left, waiting = MAX_TEXT, [value]
-    while waiting:
-        if _tank.low:
-            fuel.look()
-        each = waiting.pop()
-        if isinstance(each, _TEXTS):
-            left -= len(each)
-        elif isinstance(each, (list, tuple, set, frozenset, List, Set, collections.deque)):
-            left -= 2 + len(each)
-            waiting.extend(each if left > 0 else ())
-        elif isinstance(each, (dict, Dict)):
-            left -= 2 + len(each)
-            waiting.extend((*each.keys(), *each.values()) if left > 0 else ())
-        elif isinstance(each, _VIEWS):
-            waiting.append(list(each))
-        elif isinstance(each, BaseException):
-            waiting.append(each.args)
-        elif isinstance(each, functools.partial):
-            waiting.append((each.func, each.args, each.keywords))
-        else:
-            left -= 8
-        if left < 0:
-            raise too_big("a text")
-    return value
-
-
-def formatted(value: Any, conversion: str = "", spec: str = "") -> str:
-    """One field of an f-string or template."""
-    if len(spec) > MAX_FORM or _WIDE.search(spec):
-        raise too_big("a text")
-    shown(value)
-    if conversion:
-        value = {"r": repr, "s": str, "a": ascii}[conversion](value)
-    return format(value, spec)
-
-
-class _Template(string.Formatter):
-    """`str.format` without attribute paths: they lead from any value to the interpreter."""
-
-    def get_field(self, name, args, kw):
-        if "." in name:
-            raise ValueError("a field of a template names a value, not an attribute of one")
-        return super().get_field(name, args, kw)
-
-    def format_field(self, value, spec):
-        return formatted(value, "", spec)
-
-
-def _format(template: str, *args, **kw) -> str:
-    return _format_map(template, kw, args)
-
-
-def _format_map(template: str, mapping: Any, args: tuple = ()) -> str:
-    if template.count("{") > MAX_FIELDS:
-        raise too_big("a text")
-    return sized(_Template().vformat(template, args, mapping))
-
-
-def _codec(encoding: Any = "utf-8", errors: Any = "strict") -> None:
-    if isinstance(encoding, str) and encoding.lower().replace("_", "-") not in CODECS:
-        raise LookupError(f"unknown encoding: {encoding}")
-
-
-def _bounded(kind: type, name: str, check: Callable) -> Callable:
-    def call(obj, *args, **kw):
-        check(obj, *args, **kw)
-        return getattr(kind, name)(obj, *args, **kw)
-
-    return call
-
-
-def _width(text, width, *fill):
-    _room(width, text)
-
-
-def _replacing(text, old, new, count=-1):
-    _room(len(text) + (text.count(old) if count < 0 else min(count, len(text) + 1)) * len(new), text)
-
-
-def _translating(text, table, *rest):
-    if isinstance(table, (str, bytes)):
-        return
-    if not isinstance(table, (dict, Dict, list, tuple, List)):
-        raise TypeError("the table of a translation is a dict")
-    into = table.values() if isinstance(table, (dict, Dict)) else table
-    longest = max((len(each) for each in into if isinstance(each, str)), default=1)
-    _room(len(text) * longest, text)
-
-
-def _expanding(text, tabsize=8):
-    _room(len(text) + text.count("\t" if isinstance(text, str) else b"\t") * tabsize, text)
-
-
-def _join(separator, items):
-    parts = list(items)
-    _room(sum(map(len, parts)) + len(separator) * len(parts), separator)
-    return separator.join(parts)
-
-
-def extending(name: str) -> Callable:
-    """`extend` or its like, of a list or deque, within bounds."""
-
-    def call(target, items):
-        if hasattr(items, "__len__"):
-            _room(len(target) + len(items), target)
-        else:
-            items = ticking(items)
-        getattr(target, name)(items)
-
-    return call
-
-
 def _to_bytes(number, length=1, byteorder="big", **kw):
     if length > MAX_TEXT:
         raise too_big("bytes")
@@ -767,52 +288,15 @@ def _to_bytes(number, length=1, byteorder="big", **kw):
 
 
 _BOUNDED: dict[tuple[type, str], Callable] = {
-    (str, "format"): _format,
-    (str, "format_map"): lambda template, mapping: _format_map(template, mapping),
-    (str, "join"): _join,
-    (bytes, "join"): _join,
+    **texts.METHODS,
     (int, "to_bytes"): _to_bytes,
-    **{
-        (kind, "strftime"): _bounded(kind, "strftime", lambda moment, form: _room(len(form) * 1_000, form))
-        for kind in (datetime.date, datetime.datetime, datetime.time)
-    },
     (datetime.datetime, "astimezone"): _zoned("astimezone"),
     (datetime.datetime, "timestamp"): _zoned("timestamp"),
     (decimal.Decimal, "as_integer_ratio"): lambda number: countable(number).as_integer_ratio(),
     (list, "extend"): extending("extend"),
     (List, "extend"): extending("extend"),
     (collections.Counter, "elements"): lambda counter: ticking(counter.elements()),
-    (str, "encode"): _bounded(str, "encode", lambda text, *how, **kw: _codec(*how, **kw)),
-    (bytes, "decode"): _bounded(bytes, "decode", lambda text, *how, **kw: _codec(*how, **kw)),
-    **{
-        (kind, name): _bounded(kind, name, check)
-        for kind in _TEXTS
-        for name, check in (
-            ("ljust", _width), ("rjust", _width), ("center", _width), ("zfill", _width),
-            ("replace", _replacing), ("translate", _translating), ("expandtabs", _expanding),
-        )
-    },
-}  # fmt: skip
-
-
-AT_ONCE = 4096  # numbers are added so many in one call
-
-
-def total(items, start=0):
-    """`sum`: numbers as quickly as Python adds them, containers one by one and measured."""
-    if type(start) in (int, float):
-        if type(items) in (list, tuple, range) and len(items) <= AT_ONCE:
-            return sum(items, start)
-        numbers = iter(items)
-        while chunk := list(itertools.islice(numbers, AT_ONCE)):
-            if _tank.low:
-                fuel.look()
-            start = sum(chunk, start)
-        return start
-    result = start
-    for item in ticking(items):
-        result = add(result, item)
-    return result
+}
 
 
 _ATOMS = frozenset({int, str, float, bool, type(None)})
@@ -829,16 +313,6 @@ def kept(value: Any) -> Any:
         return keep(value)
     except Refused:
         return value
-
-
-class _Family(type):
-    def __instancecheck__(cls, value):
-        return isinstance(value, kinds(cls.stands_for))
-
-
-def family(kind: type) -> type:
-    """A class for `case list():` that knows the persistent kinds too."""
-    return _Family(kind.__name__, (), {"stands_for": kind})
 
 
 def unbounded(kind: type) -> list[str]:

@@ -83,8 +83,10 @@ def sort_of(node: ast.expr | str | None, sorts: dict[str, str], bound: set[str])
                 # number + x is a number or a TypeError; x - number may be a date less a number: a TypeError
                 return NUMBER
             return TEXT if isinstance(node.op, ast.Add) and left == TEXT else None
-        if left in (SMALL, NUMBER) and right in (SMALL, NUMBER):
-            return NUMBER
+        if left in (SMALL, NUMBER) and (
+            right in (SMALL, NUMBER) or isinstance(node.op, (ast.Mod, ast.FloorDiv, ast.Div))
+        ):
+            return NUMBER  # of a number there is a rest or a part only by a number
     return None
 
 

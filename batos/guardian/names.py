@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from batos.guardian import consumers, facades, guards
+from batos.guardian import consumers, facades, growth, guards, kinds, texts
 from batos.objects import fuel, weight
 from batos.objects.uvm_object import UvmObject
 
@@ -28,22 +28,24 @@ _EXCEPTIONS = tuple(
 BUILTINS: dict[str, Any] = {
     **{kind.__name__: kind for kind in _EXCEPTIONS},
     "Ellipsis": ..., "NotImplemented": NotImplemented, "abs": abs, "all": all, "any": any,
-    "ascii": lambda value: ascii(guards.shown(value)), "bin": bin, "bool": bool, "bytes": guards.BYTES,
+    "ascii": lambda value: ascii(growth.shown(value)), "bin": bin, "bool": bool, "bytes": kinds.BYTES,
     "callable": guards.is_callable, "chr": chr, "complex": complex, "delattr": guards.del_attr,
-    "dict": consumers.DICT, "divmod": divmod, "enumerate": guards.lazy(enumerate),
-    "filter": guards.lazy(consumers.filtered),
-    "float": float, "format": lambda value, spec="": guards.formatted(value, "", spec),
+    "dict": consumers.DICT, "divmod": divmod, "enumerate": growth.lazy(enumerate),
+    "filter": growth.lazy(consumers.filtered),
+    "float": float, "format": lambda value, spec="": texts.formatted(value, "", spec),
     "frozenset": consumers.FROZENSET, "getattr": guards.get_attr, "hasattr": guards.has_attr, "hex": hex,
-    "int": guards.INT, "isinstance": guards.is_instance, "iter": lambda items: guards.Lazy(iter(items)),
-    "len": len, "list": consumers.LIST, "map": guards.lazy(consumers.mapped), "max": consumers.greatest,
+    "int": kinds.INT, "isinstance": kinds.is_instance, "iter": lambda items: growth.Lazy(iter(items)),
+    "len": len, "list": consumers.LIST, "map": growth.lazy(consumers.mapped), "max": consumers.greatest,
     "min": consumers.least, "next": next, "oct": oct,
-    "ord": ord, "pow": guards.power, "range": guards.RANGE, "repr": lambda value: repr(guards.shown(value)),
-    "reversed": guards.lazy(reversed), "round": guards.rounded, "set": consumers.SET, "setattr": guards.set_attr,
-    "slice": guards.SLICE, "sorted": consumers.ordered, "str": guards.STR, "sum": guards.total, "tuple": consumers.TUPLE,
-    "type": guards.type_of, "zip": guards.lazy(zip),
+    "ord": ord, "pow": growth.power, "range": kinds.RANGE, "repr": lambda value: repr(growth.shown(value)),
+    "reversed": growth.lazy(reversed), "round": growth.rounded, "set": consumers.SET,
+    "setattr": guards.set_attr,
+    "slice": kinds.SLICE, "sorted": consumers.ordered, "str": kinds.STR, "sum": growth.total,
+    "tuple": consumers.TUPLE,
+    "type": kinds.type_of, "zip": growth.lazy(zip),
 }  # fmt: skip
 
-guards.named(
+kinds.named(
     *BUILTINS.values(),
     *(getattr(handed, name) for handed in facades.MODULES.values() for name in vars(type(handed))),
 )
@@ -54,25 +56,31 @@ HOOKS: dict[str, Any] = {
     "_resend_": guards.resend, "_write_": guards.write, "_tank_": fuel.tank, "_look_": fuel.look,
     "_type_": type, "_len_": len,
     "_object_": UvmObject, "_str_": str, "_list_": list, "_dict_": dict, "_set_": set, "_kind_": guards.kept,
-    "_add_": guards.add, "_mul_": guards.multiply, "_div_": guards.divide, "_caught_": guards.caught,
-    "_pow_": guards.power, "_shl_": guards.shift_left,
-    "_mod_": guards.modulo, "_iadd_": guards.add_in_place, "_imul_": guards.multiply_in_place,
-    "_grow_": guards.grow, "_sized_": guards.sized, "_shown_": guards.shown, "_format_": guards.formatted,
-    "_missing_": _MISSING, "_slice_": slice, "_lazy_": guards.Lazy, "_now_enumerate_": enumerate,
-    "_now_filter_": consumers.filtered, "_now_map_": consumers.mapped, "_now_reversed_": reversed, "_now_zip_": zip,
+    "_add_": growth.add, "_mul_": growth.multiply, "_div_": growth.divide, "_caught_": kinds.caught,
+    "_pow_": growth.power, "_shl_": growth.shift_left,
+    "_mod_": texts.modulo, "_iadd_": growth.add_in_place, "_imul_": growth.multiply_in_place,
+    "_grow_": growth.grow, "_sized_": growth.sized, "_shown_": growth.shown, "_format_": texts.formatted,
+    "_missing_": _MISSING, "_slice_": slice, "_lazy_": growth.Lazy, "_now_enumerate_": enumerate,
+    "_now_filter_": consumers.filtered, "_now_map_": consumers.mapped, "_now_reversed_": reversed,
+    "_now_zip_": zip,
     "_make_set_": consumers.SET.make, "_make_dict_": consumers.DICT.make,
     "_and_": consumers.intersected, "_or_": consumers.united, "_xor_": consumers.differing,
     "_sub_": consumers.less_by, "_iand_": consumers.intersected_in_place,
     "_ior_": consumers.united_in_place, "_ixor_": consumers.differing_in_place,
     "_isub_": consumers.less_by_in_place,
-    "_make_list_": list, "_make_tuple_": tuple, "_make_frozenset_": consumers.FROZENSET.make, "_max_2_": consumers.greatest.of_two,
-    "_min_2_": consumers.least.of_two, "_light_": weight.LIGHT, "_keyed_": weight.keyed,
+    "_make_list_": list, "_make_tuple_": tuple, "_make_frozenset_": consumers.FROZENSET.make,
+    "_max_2_": consumers.greatest.of_two,
+    "_min_2_": consumers.least.of_two, "_max_1_": consumers.greatest.of_one,
+    "_min_1_": consumers.least.of_one,
+    "_light_": weight.LIGHT, "_hashing_": consumers.HASHING, "_keyed_": weight.keyed,
     "_weighed_": consumers.weighed, "_hashable_": consumers.hashable, "_in_": consumers.contains,
-    "_not_in_": consumers.excludes, "_eq_": consumers.equal, "_ne_": consumers.unequal, "_lt_": consumers.less,
+    "_not_in_": consumers.excludes, "_eq_": consumers.equal, "_ne_": consumers.unequal,
+    "_lt_": consumers.less,
     "_le_": consumers.at_most, "_gt_": consumers.greater, "_ge_": consumers.at_least,
-    "_make_int_": guards.INT.make, "_make_str_": guards.STR.make, "_make_range_": guards.RANGE.make,
-    "_case_list_": guards.family(list), "_case_dict_": guards.family(dict),
-    "_case_set_": guards.family(set), "_case_frozenset_": frozenset, "_case_tuple_": tuple, "_case_int_": int, "_case_str_": str, "_case_bytes_": bytes,
+    "_make_int_": kinds.INT.make, "_make_str_": kinds.STR.make, "_make_range_": kinds.RANGE.make,
+    "_case_list_": kinds.family(list), "_case_dict_": kinds.family(dict),
+    "_case_set_": kinds.family(set), "_case_frozenset_": frozenset, "_case_tuple_": tuple,
+    "_case_int_": int, "_case_str_": str, "_case_bytes_": bytes,
 }  # fmt: skip
 
 GLOBALS: dict[str, Any] = {"__builtins__": {}, **BUILTINS, **facades.MODULES, **HOOKS}

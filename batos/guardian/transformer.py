@@ -19,7 +19,7 @@ from typing import Any
 
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES, RestrictingNodeTransformer
 
-from batos.guardian import covenant, facades, guards
+from batos.guardian import covenant, facades, growth, guards
 from batos.guardian.inference import NUMBER, SMALL, TEXT, sort_of, sorts_of
 from batos.guardian.matching import Matching
 from batos.guardian.names import BUILTINS, HOOKS, INSTEAD
@@ -267,8 +267,8 @@ class Method(Weighing, Matching, RestrictingNodeTransformer):
                 node.func = self.placed(_name(f"_make_{func.id}_"), node)  # without the class's own detour
             elif isinstance(func, ast.Name) and func.id in ("min", "max") and func.id not in self.bound:
                 starred = any(isinstance(each, ast.Starred) for each in node.args)
-                if len(node.args) == 2 and not node.keywords and not starred:
-                    node.func = self.placed(_name(f"_{func.id}_2_"), node)
+                if len(node.args) in (1, 2) and not node.keywords and not starred:
+                    node.func = self.placed(_name(f"_{func.id}_{len(node.args)}_"), node)
             return node
         self.check_attribute(func, func.attr)
         self.check_clock(func)
@@ -380,7 +380,7 @@ class Method(Weighing, Matching, RestrictingNodeTransformer):
             store = ast.Subscript(base, key, ast.Store())
         if growing and isinstance(node.op, ast.Add) and self.sorts.get(getattr(target, "id", "")) == TEXT:
             # Python lengthens such a text where it stands; it is measured after, so at most once it is doubled.
-            length = ast.Compare(_call("_len_", load), [ast.Gt()], [ast.Constant(guards.MAX_TEXT)])
+            length = ast.Compare(_call("_len_", load), [ast.Gt()], [ast.Constant(growth.MAX_TEXT)])
             after = ast.If(length, [ast.Expr(_call("_sized_", load))], [])
             return [
                 self.placed(each, node) for each in (*before, ast.AugAssign(store, node.op, value), after)
@@ -401,8 +401,8 @@ class Method(Weighing, Matching, RestrictingNodeTransformer):
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         fields = sum(isinstance(each, ast.FormattedValue) for each in node.values)
-        if fields > guards.MAX_FIELDS:
-            self.refuse("too-large", node, f"a text may have {guards.MAX_FIELDS} fields")
+        if fields > growth.MAX_FIELDS:
+            self.refuse("too-large", node, f"a text may have {growth.MAX_FIELDS} fields")
         node = self.node_contents_visit(node)
         return self.placed(_call("_sized_", node), node) if fields > 1 else node
 

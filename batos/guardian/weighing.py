@@ -17,6 +17,7 @@ _HOOKS = {
 }  # fmt: skip
 _HASHING = frozenset({"get", "pop", "setdefault", "add", "discard", "remove"})
 _WALKING = frozenset({"remove", "sort", "index", "count", "update"})
+MOST_LOOKED_AT = 3  # names in one key; beyond that the call costs less
 
 
 def _name(name: str) -> ast.Name:
@@ -61,9 +62,12 @@ class Weighing(ast.NodeTransformer):
         """What is about to be hashed; `node` as it was written, `visited` as it was rewritten."""
         if self.light(node) or (isinstance(node, ast.Tuple) and all(map(self.light, node.elts))):
             return visited
-        keyed = _call("_keyed_", visited)
-        if isinstance(visited, ast.Name):
-            keyed = ast.IfExp(is_light(visited), visited, keyed)
+        keyed: ast.expr = _call("_keyed_", visited)
+        parts = visited.elts if isinstance(visited, ast.Tuple) else [visited]
+        unsure = [each for each in parts if not self.light(each)]
+        if len(unsure) <= MOST_LOOKED_AT and all(isinstance(each, ast.Name) for each in unsure):
+            tests = [is_light(each) for each in unsure]
+            keyed = ast.IfExp(tests[0] if len(tests) == 1 else ast.BoolOp(ast.And(), tests), visited, keyed)
         return self.placed(keyed, visited)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
@@ -114,10 +118,12 @@ class Weighing(ast.NodeTransformer):
         if self.settled(op, *written):
             return node
         one, other = made
-        if isinstance(op, (ast.In, ast.NotIn)) or not (
-            isinstance(one, ast.Name) and isinstance(other, ast.Name)
-        ):
+        if not (isinstance(one, ast.Name) and isinstance(other, ast.Name)):
             return self.placed(_call(_HOOKS[type(op)], one, other), node)
+        if isinstance(op, (ast.In, ast.NotIn)):  # what is light is hashed at once; a list would be walked
+            hashing = ast.Compare(_call("_type_", other), [ast.In()], [_name("_hashing_")])
+            sure = ast.BoolOp(ast.And(), [is_light(one), hashing])
+            return self.placed(ast.IfExp(sure, node, _call(_HOOKS[type(op)], one, other)), node)
         sure = ast.BoolOp(ast.Or(), [is_light(one), _call("_weighed_", one, other)])
         return self.placed(ast.BoolOp(ast.And(), [sure, node]), node)
 

@@ -4,8 +4,8 @@ Started before storage, sockets and threads exist, it has nothing a child could 
 It forks children ahead of need: a *spare* has entered the wall, run a method of ours so that the memory
 it writes to is its own, and waits for the one trial it will ever run.  That keeps forking, walling in
 and page faults, three quarters of the cost, out of the time a mission waits; the price is 3.5 MB for
-each spare.  For the same reason nobody waits for the end of a child that has told all it has to tell: it is
-killed, and let go of when the zygote has answered.
+each spare.  For the same reason a child that has soon told all it has to tell waits for its end until the
+zygote has answered: taking a process down costs as much as a third of a trial.
 
 It reads trials from its standard input, each behind its length in four bytes, and answers the same way;
 first of all it says what its wall holds.  It relays what children say without reading it, ends those
@@ -35,6 +35,7 @@ MEMORY = 512 * 2**20  # bytes a child may map beyond what the zygote has
 MAX_TOLD = 1_000_000  # bytes one child may say
 AT_ONCE = max(1, min(4, os.cpu_count() or 1))
 SPARES = 8  # as many as a mission tries at once: five drafts, and three methods with a like name
+BRIEF = 0.05  # seconds a trial takes that has not filled much memory
 LONGEST = 60  # seconds of CPU a spare may ever use; what its trial may is told when it gets one
 
 
@@ -46,6 +47,7 @@ class Child:
     into: int
     out: int
     index: int = 0
+    began: float = 0.0
     ends: float = math.inf
     said: bytearray = field(default_factory=bytearray)
     end: str | None = None
@@ -57,7 +59,7 @@ class Zygote:
     def __init__(self, seccomp: bool, landlock: bool = True):
         self.seccomp, self.landlock = seccomp, landlock
         self.spares: deque[Child] = deque()
-        self.done: list[Child] = []  # of the last trial, killed and not let go of
+        self.done: list[Child] = []  # of the last trial, and not let go of
 
     def fill(self) -> None:
         """Have one spare more, if there are not enough."""
@@ -75,7 +77,8 @@ class Zygote:
             while waiting and len(running) < AT_ONCE and time.monotonic() < deadline:
                 index = waiting.popleft()
                 child = self._given(json.dumps(drafts[index]).encode() + b"\n" + rest, seconds)
-                child.index, child.ends = index, min(deadline, time.monotonic() + 2 * seconds + 0.25)
+                child.index, child.began = index, time.monotonic()
+                child.ends = min(deadline, child.began + 2 * seconds + 0.25)
                 running[child.out] = child
                 poll.register(child.out, select.POLLIN)
             if not running:
@@ -94,7 +97,8 @@ class Zygote:
                     poll.unregister(fd)
                     del running[fd]
                     if child.end == "done":
-                        os.kill(child.pid, signal.SIGKILL)  # at once: it may hold much memory
+                        if now > child.began + BRIEF:
+                            os.kill(child.pid, signal.SIGKILL)  # at once: it may hold much memory
                         self.done.append(child)
                     else:
                         child.end = _reaped(child)

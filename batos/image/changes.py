@@ -143,6 +143,7 @@ class Record:
                 len(data) if kind in ("slots", "dict") else 1 for _, kind, data in said["entries"]
             ),
             "undone": self.place in undone,
+            **({"seed": said["seed"]} if "seed" in said else {}),  # of the random numbers its methods drew
         }
 
 

@@ -574,7 +574,9 @@ class LivingImage:
         for turn in turns:
             job = turn.job
             if turn.entries or (turn.more and job.who != UPKEEP):
-                facts = turn.value.facts if isinstance(turn.value, TakenBack) else {}
+                facts = dict(turn.value.facts) if isinstance(turn.value, TakenBack) else {}
+                if turn.log.seed is not None:
+                    facts["seed"] = turn.log.seed
                 said.append(
                     Said(job.ident, job.who, job.why, job.mission, turn.log, turn.entries, turn.more, facts)
                 )

@@ -266,7 +266,10 @@ def _beside(directory: Path) -> Iterator[tuple[str, int]]:
             with contextlib.suppress(FileNotFoundError):
                 told = path.lstat()
                 if stat.S_ISREG(told.st_mode):
-                    yield "journal" if inside.startswith("metacognition") else f"other: {inside}", told.st_size
+                    yield (
+                        "journal" if inside.startswith("metacognition") else f"other: {inside}",
+                        told.st_size,
+                    )
 
 
 def _blobs(image: Any, folder: Path) -> Iterator[tuple[str, int]]:

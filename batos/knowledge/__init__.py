@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from batos.errors import BadRequest, NoSuchObject
+from batos.errors import BadRequest
 from batos.knowledge import catalog, itself, search
 from batos.knowledge.embedding import Embedder, LexicalEmbedder, embedder
 from batos.knowledge.ingestion import Ingestion
@@ -73,23 +73,21 @@ class Memory(Ingestion):
         Answers ``{"documents", "chunks", "sources"}``; `NoSuchObject` where nothing is remembered from there.
         """
         named = [str(source), os.path.abspath(source)]
+        meant = named[0] if named[0].startswith(itself.NO_FILES) else named[1]
 
         def which(root: Any) -> list[str]:
             for name in named:
                 if name in catalog.sources(root, name) or name in catalog.unfinished(root, name):
                     return [name]
-            folder = named[0] if named[0].startswith(itself.SCHEME) else named[1]
-            under = folder.rstrip(os.sep) + os.sep
+            under = meant.rstrip(os.sep) + os.sep
             return sorted({*catalog.sources(root, under), *catalog.unfinished(root, under)})
 
         going = self._image.run(f"look for {source}", which)
         if not going:
-            raise NoSuchObject(
-                f"nothing is remembered from {named[0] if named[0].startswith(itself.SCHEME) else named[1]}",
-                hint="see what is: send knowledge_catalog_obj sources",
-            )
+            raise catalog.nothing_from(meant)
         chunks = 0
         for each in going:
+            self._hand_over(each)
             chunks += self._unrecorded(
                 "forget a document", lambda root, each=each: catalog.unindex_document(root, each)
             )
@@ -121,10 +119,7 @@ class Memory(Ingestion):
         `exact` cuts each down to the sentence or few that answer; `least` is what the best must be worth, 0
         to rank whatever there is.  Nothing that answers gives an empty list.
         """
-        if not isinstance(query, str) or isinstance(top, bool) or not isinstance(top, int) or top < 1:
-            raise BadRequest(
-                "recall wants a question and a number of answers above 0", hint="recall QUESTION --top 5"
-            )
+        _check(query, top, "recall wants a question and a number of answers above 0", "--top 5")
         _check_least(least)
         top = min(top, MOST)
         where = search.Where(source, kind, persona, since, until)
@@ -152,15 +147,7 @@ class Memory(Ingestion):
     ) -> list[dict[str, Any]]:
         """The best text for so many tokens, for whoever writes an answer: see `search.context`, and `recall`
         for the rest; nothing of sources that start like `but`."""
-        if (
-            not isinstance(query, str)
-            or isinstance(tokens, bool)
-            or not isinstance(tokens, int)
-            or tokens < 1
-        ):
-            raise BadRequest(
-                "context wants a question and a number of tokens above 0", hint="recall QUESTION --tokens 500"
-            )
+        _check(query, tokens, "context wants a question and a number of tokens above 0", "--tokens 500")
         _check_least(least)
         vector = self._vector(query)
         where = search.Where(source, kind, persona, since, until, but)
@@ -193,9 +180,7 @@ class Memory(Ingestion):
 
         found = self._look(look, at)
         if found is None:
-            raise NoSuchObject(
-                f"nothing is remembered from {source}", hint="see what is: send knowledge_catalog_obj sources"
-            )
+            raise catalog.nothing_from(source)
         return found
 
     def _vector(self, query: str) -> Any:
@@ -209,6 +194,11 @@ class Memory(Ingestion):
         if at is None:
             return self._image.run("recall", function)
         return self._image.run_past(at, "recall", function, "owner", time.monotonic() + 60.0)
+
+
+def _check(query: Any, number: Any, wanted: str, flag: str) -> None:
+    if not isinstance(query, str) or isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise BadRequest(wanted, hint=f"recall QUESTION {flag}")
 
 
 def _check_least(least: Any) -> None:

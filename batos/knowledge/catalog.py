@@ -46,6 +46,7 @@ from batos.objects.method import Method, primitive
 
 _MESSAGES = {"search_": "catalog_search", "sources": "catalog_sources", "text_of": "catalog_text_of"}
 BLOCKS_A_SWEEP = 8  # some 2,000 passages: what one turn takes out, a tenth of a second
+HANDED_OVER_A_TURN = 500  # passages that others are linked to
 
 
 def catalog(root: Any) -> UvmObject:
@@ -357,6 +358,17 @@ def _leave(shelf: Shelf, source: str, document: UvmObject) -> None:
         del shelf.facts[subject(about)]
 
 
+def hand_over(root: Any, source: str) -> bool:
+    """Of a document that will go, give some of what others have only a link to over to them; answers whether there
+    is more.  `unindex_document` does what is left in its one turn."""
+    shelf = shelf_in(root)
+    if shelf is None or source not in shelf.documents or copies_of(shelf, source):
+        return False
+    document = shelf.documents[source]
+    numbers = range(document._first, document._first + document.chunks)
+    return likeness.hand_over(shelf, numbers, HANDED_OVER_A_TURN)
+
+
 def unindex_document(root: Any, source: str) -> int:
     """Take a document and all its passages off the shelf; answers how many those were.
 
@@ -372,7 +384,7 @@ def unindex_document(root: Any, source: str) -> int:
     if document is None:
         if begun is not None:
             return begun
-        raise _nothing_from(source)
+        raise nothing_from(source)
     _leave(shelf, source, document)
     heir, *others = copies_of(shelf, source) or [None]
     if heir is not None:
@@ -394,7 +406,8 @@ def unindex_document(root: Any, source: str) -> int:
     return len(numbers)
 
 
-def _nothing_from(source: str) -> NoSuchObject:
+def nothing_from(source: str) -> NoSuchObject:
+    """What is raised where nothing is remembered under a source."""
     return NoSuchObject(
         f"nothing is remembered from {source}", hint="see what is: send knowledge_catalog_obj sources"
     )
@@ -443,7 +456,7 @@ def text_of(root: Any, source: str) -> str | None:
 def _kept_text(shelf: Shelf | None, source: str) -> KeptText | None:
     document = _document(shelf, source)
     if document is None:
-        raise _nothing_from(source)
+        raise nothing_from(source)
     document._p_activate()
     return document.__dict__.get("_extracted")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import BatosError
@@ -36,6 +37,8 @@ def curate(memory: Memory, image: Any) -> dict[str, Any]:
     report |= {"read_again": [], "gone": [], "unreadable": []}
     for source, modified, has in known:
         lacks = semantic and has != space
+        if not image.run("look whether it is still there", partial(_is_there, source=source)):
+            continue  # forgotten meanwhile, and not to be read again
         try:
             if source.startswith(itself.SCHEME) and not source.startswith(itself.MISSIONS):
                 if not memory.remember_object(source)["current"]:
@@ -54,6 +57,10 @@ def curate(memory: Memory, image: Any) -> dict[str, Any]:
     kept = {name: each[:_TOLD] if isinstance(each, list) else each for name, each in report.items()}
     image.run("keep what the curation found", lambda root: _keep(root, kept))
     return report
+
+
+def _is_there(root: Any, source: str) -> bool:
+    return source in catalog.sources(root, source)
 
 
 def _known(root: Any) -> list[tuple[str, float, str | None]]:

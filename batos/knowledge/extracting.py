@@ -91,10 +91,14 @@ def text_of_email(data: bytes, html: Callable[[str], str]) -> str:
     return text
 
 
+# Before a header: many programs do not mark a body's own line that begins so.
+_ENVELOPE = re.compile(rb"(?m)^From [^\r\n]*\r?\n(?=[!-9;-~]+:)")
+
+
 def text_of_mailbox(data: bytes, html: Callable[[str], str]) -> str:
     """All the messages of an mbox, one after the other."""
     parts = []
-    for raw in re.split(rb"(?m)^From [^\r\n]*\r?\n", data):
+    for raw in _ENVELOPE.split(data):
         if raw.strip():
             message = email.message_from_bytes(
                 raw.replace(b"\n>From ", b"\nFrom "), policy=email.policy.default

@@ -180,7 +180,13 @@ class Ingestion:
 
             self._unrecorded("remember a stretch of a document", add)
             step(document.size * end // length)
+        self._hand_over(source)
         return self._unrecorded("have a document found", lambda root: catalog.finish_document(root, source))
+
+    def _hand_over(self, source: str) -> None:
+        """Of a document that goes, give others what they have only a link to, a turn at a time."""
+        while self._unrecorded("hand over shared passages", lambda root: catalog.hand_over(root, source)):
+            pass
 
     def _sweep(self) -> None:
         """Take what nobody finds any more off the disk's next pack, a turn at a time."""
@@ -216,7 +222,7 @@ class Ingestion:
         size = sum(each.size for each in documents)
         units = [split(each.text, each.kind, self.embedder.count, standing) for each in documents]
         windows = [
-            each for doc, found in zip(documents, units, strict=True) for each in _windows(doc.text, found)
+            each for doc, found in zip(documents, units, strict=True) for each in windows_of(doc.text, found)
         ]
         parts = []
         for at in range(0, len(windows), WINDOWS_A_STEP):
@@ -281,7 +287,7 @@ class Ingestion:
         }
 
 
-def _windows(text: str, units: Sequence[Unit]) -> Iterator[tuple[str, list[str]]]:
+def windows_of(text: str, units: Sequence[Unit]) -> Iterator[tuple[str, list[str]]]:
     """Units that are read together: (their heading, their texts); units under one heading, as many as fit."""
     heading, parts, tokens = "", [], 0
     section: tuple[str, ...] | None = None

@@ -16,6 +16,7 @@ from batos.objects.method import Method
 
 SCHEME = "image:"
 MISSIONS = "image:missions/"
+NO_FILES = (SCHEME, "conversation:")  # what is remembered under these stands in no file: objects, what a person told
 _LONGEST = 400  # letters of a slot's value that are told
 _FAILED = "FAILED"
 
@@ -76,11 +77,15 @@ def _told_mission(record: dict[str, Any]) -> str:
     return f"{said}it ended {took} as {record['state']}"
 
 
+def _counted(missions: int) -> str:
+    return "was 1 mission" if missions == 1 else f"were {missions} missions"
+
+
 def _told_week(week: str, found: list[dict[str, Any]]) -> str:
     failed = [each for each in found if each["state"] == _FAILED]
     lines = [
         f"# Missions of the week {week}", "",
-        f"In the week {week} there were {len(found)} missions, and {len(failed)} of them failed.",
+        f"In the week {week} there {_counted(len(found))}, and {len(failed)} of them failed.",
     ]  # fmt: skip
     if failed:
         most = Counter(f"{each['send']} of {each['to']}" for each in failed).most_common(5)

@@ -87,20 +87,22 @@ def _delegate(chunk: UvmObject, other: UvmObject) -> None:
     chunk._adopt(other)
 
 
-def part(shelf: Shelf, numbers: range, most: int | None = None) -> bool:
-    """Unlink the passages of a run, which are taken out, from others and others from them, at most `most` of
-    those at once; answers whether there are more."""
-    postings = shelf.postings
-    targets = postings.linked_to(numbers)
+def hand_over(shelf: Shelf, numbers: range, most: int | None = None) -> bool:
+    """Link nothing to the passages of a run any more, or nothing to at most `most` of them; answers whether there
+    are others."""
+    targets = shelf.postings.linked_to(numbers)
     # No record of a message may keep the text that an heir is given: records outlive what is forgotten.
     with noting(UndoLog()):
         for target, others in list(targets.items())[:most]:
             _inherit(shelf, target, others)
-        if most is None or len(targets) <= most:
-            for number in postings.linked_from(numbers):
-                postings.unlink(number)
-            return False
-    return True
+    return most is not None and len(targets) > most
+
+
+def part(shelf: Shelf, numbers: range) -> None:
+    """Unlink the passages of a run, which are taken out, from others and others from them."""
+    hand_over(shelf, numbers)
+    for number in shelf.postings.linked_from(numbers):
+        shelf.postings.unlink(number)
 
 
 def _inherit(shelf: Shelf, target: int, others: list[int]) -> None:

@@ -15,6 +15,7 @@ behind one, and a question answers nobody: it is quoted only where nothing else 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -32,10 +33,10 @@ CLOSELY = 0.5  # what the best sentence of a passage counts beside the passage
 SAID = 0.3  # what the question's words count where a passage is cut; its place they have decided already
 NEAR = 0.75  # the share of the best that the others reach where five are wanted; of more it is less
 GLANCE = 160  # characters up to which a passage is shown whole
-WHOLE = ("python", "code")  # kinds of which a line says little without the others
 ALSO = 0.5  # a sentence beside the best of its passage is shown with it from this share of its worth ...
 QUOTED = 0.8  # ... and quoted with it from this one
 ASKING = 0.5  # the worth of a sentence that asks
+_LINES = re.compile(r"^[ \t]*(?:```|~~~|\|)", re.MULTILINE)
 APART = 2  # characters between two passages that follow each other
 
 
@@ -60,7 +61,7 @@ def pointed(
             each = each | {"sentence": round(max(worth), 4)}
         if exact and not answers:
             score *= ASKING
-        if exact or len(each["text"]) > GLANCE and each.get("kind") not in WHOLE:
+        if exact or not _is_whole(each):
             worded = [a + SAID * b for a, b in zip(worth, _said(question, each["text"], spans), strict=True)]
             each = _cut(each, spans, worded, QUOTED if exact else ALSO)
         found.append(each | {"score": round(score, 4)})
@@ -114,10 +115,20 @@ def _read(embedder: Any, question: str, passages: Sequence[dict[str, Any]]) -> l
     return found
 
 
+def _is_whole(passage: dict[str, Any]) -> bool:
+    """Whether a passage is shown as it is: read at a glance, or code or a table, of which a line says little
+    without the others."""
+    text = passage["text"]
+    return len(text) <= GLANCE or passage.get("kind") in ("python", "code") or _LINES.search(text) is not None
+
+
 def _said(question: str, text: str, spans: Sequence[tuple[int, int]]) -> list[float]:
-    """The share of a question's words that stand in each sentence."""
+    """The share of a question's words that stand in each sentence; none in one that asks itself."""
     asked = set(WordFinder().process([question]))
-    return [len(asked.intersection(WordFinder().process([text[a:b]]))) / max(1, len(asked)) for a, b in spans]
+    said = [
+        set() if asks(text[a:b]) else asked.intersection(WordFinder().process([text[a:b]])) for a, b in spans
+    ]
+    return [len(each) / max(1, len(asked)) for each in said]
 
 
 def _cut(

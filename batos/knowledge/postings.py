@@ -250,8 +250,11 @@ class Postings(Persistent):
         return list(self.links.keys(numbers.start, numbers.stop, excludemax=True))
 
     def kept_row(self, number: int) -> tuple[Any, Any] | None:
-        """The vector of a passage that has no link, (int8 (d,), scale); None where it has none."""
-        first, block = block_with(self.blocks, number)
+        """The vector of a passage that has no link, (int8 (d,), scale); None where it has none, or is not there."""
+        try:
+            first, block = block_with(self.blocks, number)
+        except KeyError:
+            return None
         kept = block.kept_vectors()
         if kept is None:
             return None
@@ -436,7 +439,7 @@ class Searcher:
         self.words += float(self.lengths[self.size : row].sum())
         fresh = slice(self.size, row)
         for at in numpy.flatnonzero(self.marks[fresh] & SAME) + self.size:
-            target = postings.links[int(self.numbers[at])]
+            target = postings.links.get(int(self.numbers[at]), 0)  # of nobody: found by its words alone
             there = self.row_of.get(target)
             if there is not None:
                 self.vectors[at], self.scales[at] = self.vectors[there], self.scales[there]

@@ -241,6 +241,7 @@ def retell_prompt(linked: LinkedBrief, source: str, meta: str = RETELL_META) -> 
 # -- plans -------------------------------------------------------------------------------------------------
 
 KINDS_OF_PLAN = ("read", "change", "ask")
+PROPOSED = 4  # examples of one plan
 
 
 def plan_text(plan: Mapping, linked: LinkedBrief) -> str:
@@ -297,6 +298,39 @@ def parse_plan(text: str, linked: LinkedBrief) -> dict:
         out["unless"] = plan["unless"]
     out["answer"] = plan["answer"]
     return out
+
+
+def proposed_examples(text: str, linked: LinkedBrief) -> list[dict]:
+    """What a plan says must come out, in the form of a person's examples: `{"slots"?, "args", "kw", "result"}` each,
+    the names put back.  What is no such thing is left out: nothing rests on it yet."""
+    try:
+        told = json.loads(text).get("examples")
+    except (ValueError, AttributeError):
+        return []
+    names = {slot.handle: slot.name for slot in linked.slots}
+    found = []
+    for each in told if isinstance(told, list) else ():
+        if not isinstance(each, dict) or "result" not in each or not isinstance(each.get("args"), list):
+            continue
+        slots = each.get("slots", {})
+        if (
+            len(each["args"]) != len(linked.params)
+            or not isinstance(slots, dict)
+            or not slots.keys() <= names.keys()
+        ):
+            continue
+        given = list(zip(linked.params, each["args"], strict=True))
+        example = {
+            "args": [value for param, value in given if not param.name],
+            "kw": {param.name: value for param, value in given if param.name},
+            "result": each["result"],
+        }
+        found.append(
+            {"slots": {names[handle]: value for handle, value in slots.items()}} | example
+            if slots
+            else example
+        )
+    return found[:PROPOSED]
 
 
 def _parameter_names(linked, args):

@@ -39,6 +39,16 @@ ATTRIBUTES = (
 ).split()
 
 
+PROPOSED = r"""proposed: ",\"examples\":[" example ("," example){0,3} "]"
+example: "{" ("\"slots\":" record ",")? "\"args\":" array ",\"result\":" value "}"
+value: NUMBER | STRING | "true" | "false" | "null" | array | record
+array: "[" (value ("," value)*)? "]"
+record: "{" (STRING ":" value ("," STRING ":" value)*)? "}"
+NUMBER: /-?[0-9]{1,12}(\.[0-9]{1,6})?/
+STRING: /"[^"\\\n]{0,80}"/
+"""
+
+
 def _choice(words) -> str:
     return " | ".join(f'"{word}"' for word in words)
 
@@ -48,7 +58,7 @@ def _rule(name, words):
 
 
 @lru_cache(maxsize=512)
-def _plan(slots: tuple[str, ...], args: tuple[str | None, ...]) -> Grammar:
+def _plan(slots: tuple[str, ...], args: tuple[str | None, ...], proposes: bool = False) -> Grammar:
     arguments = ' "," '.join(
         rf'"\"" {"argument" if arg is None else chr(34) + arg + chr(34)} "\""' for arg in args
     )
@@ -61,8 +71,8 @@ def _plan(slots: tuple[str, ...], args: tuple[str | None, ...]) -> Grammar:
         + named
         + r' "],\"args\":[" '
         + arguments
-        + r' "],\"do\":\"" TEXT "\"" (",\"unless\":\"" TEXT "\"")? ",\"answer\":\"" TEXT "\"}"'
-        "\n"
+        + r' "],\"do\":\"" TEXT "\"" (",\"unless\":\"" TEXT "\"")? ",\"answer\":\"" TEXT "\""'
+        + (' proposed? "}"\n' + PROPOSED if proposes else ' "}"\n')
         + _rule("kind", ("read", "change", "ask"))
         + (r'slot: "\"" handle "\""' "\n" + _rule("handle", slots) if slots else "")
         + (_rule("argument", ARGUMENTS) if None in args else "")
@@ -70,10 +80,12 @@ def _plan(slots: tuple[str, ...], args: tuple[str | None, ...]) -> Grammar:
     )
 
 
-def plan_grammar(linked: LinkedBrief) -> Grammar:
+def plan_grammar(linked: LinkedBrief, proposes: bool = False) -> Grammar:
+    """proposes: it may end with examples of what should come out; the embedded mind was not trained to."""
     return _plan(
         tuple(slot.handle for slot in linked.slots),
         tuple(param.handle if param.name else None for param in linked.params),
+        proposes,
     )
 
 

@@ -22,6 +22,8 @@ In a brief, `gives int` marks a method ¤0 to be used as a value, self.¤0(); £
 slots and methods, self.§1.£0 and self.§1.¤1(¢0), changed by self.§1.put('£0', value). `eg` and `now §0` tell what
 an example answered and left in a slot, and `no` what came out and was wrong: a kind, and what it is of the rest.
 <|plan|> wants one line of JSON: whether it can be done, what kind of message it is, what is read and answered.
+It may end with at most four examples of what should come out, where that is certain and drafts could differ:
+"examples":[{"slots":{"§0":100},"args":[30],"result":70}].
 <|method|> wants the body of the method and nothing else. Readers answer a value, changers answer the new one.
 What cannot be done (more than there is, a missing key) raises ValueError or KeyError and changes nothing.
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
+from random import Random
 from typing import Any
 
 from persistent import Persistent
@@ -36,16 +37,23 @@ from batos.objects.dispatch import changed, structure_changed
 Entry = tuple[Persistent, str, Any]
 
 _current: ContextVar[UndoLog | None] = ContextVar("undo_log", default=None)
+current = _current.get  # the log of the message that runs, if one is kept
 HIDDEN = frozenset({"_methods", "_last_change", "_shipped"})  # told in another form, or notes of batos itself
 
 
 class UndoLog:
-    """The before-images of one message."""
+    """The before-images of one message, and what its random numbers came from.
 
-    __slots__ = ("_before",)
+    seed     of the numbers its methods drew, None where none did
+    drawing  what draws them
+    """
+
+    __slots__ = ("_before", "drawing", "seed")
 
     def __init__(self) -> None:
         self._before: dict[int, tuple[Persistent, dict[str, Any]]] = {}
+        self.seed: int | None = None
+        self.drawing: Random | None = None
 
     def __len__(self) -> int:
         return len(self._before)

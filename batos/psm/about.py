@@ -28,37 +28,45 @@ def answered(
     return {"answer": answer, "road": road, "confidence": confidence, "why": why, "sources": sources or []}
 
 
-_PATH = r"(?P<path>[A-Za-z]\w*(?:\.\w+)*)"
+_NAMED = r"[A-Za-z]\w*(?:\.\w+)*"
+_PATH = rf"(?P<path>{_NAMED})"
 _SLOT = r"(?P<slot>[A-Za-z][\w ]*?)"
-_OF = re.compile(
-    rf"(?:(?:what|who|which)(?: is|'s| are| was)|tell me|show me|give me|how (?:much|high|big|large|long|old) is)? ?"
-    rf"(?:the )?(?:{_SLOT} (?:of|in|on|at) (?:the |my )?{_PATH}|(?:the |my )?(?P<path2>[A-Za-z]\w*(?:\.\w+)*)'s (?P<slot2>[A-Za-z][\w ]*?))"
-)
-_COUNT = re.compile(
-    rf"how many (?P<slot>[A-Za-z][\w ]*?) (?:does|has|are in|are there in|in) (?:the |my )?{_PATH}(?: have)?"
-)
-_ALL = re.compile(
-    rf"(?:what (?:does|do) (?:the |my )?{_PATH} (?:know|have|contain|hold|understand)|describe (?:the |my )?(?P<path2>[A-Za-z]\w*(?:\.\w+)*)"
-    r"|what can (?:the |my )?(?P<path3>[A-Za-z]\w*(?:\.\w+)*) do"
-    r"|(?:tell me (?:more |something )?about|what is (?:in |inside )?|show me) (?:the |my )?(?P<path4>[A-Za-z]\w*(?:\.\w+)*))"
-)
 _THE = r"(?:the |my |your |our )?"
+_MY = r"(?:the |my )?"
+_IS = r"(?:what|who|which)(?: is|'s| are| was)"
+_OF = re.compile(
+    rf"(?:{_IS}|tell me|show me|give me|how (?:much|high|big|large|long|old) is)? ?(?:the )?"
+    rf"(?:{_SLOT} (?:of|in|on|at) {_MY}{_PATH}"
+    rf"|{_MY}(?P<path2>{_NAMED})'s (?P<slot2>[A-Za-z][\w ]*?))"
+)
+_COUNT = re.compile(rf"how many {_SLOT} (?:does|has|are in|are there in|in) {_MY}{_PATH}(?: have)?")
+_ALL = re.compile(
+    rf"(?:what (?:does|do) {_MY}{_PATH} (?:know|have|contain|hold|understand)"
+    rf"|describe {_MY}(?P<path2>{_NAMED})"
+    rf"|what can {_MY}(?P<path3>{_NAMED}) do"
+    rf"|(?:tell me (?:more |something )?about|what is (?:in |inside )?|show me) {_MY}(?P<path4>{_NAMED}))"
+)
 _OTHER_OF = re.compile(
     rf"(?:(?:what|which)(?: is|'s)?|show me|tell me) {_THE}{_PATH} (?P<slot>[A-Za-z]\w*)"  # the account balance
-    rf"|(?:(?:what|who)(?: is|'s) |show me |tell me )?{_THE}(?P<path3>[A-Za-z]\w*(?:\.\w+)*)\.(?P<slot3>\w+)"
-    rf"|(?:what|which) (?P<slot2>[A-Za-z]\w*) (?:is|does|has) {_THE}(?P<path2>[A-Za-z]\w*(?:\.\w+)*)(?: have)?"  # what colour is it
+    rf"|(?:(?:what|who)(?: is|'s) |show me |tell me )?{_THE}(?P<path3>{_NAMED})\.(?P<slot3>\w+)"
+    rf"|(?:what|which) (?P<slot2>[A-Za-z]\w*) (?:is|does|has) "  # what colour is it
+    rf"{_THE}(?P<path2>{_NAMED})(?: have)?"
 )
 # "who owns the shop" asks for a slot that is named after whoever does it.
 WHO = {"owns": "owner", "made": "maker", "keeps": "keeper", "holds": "holder", "wrote": "author"}
 _OWNS = re.compile(rf"(?:who|whom) (?P<verb>owns|made|keeps|holds|wrote) {_THE}{_PATH}")
+_HERE = r"(?:the |this )?(?:lobby|image)"
 _OBJECTS = re.compile(
-    r"(?:what|which) (?:objects|things) (?:are there|do you (?:have|know|hold)|exist|are in (?:the |this )?(?:lobby|image))(?: here| in (?:the |this )?(?:lobby|image))?"
-    r"|what is (?:in|inside) (?:the lobby|this image|the image|here|you)|(?:list|show me|show) (?:all )?(?:the |your )?objects"
+    rf"(?:what|which) (?:objects|things) (?:are there|do you (?:have|know|hold)|exist|are in {_HERE})"
+    rf"(?: here| in {_HERE})?"
+    r"|what is (?:in|inside) (?:the lobby|this image|the image|here|you)"
+    r"|(?:list|show me|show) (?:all )?(?:the |your )?objects"
 )
+_TEXT = r"(?:the )?(?:source|code|source code|text|definition)"
 _SOURCE = re.compile(
-    rf"(?:show me |give me |what is |tell me )?(?:the )?(?:source|code|source code|text|definition) of (?P<slot>\w+) (?:of|in|on) {_THE}{_PATH}"
-    rf"|how does (?P<slot2>\w+) (?:of|in|on) {_THE}(?P<path2>[A-Za-z]\w*(?:\.\w+)*) work"
-    rf"|how does {_THE}(?P<path3>[A-Za-z]\w*(?:\.\w+)*)'s (?P<slot3>\w+) work"
+    rf"(?:show me |give me |what is |tell me )?{_TEXT} of (?P<slot>\w+) (?:of|in|on) {_THE}{_PATH}"
+    rf"|how does (?P<slot2>\w+) (?:of|in|on) {_THE}(?P<path2>{_NAMED}) work"
+    rf"|how does {_THE}(?P<path3>{_NAMED})'s (?P<slot3>\w+) work"
 )
 _WROTE = re.compile(rf"who (?:wrote|made|taught) (?P<slot>\w+) (?:of|to|for|in) (?:the |my )?{_PATH}")
 

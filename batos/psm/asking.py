@@ -35,24 +35,26 @@ from batos.psm import reflexes
 from batos.psm.about import about_object, answered, objects_named
 from batos.psm.budget import Budget, Cost
 from batos.psm.conversations import (
-    LEFT_TO_A_MIND,
     SHOWN_TURNS,
+    keep_answer,
+    keep_turn,
+    last_turns,
+    question_key,
+    remembered_answer,
+)
+from batos.psm.looking_back import looked_back, said_before
+from batos.psm.reflexes import units
+from batos.psm.small_talk import (
+    LEFT_TO_A_MIND,
     about_of,
     asks_nothing,
     commands,
     composes,
     grieves,
-    keep_answer,
-    keep_turn,
     kept_words,
-    last_turns,
-    question_key,
-    remembered_answer,
     speaks_of_me,
     words_in,
-)  # fmt: skip
-from batos.psm.looking_back import looked_back, said_before
-from batos.psm.reflexes import units
+)
 from batos.psm.speaking import Speaking
 from batos.psm.steady import Retries, count_ways, failure_kind
 
@@ -65,8 +67,8 @@ TELLING = 3  # words that say something which could be asked for
 
 _QUESTION = re.compile(
     r"(?:and |so |but |then |now |ok(?:ay)?,? |please |can you |could you )*"
-    r"(?:what|who|whom|whose|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|"
-    r"may|tell|show|list|find|explain|describe|write|give|summari[sz]e|compare|translate|solve|convert|calculate|"
+    r"(?:what|who|whom|whose|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will|would|should|"
+    r"has|have|had|may|tell|show|list|find|explain|describe|write|give|summari[sz]e|compare|translate|solve|convert|calculate|"
     r"compute|look|prove|define|recommend|suggest|advise|guess|spell|estimate|predict|discuss|analy[sz]e|help me)\b"
 )
 _ON = re.compile(r"(?:and |then |now )*(?P<rest>(?:plus|minus|times|multiplied by|divided by|[-+*/^×÷]) ?.+)")
@@ -78,8 +80,10 @@ _THAT = re.compile(
 )
 # Questions that want weighing, for which several voices are worth their price.
 _DEEP = re.compile(
-    r"(?:please |can you |could you |so |and |but |then )*(?:why |how (?:should|would|could|might|can|do) (?:i|we|one|you) |what (?:should|would) (?:i|we) |"
-    r"should (?:i|we) |compare |plan |weigh |help me (?:to )?(?:decide|choose|plan|understand) |what do you (?:think|make) |"
+    r"(?:please |can you |could you |so |and |but |then )*"
+    r"(?:why |how (?:should|would|could|might|can|do) (?:i|we|one|you) |what (?:should|would) (?:i|we) |"
+    r"should (?:i|we) |compare |plan |weigh |help me (?:to )?(?:decide|choose|plan|understand) |"
+    r"what do you (?:think|make) |"
     r"what (?:are|would be) the (?:pros|advantages|arguments|reasons|risks))"
 )
 _REMEMBER = re.compile(
@@ -308,7 +312,8 @@ class Asking:
             if draft is None:
                 draft = (
                     self._extract(asked.text, passages) if passages
-                    else self._kept("do_not_know", "passage", 0.0) | {"why": "nothing in the fractal memory reaches the floor"}
+                    else self._kept("do_not_know", "passage", 0.0)
+                    | {"why": "nothing in the fractal memory reaches the floor"}
                 )  # fmt: skip
             return draft | {"degraded": str(exc)}
 
@@ -517,8 +522,9 @@ _CLAIMS = re.compile(
 )
 _DENIES = re.compile(r"\b(?:not|never|no|nor|n't)\b", re.IGNORECASE)
 _FLATTERS = re.compile(
-    r"\b(?:what an? (?:\w+ )?(?:great|brilliant|excellent|wonderful|amazing|fantastic|insightful) (?:question|idea|thought)"
-    r"|you(?: are|'re|’re) (?:so |very |truly |incredibly )?(?:brilliant|a genius|amazing|so smart|wonderful)|great question)\b",
+    r"\b(?:what an? (?:\w+ )?(?:great|brilliant|excellent|wonderful|amazing|fantastic|insightful) "
+    r"(?:question|idea|thought)|great question"
+    r"|you(?: are|'re|’re) (?:so |very |truly |incredibly )?(?:brilliant|a genius|amazing|so smart|wonderful))\b",
     re.IGNORECASE,
 )
 

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
+from batos.objects.plain import plain
 from batos.psm.about import answered
 
 SHOWN = 5
@@ -58,10 +59,12 @@ _LAST_ASKED = re.compile(
     r"what (?:did|have) i (?:just )?(?:ask|asked|say|said)(?: to)?(?: you)?(?: just now| before| last)?"
 )
 _TOLD = re.compile(
-    r"what (?:do you (?:know|remember) about me|do you remember|(?:did|have) i (?:tell|told) you(?: about me)?)(?: so far)?"
+    r"what (?:do you (?:know|remember) about me|do you remember|(?:did|have) i (?:tell|told) you(?: about me)?)"
+    r"(?: so far)?"
 )
 _REASON = re.compile(
-    r"(?:and |but )?(?:why|how come|how so|says who|are you sure|really|how (?:do|did) you (?:know|find out)(?: (?:that|this|it))?|"
+    r"(?:and |but )?(?:why|how come|how so|says who|are you sure|really|"
+    r"how (?:do|did) you (?:know|find out)(?: (?:that|this|it))?|"
     r"where (?:do|did) you (?:get|have) (?:that|this|it)(?: from)?)"
 )
 
@@ -76,16 +79,17 @@ def said_before(root: Any, turns: list[dict[str, Any]], low: str, reasons: bool)
     low = low.rstrip("?!. ")
     source = [{"object": "conversations_obj", "slot": "sessions"}]
     if _LAST_ASKED.fullmatch(low):
-        answer = (
-            f"You said: {turns[-1]['asked']}" if turns else "This conversation begins with your question."
-        )
-        return answered(answer, "object", 1.0, "read from this conversation", source)
+        if not turns:
+            return answered("This conversation begins with your question.", "object", 1.0, "it has no turns", source)
+        answer, places = f"You said: {turns[-1]['asked']}", turns[-1]["sources"]
+        return answered(answer, "object", 1.0, "read from this conversation", places or source)
     if _TOLD.fullmatch(low):
         sessions = root["conversations_obj"].sessions.values()
-        turns_told = [pair for each in sessions for pair in each.turns.items() if pair[1]["road"] == "told"]
-        kept = [turn["asked"] for _, turn in sorted(turns_told, key=itemgetter(0)) if turn["sources"]]
-        lines = ["You told me:", *kept[-TOLD_SHOWN:]] if kept else ["You have told me nothing yet."]
-        return answered("\n".join(lines), "object", 1.0, f"{_count(len(kept), 'sentence')} kept", source)
+        pairs = [pair for each in sessions for pair in each.turns.items() if pair[1]["road"] == "told"]
+        told = [turn for _, turn in sorted(pairs, key=itemgetter(0)) if turn["sources"]][-TOLD_SHOWN:]
+        lines = ["You told me:", *(turn["asked"] for turn in told)] if told else ["You have told me nothing yet."]
+        places = [plain(place) for turn in told for place in turn["sources"]]  # forgotten there, forgotten here
+        return answered("\n".join(lines), "object", 1.0, "read from all conversations", places or source)
     if reasons and turns and turns[-1]["road"] != "kept_words" and _REASON.fullmatch(low):
         last = turns[-1]
         answer = f"By {last['road']}, confidence {last['confidence']:g}: {last['why']}."

@@ -164,8 +164,8 @@ class Orchestrator:
         with self._lock:
             mission = self._pending.get(miss.key)
             if mission is not None and not mission.cancelled.is_set():
-                self._callbacks[mission.id].append(ended)
                 self._listen(mission, tell)
+                self._callbacks[mission.id].append(ended)
                 return mission
             if self._stopping or len(self._pending) >= self._settings.missions_waiting:
                 raise Busy(f"{len(self._pending)} missions are waiting", hint="send it again in a while")
@@ -181,8 +181,9 @@ class Orchestrator:
                 self._threads.append(thread)
             key = miss.key
             self._callbacks[mission.id], self._pending[key] = [ended], mission
-            self._listen(mission, tell)
-        try:
+        try:  # whatever breaks from here on ends the mission: it is in the tables
+            with self._lock:
+                self._listen(mission, tell)
             self._note_miss(mission)
             self._queue.put(mission)
         except BaseException as exc:

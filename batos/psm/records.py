@@ -20,10 +20,11 @@ from batos.psm.retrieving import cited, uncite
 
 KEPT = 1000
 FIELDS = (
-    "id", "to", "send", "state", "since", "seconds", "sender", "plan", "plans", "rounds", "method", "why", "states",
-    "answer", "answers", "cost", "confidence", "parent", "children", "words",
+    "id", "to", "send", "state", "since", "seconds", "sender", "plan", "plans", "proposed", "rounds", "method",
+    "why", "states", "answer", "answers", "cost", "confidence", "parent", "children", "words",
 )  # fmt: skip
-ASKED = ("args", "kw", "intent", "examples")  # of the brief: what was sent; the object is there, in its history
+# Of the brief: what was sent.  What the object was then, its history tells.
+ASKED = ("args", "kw", "intent", "examples")
 
 
 def keep(image: LivingImage, mission: Mission, spent: Callable[[Root], None] | None) -> None:

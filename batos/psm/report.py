@@ -78,6 +78,10 @@ def _asked(told: dict[str, Any]) -> list[str]:
     if brief.get("intent"):
         lines.append(f"intent: {brief['intent']}")
     lines += [f"example: {_example(each)}" for each in brief.get("examples") or ()]
+    lines += [
+        f"proposed example: {_example(each)}, " + ("which stands" if each["stands"] else "which most drafts contradict")
+        for each in told.get("proposed") or () if "stands" in each
+    ]  # fmt: skip
     if told.get("parent"):
         lines.append(f"for mission {told['parent']}, which needed it first")
     if told.get("children"):

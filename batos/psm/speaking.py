@@ -16,7 +16,6 @@ from batos.errors import Busy, NoMind
 from batos.psm.budget import Budget, Cost
 
 Messages = list[dict[str, str]]
-SECONDS = 60.0
 
 
 class Speaking:
@@ -47,7 +46,7 @@ class Speaking:
         messages: Messages,
         expert: str | None,
         purse: str,
-        seconds: float = SECONDS,
+        seconds: float,
         tell: Callable[[str], None] | None = None,
     ) -> tuple[str, Cost]:
         """What the mind says next with an expert's voice, and what it cost.

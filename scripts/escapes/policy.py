@@ -21,16 +21,18 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+import ZODB
 from persistent import Persistent
 
 import batos
 from batos.errors import BatosError
-from batos.guardian import facades, guards, judge, names, policy, transformer, trial
+from batos.guardian import facades, growth, guards, judge, kinds, names, policy, texts, transformer, trial
+from batos.image.root import Root
 from batos.objects import UvmObject, containers, fuel, lookup, snapshot
+from batos.objects.genesis import genesis
 from batos.objects.lookup import Activation, Missed, activated, send
 from batos.objects.method import Method, use_compiler
 from batos.objects.plain import NotPlain, plain
-from batos.objects.traits import make_traits
 from scripts.escapes.payloads import Payload, every
 
 SECONDS = 0.1  # of fuel
@@ -38,8 +40,8 @@ OVERRUN = 1.5  # seconds of CPU a payload may take although its fuel is that
 LONGEST = 8.0  # seconds after which the process is ended, and that is a finding
 MEMORY = 16 << 30  # of address space, much of which nobody touches; `fuel` ends what fills it
 MODULES = (
-    builtins, os, sys, json, time, pickle, policy, transformer, names, guards, facades, fuel, lookup,
-    containers, trial,
+    builtins, os, sys, json, time, pickle, policy, transformer, names, guards, growth,
+    kinds, texts, facades, fuel, lookup, containers, trial,
     *(sys.modules[name] for name in ("math", "random", "re", "string", "collections", "datetime", "decimal")),
 )  # fmt: skip
 CLASSES = (
@@ -48,8 +50,8 @@ CLASSES = (
     containers.List,
     containers.Dict,
     containers.Set,
-    guards.Guarded,
-    guards.Lazy,
+    kinds.Guarded,
+    growth.Lazy,
     dict,
 )
 
@@ -73,6 +75,16 @@ def account(traits: UvmObject) -> UvmObject:
     made = UvmObject(traits, balance=100, log=[1, 2], rates={"a": 2}, friend=friend)
     made._name = "account"
     return made
+
+
+def image() -> Root:
+    """A newborn image in memory, with an account that the payload is a method of, and one it has nothing to do with."""
+    root = Root(ZODB.connection(None))
+    genesis(root)
+    for name in ("account", "bystander"):
+        setattr(root["lobby"], name, account(root["traits_obj"]))
+    root.connection.transaction_manager.commit()
+    return root
 
 
 def sentinel(bystander: UvmObject) -> dict[str, Any]:
@@ -144,9 +156,8 @@ def under_policy(payload: Payload, arguments: list[Any]) -> dict[str, Any]:
             else ["refused without rule and line"]
         )
         return {"end": "refused", "rule": refusal.rule, "line": refusal.line, "found": found}
-    traits = make_traits()
-    traits._name = "traits_obj"
-    receiver, bystander = account(traits), account(traits)
+    root = image()
+    receiver, bystander = root.account, root.bystander
     method = Method("m")
     method.add_version(verdict.source, "payload", "accepted")
     receiver._install(method)
@@ -182,6 +193,8 @@ def under_policy(payload: Payload, arguments: list[Any]) -> dict[str, Any]:
     why = unkeepable(receiver, friend)
     if why is not None:
         found.append(f"left a state that cannot be kept: {why}")
+    root.connection.transaction_manager.abort()
+    root.connection.close()  # and its database with it
     return {"end": end, "said": said[:2000], "found": found}
 
 

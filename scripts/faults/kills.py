@@ -266,7 +266,9 @@ class Killing:
 
     def _sleep(self, packed: bool) -> None:
         code = self.awake.stop()
-        demand(code == 0, f"the image went to sleep with exit code {code}: {self.awake.log.read_text()[-2000:]}")
+        demand(
+            code == 0, f"the image went to sleep with exit code {code}: {self.awake.log.read_text()[-2000:]}"
+        )
         blobs = blobs_of(self.awake.image)
         demand(not blobs.missing, f"blobs are named by records and gone: {blobs.missing}")
         if packed:

@@ -7,7 +7,9 @@ The least of several runs counts, in the processor's own time, each pair in one 
 
 from __future__ import annotations
 
+import collections
 import gc
+import heapq
 import statistics
 import time
 from collections.abc import Callable
@@ -19,12 +21,14 @@ from ZODB import DB
 from batos.guardian import judge
 from batos.guardian.policy import compile_method
 from batos.objects import fuel
+from batos.objects.containers import keep
 from batos.objects.method import Method, use_compiler
 from batos.objects.uvm_object import UvmObject
 from scripts.proving.telling import Row
 
 TURNS, TIMES = 20_000, 7
 GOAL = 4.0
+WORDS = "the quick brown fox jumps over another ant "
 LOOPS = {
     "arithmetic": "t = 0\nfor i in range(n):\n    t += i * 3 - i // 2\nreturn t",
     "arithmetic on arguments": "t = 0\nfor i in range(n):\n    t = (t * v + w) % 1000003\nreturn t",
@@ -53,6 +57,51 @@ return a[0]""",
     "inner calls": "def f(a):\n    return a + 1\nt = 0\nfor i in range(n):\n    t = f(t)\nreturn t",
     "recursion": "def fib(k):\n    return k if k < 2 else fib(k - 1) + fib(k - 2)\nreturn fib(18)",
     "sends": "t = 0\nfor i in range(n):\n    t = self.next_of(t)\nreturn t",
+    "membership in a list": "k = 0\nfor x in words[:2000]:\n    if x in few:\n        k += 1\nreturn k",
+    "membership in a dict": "d = {}\nk = 0\nfor x in words:\n    if x in d:\n        k += 1\n    d[x] = 1\nreturn k",
+    "membership in a set": """
+seen = set()
+k = 0
+for x in words:
+    if x not in seen:
+        seen.add(x)
+        k += 1
+return k""",
+    "keys of counted pairs": "d = {}\nfor i in range(n):\n    d[i % v, w] = i\nreturn len(d)",
+    "keys of pairs": "d = {}\nfor x in words:\n    d[(x, w)] = v\nreturn len(d)",
+    "comparing names": """
+k = 0
+for x in words:
+    for y in few:
+        if x == y:
+            k += 1
+return k""",
+    "comparing attributes": "k = 0\nfor i in range(n):\n    if self.x < other.x + i:\n        k += 1\nreturn k",
+    "the greater of two": "t = 0\nfor x in self.rows:\n    t = max(t, x)\nreturn t",
+    "the least of few": "t = 0\nfor i in range(n):\n    t += min([i, 3, v])\nreturn t",
+    "the least of many": "t = 0\nfor i in range(20):\n    t += min(self.rows) + len(max(words))\nreturn t",
+    "differences": "t = 0\nfor x in self.rows:\n    t = x - t\nreturn t",
+    "sorted": "return sorted(words)[0]",
+    "sorted by a key": "return len(sorted(words, key=lambda x: x[-1]))",
+    "a heap": """
+h = []
+for i in range(n // 4):
+    heapq.heappush(h, (i * 7919) % 10007)
+t = 0
+while h:
+    t += heapq.heappop(h)
+return t""",
+    "a heap of pairs": """
+h = []
+for i in range(n // 4):
+    heapq.heappush(h, ((i * 7919) % 10007, i))
+t = 0
+while h:
+    t += heapq.heappop(h)[1]
+return t""",
+    "sets of lists": "t = 0\nfor i in range(20):\n    t += len(set(words)) + len(set(self.rows[:1000]))\nreturn t",
+    "a counter": "return len(collections.Counter(words))",
+    "a method mapped": "return len(list(map(str.upper, words)))",
 }
 
 
@@ -86,15 +135,16 @@ def ratios() -> dict[str, float]:
 
 def _ratio(body: str, plain: Plain, kept: UvmObject) -> float:
     lines = "".join(f"    {line}\n" for line in body.strip().split("\n"))
-    text = f"def loop(self, other, n, words, v, w):\n{lines}"
-    made: dict[str, Any] = {}
+    text = f"def loop(self, other, n, words, few, v, w):\n{lines}"
+    made: dict[str, Any] = {"collections": collections, "heapq": heapq}
     exec(text, made)  # noqa: S102 - the peer: the same text, written above
     guarded = compile_method(judge(text).source)
-    rest = (TURNS, ("the quick brown fox jumps over another ant " * TURNS).split()[:TURNS], 31, 7)
+    rest = (TURNS, (WORDS * TURNS).split()[:TURNS], WORDS.split(), 31, 7)
+    given = [keep(each) for each in rest]  # as the arguments of a message come
     with fuel.spend(time.monotonic() + 600):
-        assert made["loop"](plain, plain, *rest) == guarded(kept, kept, *rest)
+        assert made["loop"](plain, plain, *rest) == guarded(kept, kept, *given)
         pairs = [
-            (_took(made["loop"], plain, plain, *rest), _took(guarded, kept, kept, *rest))
+            (_took(made["loop"], plain, plain, *rest), _took(guarded, kept, kept, *given))
             for _ in range(TIMES)
         ]
     return min(ours for _, ours in pairs) / min(theirs for theirs, _ in pairs)

@@ -31,7 +31,7 @@ from typing import Any
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES
 
 from batos.errors import Refused
-from batos.guardian import facades, guards, policy
+from batos.guardian import facades, guards, kinds, policy
 from batos.guardian.names import GLOBALS
 from batos.guardian.resting import bound_names
 from batos.objects.containers import Dict, List, Set
@@ -293,7 +293,7 @@ def _texts_in(codes: set[types.CodeType]) -> set[str]:
 
 
 def _answer(value: Any) -> str:
-    if isinstance(value, guards.Guarded):
+    if isinstance(value, kinds.Guarded):
         value = value.kind
     if hasattr(type(value), "__next__"):
         taken: list[Any] = []

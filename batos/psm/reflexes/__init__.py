@@ -21,7 +21,8 @@ from batos.psm.reflexes.formula import Tree, parse
 MAX_TEXT = 2000
 _ASKING = re.compile(
     r"(?:please |hey,? |so,? |ok,? |tell me,? |can you tell me,? |could you tell me,? |calculate|compute|evaluate|"
-    r"work out|what do (?:you|i|we) get (?:if|when) (?:you|i|we)|what is|what's|whats|what are|how much is|how much are|how many is|what does|give me|and )[:,]? ?"
+    r"work out|what do (?:you|i|we) get (?:if|when) (?:you|i|we)|what is|what's|whats|what are|"
+    r"how much is|how much are|how many is|what does|give me|and )[:,]? ?"
 )
 _TRAIL = re.compile(r"(?: please| equal(?: to)?| come to| make| =|,? thanks)$")
 
@@ -84,7 +85,10 @@ def _arithmetic(text: str, today: Callable[[], date]) -> tuple[str, Any] | None:
 
 _A_DATE = re.compile(r"\d{1,2}([/-])\d{1,2}\1(?:\d{2}|\d{4})|\d{4}([/-])\d{1,2}\2\d{1,2}")
 _TIMES = re.compile(r"(?<=[\d)]) x (?=[\d(-])")  # "3 x 4", but not "0x10"
-_SPOKEN_FRACTIONS = {"third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10, "hundredth": 100}
+_SPOKEN_FRACTIONS = {
+    "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10, "hundredth": 100,
+}  # fmt: skip
+_GROUP = "(?: people| persons| friends| of us)?"
 _ORDERS: list[tuple[re.Pattern[str], Callable[[Tree, Tree], Tree]]] = [
     (re.compile(r"add (?P<a>.+) (?:to|and|with) (?P<b>.+)"), lambda a, b: ("+", b, a)),
     (re.compile(r"subtract (?P<a>.+) from (?P<b>.+)"), lambda a, b: ("-", b, a)),
@@ -96,12 +100,13 @@ _ORDERS: list[tuple[re.Pattern[str], Callable[[Tree, Tree], Tree]]] = [
     (re.compile(r"multiply (?P<a>.+) (?:by|with|and) (?P<b>.+)"), lambda a, b: ("*", a, b)),
     (re.compile(r"divide (?P<a>.+) by (?P<b>.+)"), lambda a, b: ("/", a, b)),
     (
-        re.compile(
-            r"(?:split|share|divide) (?P<a>.+) (?:between|among|amongst) (?P<b>.+?)(?: people| persons| friends| of us)?"
-        ),
+        re.compile(rf"(?:split|share|divide) (?P<a>.+) (?:between|among|amongst) (?P<b>.+?){_GROUP}"),
         lambda a, b: ("/", a, b),
     ),
-    (re.compile(r"(?:the )?remainder (?:of|when) (?P<a>.+?) (?:is )?(?:divided by|over) (?P<b>.+)"), lambda a, b: ("mod", a, b)),
+    (
+        re.compile(r"(?:the )?remainder (?:of|when) (?P<a>.+?) (?:is )?(?:divided by|over) (?P<b>.+)"),
+        lambda a, b: ("mod", a, b),
+    ),
 ]  # fmt: skip
 _SHARE = re.compile(rf"(?:a|one) (?P<share>{'|'.join(_SPOKEN_FRACTIONS)}) of (?P<a>.+)")
 
@@ -124,28 +129,41 @@ def _is_number(tree: Tree | None) -> bool:
     return isinstance(tree, Fraction) or isinstance(tree, tuple) and tree[0] == "neg" and isinstance(tree[1], Fraction)
 
 
+_PER = r"(?:%| percent)"
+_WHAT = r"(?:what is |how much is )?"
+# Of a percentage or a part `a` and a whole `b`: the number, and the sign that follows it.
 _PERCENT = [
     (re.compile(r"what percent(?:age)?(?: of)? (?P<b>.+?) is (?P<a>.+)"), lambda a, b: (a / b * 100, "%")),
     (re.compile(r"(?P<a>.+?) is what percent(?:age)? of (?P<b>.+)"), lambda a, b: (a / b * 100, "%")),
-    (re.compile(r"what (?:is the )?percent(?:age)? (?:is )?(?P<a>.+?) (?:is )?of (?P<b>.+)"), lambda a, b: (a / b * 100, "%")),
     (
-        re.compile(r"(?:what is )?(?:the )?percent(?:age)? (?:change|increase|decrease|difference) from (?P<b>.+?) to (?P<a>.+)"),
+        re.compile(r"what (?:is the )?percent(?:age)? (?:is )?(?P<a>.+?) (?:is )?of (?P<b>.+)"),
+        lambda a, b: (a / b * 100, "%"),
+    ),
+    (
+        re.compile(
+            rf"{_WHAT}(?:the )?percent(?:age)? (?:change|increase|decrease|difference) from (?P<b>.+?) to (?P<a>.+)"
+        ),
         lambda a, b: ((a - b) / b * 100, "%"),
     ),
     (
-        re.compile(r"(?:what is )?(?P<b>.+?) (?:increased|raised) by (?P<a>.+?)(?:%| percent)|increase (?P<b2>.+?) by (?P<a2>.+?)(?:%| percent)"),
+        re.compile(
+            rf"{_WHAT}(?P<b>.+?) (?:increased|raised) by (?P<a>.+?){_PER}|increase (?P<b2>.+?) by (?P<a2>.+?){_PER}"
+        ),
         lambda a, b: (b * (100 + a) / 100, ""),
     ),
     (
-        re.compile(r"(?:what is )?(?P<b>.+?) (?:decreased|reduced) by (?P<a>.+?)(?:%| percent)|(?:decrease|reduce) (?P<b2>.+?) by (?P<a2>.+?)(?:%| percent)"),
+        re.compile(
+            rf"{_WHAT}(?P<b>.+?) (?:decreased|reduced) by (?P<a>.+?){_PER}"
+            rf"|(?:decrease|reduce) (?P<b2>.+?) by (?P<a2>.+?){_PER}"
+        ),
         lambda a, b: (b * (100 - a) / 100, ""),
     ),
-    (re.compile(r"(?:what is |how much is )?(?P<a>.+?)(?:%| percent) off(?: of)? (?P<b>.+)"), lambda a, b: (b * (100 - a) / 100, "")),
+    (re.compile(rf"{_WHAT}(?P<a>.+?){_PER} off(?: of)? (?P<b>.+)"), lambda a, b: (b * (100 - a) / 100, "")),
     (
-        re.compile(r"(?:what is |how much is )?(?:an? )?(?P<a>.+?)(?:%| percent) (?:tip|tax|vat|fee|commission) (?:on|of) (?P<b>.+)"),
+        re.compile(rf"{_WHAT}(?:an? )?(?P<a>.+?){_PER} (?:tip|tax|vat|fee|commission) (?:on|of) (?P<b>.+)"),
         lambda a, b: (b * a / 100, ""),
     ),
-]  # fmt: skip
+]
 
 
 def _percentage(text: str, today: Callable[[], date]) -> tuple[str, Any] | None:

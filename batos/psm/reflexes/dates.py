@@ -46,7 +46,8 @@ _WEEKDAY = re.compile(
     rf"|(?:what|which) (?:day of the week|weekday) (?:is|was|will) {_ON}(?P<b>{_DATE})(?: be| fall on)?"
 )
 _OFFSET = re.compile(
-    rf"(?:(?:what|which) (?:date|day) (?:is|was|will be|is it|was it|will it be) |what is the date )?(?P<n>\d{{1,6}}|an?|one) (?P<unit>days?|weeks?) "
+    rf"(?:(?:what|which) (?:date|day) (?:is|was|will be|is it|was it|will it be) |what is the date )?"
+    rf"(?P<n>{_N}) (?P<unit>days?|weeks?) "
     rf"(?P<way>after|before|from|past) (?P<a>{_DATE}|now)"
     rf"|(?:what is )?(?P<a2>{_DATE}) (?P<sign>plus|minus|\+|-) (?P<n2>\d{{1,6}}) (?P<unit2>days?|weeks?)"
 )
@@ -57,8 +58,8 @@ _FROM_NOW = re.compile(
 )
 _TIME = re.compile(r"what(?: is|'s) the time(?: now)?|what time is it(?: now)?")
 _AGE = re.compile(
-    rf"how old (?:is|are|am|would|will) (?:someone|somebody|a person|a child|i|he|she|they|you)(?: be)?(?: now| today)?,? "
-    rf"(?:if (?:i|he|she|they|you) (?:was|were) |who (?:is|was) )?born {_ON}(?P<a>{_DATE})"
+    rf"how old (?:is|are|am|would|will) (?:someone|somebody|a person|a child|i|he|she|they|you)(?: be)?"
+    rf"(?: now| today)?,? (?:if (?:i|he|she|they|you) (?:was|were) |who (?:is|was) )?born {_ON}(?P<a>{_DATE})"
 )
 _TODAY = re.compile(
     r"what(?: is|'s) (?:the date|today's date|the date today|the date (?P<when>tomorrow|yesterday|today))"
@@ -120,7 +121,8 @@ def needs_today(text: str) -> bool:
     """Does the answer hold only today?"""
     return bool(
         re.search(
-            r"\b(today|tomorrow|yesterday|now|until|till|since|the date|date is it|day is it|the day|how old|time|ago|in)\b",
+            r"\b(today|tomorrow|yesterday|now|until|till|since|the date|date is it|day is it|the day|how old|"
+            r"time|ago|in (?:\d+|an?|one) (?:days?|weeks?))\b",
             text,
         )
     )

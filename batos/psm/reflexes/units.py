@@ -108,7 +108,8 @@ def _spoken(number: Fraction, unit: str) -> str:
 
 
 def _amounts(amount: str, source: str) -> list[tuple[Fraction, str]] | None:
-    """What is to be converted: an amount of one unit, or of several, each smaller than the one before ("2 hours 30 minutes")."""
+    """What is to be converted: an amount of one unit, or of several ("2 hours 30 minutes"), each less than one of
+    the unit before."""
     if (unit := _unit(source)) is not None:
         one = _amount(amount)
         return None if one is None else [(one, unit)]
