@@ -10,6 +10,7 @@ import pytest
 from scripted import plan, sender
 
 from batos.psm import confidence
+from scripts import gauntlet_missions
 from scripts.paraphrases import FAMILIES, cases
 
 
@@ -67,3 +68,20 @@ def test_the_paraphrases_are_two_halves_of_sound_families():
         assert len(family.args) <= 2
     for case in halves[0] + halves[1]:
         assert ast.parse(case.source).body[0].name == case.known and case.selector != case.known
+
+
+def test_the_gauntlet_goes_on_where_its_record_stops_and_compares_what_each_installs(tmp_path, capsys):
+    record = gauntlet_missions.Record(tmp_path / "ran")
+    for n in range(20):
+        came = "wrong" if n == 0 else "refused" if n < 5 else "right"
+        record.add(gauntlet_missions.Ran(7, "easy", n, came, 0.5, 0.9, -n / 10, "..."), told={"plans": []})
+        greedy = "wrong" if n < 4 else "right"
+        record.add(gauntlet_missions.Alone(7, "easy", n, greedy, -1.0 if n in (1, 2) else 0.0))
+    record.add(gauntlet_missions.Ran(8, "easy", 0, "wrong", 0.5, None, None, "of another seed"))
+    kept = gauntlet_missions.Record(tmp_path / "ran")
+    assert kept.ran == record.ran and kept.alone == record.alone and len(kept.ran) == 21
+    gauntlet_missions.told_rows(kept, 7, {"easy": 20, "middle": 0, "hard": 0, "beyond": 0})
+    rows = dict(line.strip("| ").split(" | ")[:2] for line in capsys.readouterr().out.splitlines())
+    assert rows["installed and wrong, of all installed"].startswith("6.2 % (1 of 16;")
+    assert rows["errors of the greedy draft : of the council, each in what it installs"] == "4 : 1"
+    assert rows["... at equal coverage, the 16 it is surest of"] == "2 : 1"

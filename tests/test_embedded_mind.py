@@ -6,7 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from scripted import sender
 
+from batos.app import System
+from batos.config import Settings
+from batos.message import Message
 from batos.mind import dialect
 from batos.mind.grammar import audit_grammar, method_grammar, plan_grammar, retell_grammar
 from scripts.curriculum.samples import Thing, compiled
@@ -114,3 +118,33 @@ def test_alfred_and_robin_speak_about_a_finished_method(engine, written):
     )
     assert dialect.parse_audit(audit)["sound"] is True
     assert "balance" in dialect.parse_retell(told, linked, sources)
+
+
+def test_missions_reach_other_objects_use_what_is_known_and_learn_from_examples(tmp_path):
+    system = System(Settings(image=tmp_path / "image", heartbeat=False))
+    try:
+        system.incarnate()
+        send = sender(system)
+        send("lobby", "clone", called="lamp", brightness=10)
+        send("lobby", "clone", called="lantern", brightness=3)
+        send("lobby", "clone", called="room", prices=[3, 4, 5], limit=7)
+        send("room", "put", "lamp", {"$ref": "lamp"})
+        send("room", "put", "lights", [{"$ref": "lamp"}, {"$ref": "lantern"}])
+        send("room", "define", "def total_price(self):\n    return sum(self.prices)\n")
+        assert send("room", "increase_brightness_of_lamp", 5).result == 15
+        assert send("lamp", "brightness").result == 15, "a message to the other object"
+        assert send("room", "total_brightness_of_lights").result == 18, "a list of objects"
+        assert send("room", "is_total_price_above", 10).result is True
+        assert "self.total_price()" in send("room", "source", "is_total_price_above").result
+        taught = [
+            {"slots": {"prices": each}, "args": [], "kw": {}, "result": max(each)}
+            for each in ([3, 4, 5], [1, 9, 2])
+        ]
+        told = system.kernel.send(Message("room", "zonk_prices", examples=taught, miss="mission"))
+        assert told.result == 5 and "max(" in send("room", "source", "zonk_prices").result, (
+            "told by examples alone"
+        )
+        replayed = send("kernel", "replay", told.mission).result
+        assert replayed["same"] is True and replayed["differs"] == []
+    finally:
+        system.close()

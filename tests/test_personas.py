@@ -6,6 +6,7 @@ import pytest
 from scripted import ScriptedMind, plan, sender
 
 from batos.app import System
+from batos.autotelic import audits
 from batos.config import Settings
 from batos.message import Message
 
@@ -72,6 +73,9 @@ def test_a_facet_begins_as_a_sentence_and_is_a_method_after_its_first_use(system
     assert again.mission is None and "And now?" in again.result and mind.calls == calls
     assert "self.infer_(query" in send("robin_prototype_obj", "source", "sage_facet_").result
     assert mind.spoken[-1][0] == "ROBIN", "a facet speaks with its persona's expert"
+    told = system.audit()
+    assert (told["measured"]["facets_written"], told["measured"]["facets_reused"]) == (1, 1)
+    assert "Facets: 1 written, 1 answers by one that was there already (50%)." in audits.written(told)
 
 
 def test_an_edited_intent_and_an_edited_codex_count_from_the_next_question_on(system, send, mind):

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from batos.objects.method import digest
@@ -19,6 +20,15 @@ from batos.objects.method import digest
 MAJORITY = 0.5
 ALFRED = "ALFRED says: "
 COUNTERS = 4  # trials that are told to the next round
+# What always commands at the beginning of a selector: the verbs of the contract and their like.  Where one of
+# `NAMES` follows it names a value: `double_of_x`, `add_up_x`.
+COMMANDS = frozenset(
+    "add append cap clear decrease delete deposit discard divide double erase extend halve increase insert "
+    "move multiply pop prepend push put remove rename replace reset reverse set subtract swap toggle transfer "
+    "update withdraw".split()
+)
+NAMES = ("of", "up")
+QUESTIONS = frozenset({"is", "are", "has", "does", "can"})
 
 
 @dataclass(slots=True)
@@ -116,15 +126,30 @@ def in_words(outcome: dict[str, Any]) -> str:
     return told + "".join(f", {name} becomes {json.dumps(value)}" for name, value in changes.items())
 
 
-def never_touched(source: str, slots: Collection[str]) -> list[str]:
-    """The slots and arguments that a method was told of in its selector and message, and never looks at."""
+def never_touched(source: str, slots: Collection[str], keys: Collection[str] = ()) -> list[str]:
+    """The slots, arguments and keys (of records, or slots of another object) that a method was told of in its
+    selector and message, and never looks at."""
     tree = ast.parse(source)
     names = {each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute)}
     names |= {each.id for each in ast.walk(tree) if isinstance(each, ast.Name)}
     arguments = (
         [each.arg for each in tree.body[0].args.args[1:]] if isinstance(tree.body[0], ast.FunctionDef) else []
     )
-    return [each for each in (*slots, *arguments) if each not in names]
+    texts = {each.value for each in ast.walk(tree) if isinstance(each, ast.Constant)}
+    untouched = [each for each in (*slots, *arguments) if each not in names]
+    return untouched + [each for each in keys if each not in texts | names]
+
+
+def unlike_its_name(said: str, kind: str | None) -> list[str]:
+    """What a plan's kind has against a selector, its slots as handles (`LinkedBrief.said`).
+
+    >>> unlike_its_name("double_§0", "read"), unlike_its_name("double_of_§0", "read")
+    (["'double' commands, and the method only reads"], [])
+    """
+    first, _, rest = said.partition("_")
+    if first in COMMANDS and not rest.startswith(NAMES) and kind != "change":
+        return [f"{first!r} commands, and the method only reads"]
+    return [f"{first!r} asks, and the method does not"] if first in QUESTIONS and kind != "ask" else []
 
 
 def clusters(outcomes: list[list[dict[str, Any]]], votes: list[int]) -> list[Cluster]:
@@ -150,6 +175,16 @@ def clusters(outcomes: list[list[dict[str, Any]]], votes: list[int]) -> list[Clu
     return sorted(found, key=lambda cluster: -cluster.votes)
 
 
+def stands(found: list[Cluster], index: int, example: dict[str, Any]) -> bool:
+    """Does a proposed example stand?  One that most drafts contradict is dropped: whoever proposed it was wrong."""
+    agreeing = sum(each.votes for each in found if _comes_out(each, index, example))
+    return agreeing * 2 >= sum(each.votes for each in found)
+
+
+def _comes_out(cluster: Cluster, index: int, example: dict[str, Any]) -> bool:
+    return cluster.outcomes[index].get("result", ...) == example["result"]
+
+
 def object_to(
     cluster: Cluster,
     plan: dict[str, Any],
@@ -157,6 +192,8 @@ def object_to(
     expected: dict[int, dict[str, Any]],
     audit: dict[str, Any] | None = None,
     untouched: Collection[str] = (),
+    said: str = "",
+    standing: Mapping[int, dict[str, Any]] = MappingProxyType({}),
 ) -> None:
     """Write down what speaks against a cluster: conventions of the contract, a person's examples, the audit.
 
@@ -164,11 +201,14 @@ def object_to(
     expected  trial index -> `{"result": ...}` that a person said must come out
     audit     ALFRED's `{"sound": bool or None, "finding"}`; a person's examples that come out outweigh it
     untouched names of the message that the method never looks at (`never_touched`)
+    said      the selector, its slots as handles; a person's examples outweigh what it says
+    standing  trial index -> a proposed example that stands
     """
     cluster.objections += [
         f"the message names {each!r}, and the method never looks at it" for each in untouched
     ]
     kind = plan.get("kind")
+    cluster.objections += unlike_its_name(said, kind) if not expected else []
     for index, outcome in enumerate(cluster.outcomes):
         if "unknown" in outcome:
             continue
@@ -181,8 +221,10 @@ def object_to(
             cluster.objections.append("a question that answers no truth value")
         if "error" in outcome and outcome["error"] not in ("ValueError", "KeyError"):
             cluster.objections.append(f"it raises {outcome['error']}")
-        if index in expected and outcome.get("result", ...) != expected[index]["result"]:
+        if index in expected and not _comes_out(cluster, index, expected[index]):
             cluster.objections.append(f"the example {expected[index]} comes out as {outcome}")
+        if index in standing and not _comes_out(cluster, index, standing[index]):
+            cluster.objections.append(f"the proposed example {standing[index]} comes out as {outcome}")
     answered = [pair for pair in zip(cluster.outcomes, states, strict=True) if "result" in pair[0]]
     idle = not any(outcome.get("changes") for outcome, _ in answered)
     if (

@@ -5,9 +5,9 @@ and the base alone, as unlike voices, because drafts of one voice share their er
 a method that reads like the missed selector, the greedy voice speaks alone first: if its draft does what that
 method does, no council is needed.  What the fractal memory knows is looked up first (`psm.retrieving`).
 
-A later round has twice as many voices: the personas speak by their facets as well, each another wording of
-what is asked, and none is greedy again unless it is asked something else.  A mind that reads is told where the
-drafts so far differ and what was objected to.
+A later round has twice as many voices, bolder, none of them greedy again unless it is asked something else.  A mind
+that reads is told where the drafts so far differ and what was objected to, and the personas speak to it by their
+facets as well, each another wording of what is asked.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ class Voice(NamedTuple):
     temperature: float
 
 
-def voices_of(state: Any, rounds: int = 0) -> list[Voice]:
+def voices_of(state: Any, rounds: int = 0, reads: bool = False) -> list[Voice]:
     """The voices of a state, as the live objects say: its persona, the others and the base.
 
-    rounds  there have been; after each all speak twice as often, bolder, and every further time a persona speaks by
-            another one of its facets: the same voice asked twice would only have two votes
+    rounds  there have been; after each all speak twice as often, and bolder
+    reads   every further time a persona speaks by another one of its facets; a mind that does not read sentences
+            writes nonsense when it is told one
     """
     found = []
     for again in range(GREW**rounds):
@@ -57,8 +58,8 @@ def voices_of(state: Any, rounds: int = 0) -> list[Voice]:
             *((each, [0.0]) for each in state.others),
         ]:
             name, meta = persona.name, personas.meta_prompt(persona, state)
-            facets = list(personas.facets_of([persona]).items())
-            if again and facets:
+            facets = list(personas.facets_of([persona]).items()) if again and reads else []
+            if facets:
                 selector, (_, intent) = facets[(again - 1) % len(facets)]
                 name, meta = f"{name} {selector.removesuffix(personas.FACET)}", f"{meta}. {intent}"
             found += [
@@ -101,7 +102,7 @@ def draft_(self):
     mission = at.mission
     if mission.question is not None:
         return weaving.delegate(self, at)
-    voices = voices_of(self, mission.rounds)
+    voices = voices_of(self, mission.rounds, at.reads)
     if mission.kin is None:
         miss = mission.miss
         facet = mission.brief["facet"] is not None  # two facets that behave alike are two all the same
@@ -119,13 +120,15 @@ def draft_(self):
     if mission.passages is None:
         mission.passages = at.retrieve(question_of(mission.brief))
     known = told(mission.passages) + lessons(mission) if at.reads else ""
-    # A greedy voice that is asked the same again says the same again.
+    # Who is greedy and asked the same again says the same again, and would only have two votes.
     asked = {(each["expert"], each["prompt"]) for each in mission.drafts if each["temperature"] == 0.0}
     asking = []
     for voice, plan in zip(voices, chosen, strict=True):
         prompt = build_prompt(mission.linked, plan, voice.meta, known)
         if voice.temperature or (voice.expert, prompt) not in asked:
             asking.append((voice, plan, prompt))
+        if not voice.temperature:
+            asked.add((voice.expert, prompt))
     answers = at.generate(
         [prompt for *_, prompt in asking],
         [voice.expert for voice, *_ in asking],

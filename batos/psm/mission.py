@@ -65,6 +65,8 @@ class Mission:
     plans: list[dict[str, Any]] = field(
         default_factory=list
     )  # those that say it can be done, most votes first
+    # Examples that plans propose, and whether they stand.
+    proposed: list[dict[str, Any]] = field(default_factory=list)
     drafts: list[dict[str, Any]] = field(default_factory=list)
     counters: list[dict[str, Any]] = field(default_factory=list)  # where the drafts so far disagree
     known: set[str] = field(default_factory=set)  # what the rounds so far have shown; see `learned_anything`
@@ -78,7 +80,8 @@ class Mission:
     error: BaseException | None = None
     committing: bool = False  # from here on only the image knows whether it was kept
     seconds: float | None = None
-    answer: Any = None  # the last reply to a message that did not wait, and all of them by their messages' ids
+    # The last reply to a message that did not wait, and all of them by their messages' ids.
+    answer: Any = None
     answers: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)  # of its calls of the mind: tokens, seconds, usd
     question: Any = (
@@ -130,6 +133,7 @@ class Mission:
             "brief": self.brief,
             "plan": self.plan,
             "plans": self.proposals,
+            "proposed": self.proposed,
             "kin": [{"selector": each.selector, "likeness": each.likeness} for each in self.kin or ()],
             "passages": self.passages or [],
             "drafts": self.drafts,
@@ -230,10 +234,10 @@ def _shown(value: Any) -> Any:
     if isinstance(value, UvmObject):
         return AN_OBJECT
     if isinstance(value, (Set, set, frozenset)):
-        return set(list(value)[:SHOWN_ITEMS])
+        return {AN_OBJECT if isinstance(each, UvmObject) else each for each in list(value)[:SHOWN_ITEMS]}
     try:
-        return abridged(encode(value, lambda _: None))
-    except NotPlain:
+        return abridged(encode(value, lambda _: AN_OBJECT))
+    except (NotPlain, TypeError):  # a set in it holds objects, which have no order
         return AN_OBJECT
 
 

@@ -153,8 +153,9 @@ class Silence:
 
 
 def again(
-    image: Any, then: Recording, seconds: float, step: Callable, rehearse: Callable, judge: Callable, model: dict[str, Any]
-) -> dict[str, Any]:
+    image: Any, then: Recording, seconds: float, step: Callable, rehearse: Callable, judge: Callable,
+    model: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
     """Run an ended mission again, without the mind, and keep nothing of it.
 
     seconds  it may take

@@ -65,6 +65,7 @@ _PRIMES = re.compile(r"""(?P<feet>\d+) ?['′] ?(?P<inches>\d+(?:\.\d+)?) ?(?:"|
 _PIECE = re.compile(r"(?P<amount>\d+(?:\.\d+)?) ?(?P<unit>[a-z]+),?(?: and)?(?: |$)")
 MONEY = frozenset("dollar usd euro eur yen jpy franc chf pound gbp rupee inr yuan cny peso krona".split())
 EXACTLY = 24  # letters of a fraction that is worth telling
+LONGEST = 200  # letters of a question of conversion: of ten thousand digits each would be a new beginning
 _HOW_MANY = re.compile(
     rf"how many (?P<target>.+?) (?:are there in|are in|is|are|in|make|make up|equal|equals|does) {_AMOUNT} ?"
     r"(?P<source>.+?)(?: have| make)?"
@@ -73,6 +74,8 @@ _HOW_MANY = re.compile(
 
 def answer(text: str) -> tuple[str, Any] | None:
     """The answer to a question of conversion in `text` (lower case, no question mark) and its value, or None."""
+    if len(text) > LONGEST:
+        return None
     text = _PRIMES.sub(r"\g<feet> feet \g<inches> inches", text)
     found = _HOW_MANY.fullmatch(text) or _CONVERT.fullmatch(text)
     if not found or (target := _unit(found["target"])) is None:
@@ -89,6 +92,8 @@ def answer(text: str) -> tuple[str, Any] | None:
 
 def asks(text: str) -> bool:
     """Is `text` (lower case) a question of conversion, be it one that is left alone?"""
+    if len(text) > LONGEST:
+        return False
     found = _CONVERT.fullmatch(_PRIMES.sub("1 foot", text.rstrip("?. ")))
     return found is not None and all(_is_known(found[each]) for each in ("source", "target"))
 
