@@ -249,7 +249,7 @@ def test_an_adapter_pickled_weights_and_a_folder_that_is_not_there_are_named_for
 def test_too_large_for_the_budget_or_the_disk_is_refused_before_the_first_byte(
     image, made, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(image, "blob_from", None)
+    monkeypatch.setattr(incarnation, "workshop", None)  # it does not come to that
     with pytest.raises(errors.TooLarge, match="weights take") as told:
         conception.conceive(image, str(made / "llama"), Settings(ram_bytes=50_000))
     assert PROFILES["cpu"].mind in told.value.hint

@@ -29,7 +29,7 @@ import test_image
 import test_kernel
 import test_missions
 from scripted import ScriptedMind
-from ZODB.blob import is_blob_record
+from ZODB.blob import Blob, is_blob_record
 from ZODB.serialize import referencesf
 
 from batos.app import System, judge_in
@@ -49,7 +49,7 @@ OF_FILES = {
     "test_a_doomed_mission_leaves_the_image_byte_for_byte_as_it_was",
     "test_a_mission_that_fails_leaves_the_image_byte_for_byte_as_it_was",
     "test_the_size_of_the_data_file_does_not_grow_by_a_failed_thought_alone",
-    "test_a_blob_is_streamed_in_and_comes_back",
+    "test_a_blob_stands_beside_the_data_and_comes_back",
     "test_the_method_keeps_who_wrote_it_and_why",
     "test_what_was_learned_survives_sleep",
     "test_what_is_known_to_read_is_answered_without_the_image_thread",
@@ -168,7 +168,7 @@ def test_a_blob_of_a_mind_comes_back_though_the_folder_is_new(awaken_at, tmp_pat
     source.write_bytes(os.urandom(3_000_000))
 
     def keep(root):
-        root.account.weights = image.blob_from(source)
+        root.account.weights = Blob(source.read_bytes())
 
     image.run("keep", keep)
     other = awaken_at()  # its folder has no copy of the blob yet
@@ -200,7 +200,7 @@ def test_a_pack_leaves_the_image_whole_and_takes_the_past(image, tmp_path):
     (tmp_path / "weights").write_bytes(b"w" * 100_000)
 
     def keep(root):
-        root.account.weights = image.blob_from(tmp_path / "weights")
+        root.account.weights = Blob((tmp_path / "weights").read_bytes())
 
     image.run("keep", keep)
     for _ in range(5):
@@ -670,7 +670,7 @@ def test_an_image_moves_to_a_database_and_back_and_is_the_same_with_all_its_past
     with LivingImage.open(home, Settings(), None, genesis) as image:
         with image.turn("make") as root:
             send_to(root["lobby"], "clone", (), {"called": "account", "balance": 100, "tags": ["a"]})
-            root.account.weights = image.blob_from(tmp_path / "weights")
+            root.account.weights = Blob((tmp_path / "weights").read_bytes())
         tids = [image.submit("pay", test_image.spend(1)).result().tid for _ in range(5)]
         before = graph(image)
     there = moving.move(home, "", storage)

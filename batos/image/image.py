@@ -30,7 +30,6 @@ from typing import Any, Self
 
 import transaction
 from ZODB import DB
-from ZODB.blob import Blob
 from ZODB.Connection import Connection
 from ZODB.POSException import ConflictError, POSKeyError
 from ZODB.serialize import referencesf
@@ -55,7 +54,6 @@ from batos.objects.undo_log import Entry, UndoLog, noting
 
 logger = logging.getLogger(__name__)
 
-BLOB_CHUNK = 1 << 20
 OURS = (UvmObject, Method, *KINDS)  # what an undo log sees
 NEW = b"\0" * 8  # the serial of what no transaction has kept yet
 GLANCE_SECONDS = 0.002  # a reading may take this long on the thread of whoever asks
@@ -816,15 +814,7 @@ class LivingImage:
 
         return self.run("log", told)
 
-    # -- blobs and facts ---------------------------------------------------------------------------
-
-    def blob_from(self, path: Path) -> Blob:
-        """A new blob with the bytes of a file, streamed; it is kept by the turn that refers to it."""
-        self.check_space(path.stat().st_size)
-        blob = Blob()
-        with open(path, "rb") as source, blob.open("w") as target:
-            shutil.copyfileobj(source, target, BLOB_CHUNK)
-        return blob
+    # -- facts -------------------------------------------------------------------------------------
 
     def unreadable(self, root: Root, most: int) -> list[str]:
         """Oids, with the reason, of records that cannot be loaded, among the first `most` reached from the root."""
