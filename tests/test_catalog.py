@@ -204,6 +204,7 @@ def test_the_text_of_a_page_keeps_its_structure_and_loses_what_is_never_shown():
         "# All about cats\n\nHome\n\n# Cats & kittens\n\nA cat sleeps for sixteen hours.\nReally.\n\n"
         "- one\n- two\n\n| name | age |\n| Tom | 7 |\n\n```\nx = 1\n  y\n```\n"
     )
+    assert text_of_html("<title>Tides</title><h1>Tides</h1><p>High.") == "# Tides\n\nHigh.\n"
 
 
 def test_a_page_is_cited_from_the_extracted_text_that_is_kept(memory, image, tmp_path):

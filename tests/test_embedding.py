@@ -74,6 +74,7 @@ def test_words_that_are_known_are_counted_as_the_tokenizer_counts_them(real):
         "ünï 漢字",
         "e\u0301tat",
         "a\u200bb",
+        *("zq" * 50 + "z" * n for n in range(2)),
     ]
     assert real.count(texts) == [len(ids) for ids in real._word_pieces(texts)]
 

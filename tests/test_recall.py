@@ -134,26 +134,6 @@ def test_the_sentence_that_answers_brings_its_passage_to_the_front_and_is_what_a
     assert memory.recall("how often is bread baked")[0]["text"].startswith("The mill is closed.")
 
 
-CODES = (
-    "- E10: no water. Open the tap and check the inlet hose for kinks.\n"
-    "- E20: the water does not drain. Clean the lint filter and check the drain hose.\n"
-    "- E40: the door is not closed. Push it until it clicks.\n"
-    "- E90: electronics. Switch off for ten minutes; if it comes back call the service.\n"
-)
-
-
-def test_who_types_nothing_but_a_number_finds_what_has_it_however_much_else_that_says(image, model):
-    memory = Memory(image, model)
-    memory.remember_text("/codes", CODES)
-    for n in range(6):
-        memory.remember_text(f"/note{n}", f"Remark {n} is short.", "text")
-    question = "E20"
-    alone = image.run("the score", lambda root: search.search(root, question, model.encode([question])[0]))
-    assert alone[0]["source"] == "/codes" and alone[0]["score"] == search.FLOOR
-    assert memory.recall(question)[0]["text"].startswith("- E20: the water does not drain.")
-    assert memory.recall("E20 walrus") == []
-
-
 def test_a_fact_that_was_replaced_is_told_behind_the_newer_one_however_far_behind(image, model):
     memory = Memory(image, model)
     memory.learn("The harbour master of Wick is called Ada.", about="harbour master of Wick")

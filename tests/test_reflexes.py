@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 import pytest
 
-from batos.psm.reflexes import answer
+from batos.psm.reflexes import answer, units
 from batos.psm.reflexes.formula import parse, spoken_number
 from scripts.questions import agrees, exact, nearly
 from scripts.strangers import spoken
@@ -146,6 +146,13 @@ def test_numbers_in_words_are_read_as_they_are_said():
         assert spoken_number(spoken(n).replace("-", " ").split()) == n
     assert spoken_number("ten and five".split()) is None
     assert spoken_number("twenty ten".split()) is None
+
+
+def test_a_question_of_conversion_is_known_as_one_also_where_it_is_left_alone_and_however_long_a_text_is():
+    assert all(units.asks(each) for each in ("2 cups in ml", "10 dollars in euros", "5 miles in km?"))
+    began = time.process_time()
+    assert not any(units.asks(each) for each in ("milk in tea", "2 tickets to paris", "9" * 20_000))
+    assert time.process_time() - began < 1.0
 
 
 def test_what_holds_only_today_says_so():

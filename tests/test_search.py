@@ -72,6 +72,16 @@ def test_a_star_and_a_word_nobody_has_used_stand_for_what_begins_so(memory):
     assert memory.recall("li* xyz")[0]["source"] == "/a"
 
 
+def test_who_types_nothing_but_a_number_finds_what_has_it_however_much_else_that_says(memory):
+    words = [f"word{n}" for n in range(120)]
+    memory.remember_text("/codes", " ".join([*words, "E20", *words[:20]]), "text")
+    for n in range(40):
+        memory.remember_text(f"/short{n}", f"Remark {n}.", "text")
+    (found,) = memory.recall("E20", why=True)
+    assert found["source"] == "/codes" and found["words"] < found["score"] == search.FLOOR
+    assert memory.recall("E20 walrus") == [] == memory.recall("E20", least=0.5)
+
+
 def test_a_turn_that_leans_on_the_one_before_it_is_found_by_what_that_one_asked(memory):
     talk = "Ann: Which instrument did you pick?\nBob: The oboe.\nAnn: Rain again.\nBob: All week.\n"
     memory.remember_text("/talk", talk, kind="chat")

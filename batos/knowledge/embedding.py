@@ -44,6 +44,7 @@ HEADS = 12
 LONGEST = 254  # word pieces the model reads; it would cut the rest off without a word
 BATCH_TOKENS = 1024  # padded tokens in a forward pass; larger batches are slower on a CPU
 FEW_TOKENS = 600  # what numpy may embed while torch is not there yet: a question, a short note
+LONGEST_WORD = 100  # letters of a word that the tokenizer cuts; a longer one is unknown to it
 KNOWN_WORDS = 200_000  # whose number of pieces is kept
 WORKERS = min(4, os.cpu_count() or 1)  # batches under way at once
 LOADING = 500_000_000  # bytes that torch and the model take, about
@@ -101,7 +102,8 @@ class Embedder:
         """Word pieces of each text, without the two special ones.  Needs no torch.
 
         In plain ASCII a word's pieces depend on the word alone, so each word is cut once and then known,
-        which is ten times as fast as cutting it wherever it stands.
+        which is ten times as fast as cutting it wherever it stands; and to count them takes no tokenizer,
+        which is three times as fast as asking it word by word.
         """
         words = [
             _ASCII_WORD.findall(text.lower()) if text.isascii() and not _ODD.search(text) else None
@@ -116,9 +118,10 @@ class Embedder:
                 continue
             try:
                 counts[at] = sum(map(known.__getitem__, some))
-            except KeyError:  # all that are unknown at once: the tokenizer is quick at many
-                fresh = list({word for each in words[at:] for word in each or ()}.difference(known))
-                known.update(zip(fresh, map(len, self._word_pieces(fresh)), strict=True))
+            except KeyError:
+                vocabulary, longest = self._read(_vocabulary)
+                fresh = {word for each in words[at:] for word in each or ()}.difference(known)
+                known.update((word, _pieces(word, vocabulary, longest)) for word in fresh)
                 counts[at] = sum(map(known.__getitem__, some))
         rest = [at for at, some in enumerate(words) if some is None]
         for at, ids in zip(rest, self._word_pieces([texts[at] for at in rest]), strict=True):
@@ -196,13 +199,16 @@ class Embedder:
         return self._model
 
     def _word_pieces(self, texts: Sequence[str]) -> list[list[int]]:
-        try:
-            tokenizer = _tokenizer(self.folder)
-        except Exception as exc:  # the library raises nothing more special
-            raise RuntimeError(f"the embedder {self.name} could not be loaded: {exc}") from exc
+        tokenizer = self._read(_tokenizer)
         # Half a surrogate pair, as a broken file or a hostile question has it, is no text to the tokenizer.
         whole = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
         return [each.ids for each in tokenizer.encode_batch_fast(whole, add_special_tokens=False)]
+
+    def _read(self, what: Callable[[Path], Any]) -> Any:
+        try:
+            return what(self.folder)
+        except Exception as exc:  # the library raises nothing more special
+            raise RuntimeError(f"the embedder {self.name} could not be loaded: {exc}") from exc
 
     def _load(self) -> None:
         try:
@@ -361,6 +367,28 @@ def _tokenizer(folder: Path) -> Any:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+@functools.cache
+def _vocabulary(folder: Path) -> tuple[frozenset[str], int]:
+    """(the word pieces the model knows, the length of the longest)."""
+    pieces = frozenset(_tokenizer(folder).get_vocab())
+    return pieces, max(map(len, pieces))
+
+
+def _pieces(word: str, vocabulary: frozenset[str], longest: int) -> int:
+    """How many pieces a word has: the longest that it begins with, and so on (WordPiece: Schuster, 2012)."""
+    if word in vocabulary or len(word) > LONGEST_WORD:
+        return 1
+    count, at, mark = 0, 0, ""
+    while at < len(word):
+        end = min(len(word), at + longest)
+        while end > at and mark + word[at:end] not in vocabulary:
+            end -= 1
+        if end == at:
+            return 1  # it is unknown as a whole
+        count, at, mark = count + 1, end, "##"
+    return count
 
 
 def _has_bf16(torch: Any) -> bool:

@@ -37,6 +37,7 @@ ROWS = 256  # passages a block: 150 KB, one read
 BLOCKS_AT_ONCE = 64  # in memory while they are laid out: 10 MB
 TAIL = 100_000  # entries searched without being sorted, before they join the inverted lists
 CANDIDATES = 1_000  # rows whose cosines are looked at; where there are more, the signs of vectors choose them
+FEW = 16  # prints that are looked for one by one
 K1, B = 1.2, 0.75
 QUESTION_WORDS = 64  # a longer question is asked by its rarest words
 # Marks of a passage: it ends with a question; it is what somebody said in a conversation; its vector is that
@@ -215,12 +216,12 @@ class Postings(Persistent):
         which are wanted all the same."""
         import numpy
 
-        searcher = self.searcher()
-        there: set[int] = set()
-        for block in blocks:
-            there.update(numpy.unique(block.words()[1]).tolist())
-        for wid in there:
-            if not searcher.documents_with(wid) and not used(wid):
+        parts = [block.words()[1] for block in blocks]
+        if not parts:
+            return
+        there = numpy.unique(numpy.concatenate(parts))
+        for wid in there[~self.searcher().has_words(there)].tolist():
+            if not used(wid):
                 self.lexicon.forget(wid)
 
     def be_linked(self) -> None:
@@ -369,7 +370,8 @@ class Searcher:
         self._new: list[tuple[Any, Any, Any]] = []
         self._tail: tuple[Any, Any, Any] | None = None
         self._norms: Any = None
-        self._with_vectors = self.followed = self.alive  # bool (size,); (size - 1,), by a row of its document
+        self._followed: Any = None
+        self._with_vectors: Any = None  # bool (size,)
 
     # -- following -----------------------------------------------------------------------------------
 
@@ -390,10 +392,15 @@ class Searcher:
             for block in blocks:
                 block._p_deactivate()  # what it holds stands here now
         self.stamp = postings.stamp
-        self._norms = None
-        size = self.size
-        self._with_vectors = self.alive[:size] & (self.scales[:size] > 0)
-        self.followed = self.document[1:size] == self.document[: max(0, size - 1)]
+        self._norms = self._followed = self._with_vectors = None  # laid out when somebody asks
+
+    @property
+    def followed(self) -> Any:
+        """Which rows are followed by another of their document, bool (size - 1,)."""
+        if self._followed is None:
+            size = self.size
+            self._followed = self.document[1:size] == self.document[: max(0, size - 1)]
+        return self._followed
 
     def _drop(self, first: int) -> None:
         row, count = self.first_rows.pop(first)
@@ -502,13 +509,18 @@ class Searcher:
         """Which living rows have some prints, but for 0: place among those -> rows, ascending."""
         import numpy
 
-        order = numpy.argsort(prints, kind="stable")
         ours = self.prints[: self.size]
-        at = numpy.searchsorted(prints[order], ours)
-        at[at == len(prints)] = 0
-        rows = numpy.flatnonzero((prints[order[at]] == ours) & self.alive[: self.size] & (ours != 0))
+        if len(prints) < FEW:
+            among = numpy.zeros(self.size, dtype=bool)
+            for each in prints:
+                among |= ours == each
+        else:
+            order = numpy.argsort(prints, kind="stable")
+            at = numpy.searchsorted(prints[order], ours)
+            at[at == len(prints)] = 0
+            among = prints[order[at]] == ours
         of_print: dict[int, list[int]] = {}
-        for row in rows.tolist():
+        for row in numpy.flatnonzero(among & self.alive[: self.size] & (ours != 0)).tolist():
             of_print.setdefault(int(ours[row]), []).append(row)
         if not of_print:
             return {}
@@ -535,18 +547,30 @@ class Searcher:
             rows, times = rows[left], times[left]
         return rows, times
 
-    def documents_with(self, wid: int) -> int:
-        """How many passages have a word."""
-        return len(self._postings(wid)[0])
+    def has_words(self, wids: Any) -> Any:
+        """Which of some words, ascending, stand in a living passage, bool (len(wids),)."""
+        import numpy
+
+        tail_wids, tail_rows, _ = self._entries()
+        at = numpy.flatnonzero(numpy.isin(tail_wids, wids))
+        found = numpy.isin(wids, tail_wids[at[self.alive[tail_rows[at]]]])
+        starts, ends = (numpy.searchsorted(self._wids, wids, side) for side in ("left", "right"))
+        for at in numpy.flatnonzero(~found):
+            found[at] = self.alive[self._rows[starts[at] : ends[at]]].any()
+        return found
 
     def rows_with_all(self, wids: Iterable[int]) -> Any:
         """The rows that have every one of some words, ascending."""
-        import functools
-
         import numpy
 
-        found = [self._postings(wid)[0] for wid in wids]
-        return functools.reduce(numpy.intersect1d, found) if found else numpy.zeros(0, dtype=numpy.int32)
+        found = sorted((self._postings(wid)[0] for wid in wids), key=len)
+        rows = found[0] if found else numpy.zeros(0, dtype=numpy.int32)
+        for each in found[1:]:  # the rarest first: mostly there is soon nothing left to look for
+            if not len(rows):
+                break
+            at = numpy.searchsorted(each, rows)  # rows of a word ascend, as they came in
+            rows = rows[each[numpy.minimum(at, len(each) - 1)] == rows]
+        return rows
 
     def okapi(self, wids: Iterable[int]) -> tuple[Any, float]:
         """What some words find: (the Okapi sum of every row, float32 (size,); the weight of the question).
@@ -594,6 +618,8 @@ class Searcher:
         """
         import numpy
 
+        if self._with_vectors is None:
+            self._with_vectors = self.alive[: self.size] & (self.scales[: self.size] > 0)
         there = self._with_vectors if among is None else self._with_vectors & among
         some = max(CANDIDATES, 4 * count)
         many = int(there.sum())

@@ -184,10 +184,14 @@ class _Page(HTMLParser):
     def text(self) -> str:
         self._end_row()
         self._end_block()
+        if len(self.blocks) > 2 and self.blocks[0].startswith("# ") and self.blocks[2] == self.blocks[0]:
+            del self.blocks[:2]  # its title is its first heading
         return "\n".join(self.blocks).strip("\n") + "\n"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "title" and self.hidden == ["head"] and self.title is None:
+        if self.title is not None:  # it is not closed, and holds no tags
+            self.handle_endtag("title")
+        if tag == "title" and self.hidden in ([], ["head"]):
             self.title = []
         if tag in self.HIDDEN:
             self.hidden.append(tag)
@@ -223,7 +227,7 @@ class _Page(HTMLParser):
             self._end_block()
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "title" and self.title:
+        if tag == "title" and self.title is not None:
             title = " ".join("".join(self.title).split())
             self.blocks.extend([f"# {title}", ""] if title else [])
             self.title = None
@@ -255,7 +259,7 @@ class _Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.title is not None:
             self.title.append(data)
-        if not self.hidden:
+        elif not self.hidden:
             self.line.append(data)
 
     def _end_cell(self) -> None:

@@ -330,10 +330,9 @@ def search(
 
 def _told(shelf: Shelf, answer: Answer, why: bool = False, where: Where = Where()) -> dict[str, Any]:
     chunk, document = answer.chunk, answer.chunk.document
-    source, others = document.origin, copies_of(shelf, document.origin)
+    source = document.origin
     if not where.takes(source):  # it was found by another name of the same bytes
-        named = next(each for each in others if where.takes(each))
-        source, others = named, [source, *(each for each in others if each != named)]
+        source = next(each for each in copies_of(shelf, source) if where.takes(each))
     told = {
         "text": chunk.text,
         "source": source,
@@ -349,7 +348,9 @@ def _told(shelf: Shelf, answer: Answer, why: bool = False, where: Where = Where(
             "meaning": None if answer.meaning is None else round(answer.meaning, 4),
             "section": chunk._slots.get("section", ""),
             "remembered": document.remembered,
-            "also": sorted({*others, *also(shelf, answer.number)} - {source}),
+            "also": sorted(
+                {document.origin, *copies_of(shelf, document.origin), *also(shelf, answer.number)} - {source}
+            ),
             "superseded_by": document._slots.get("superseded_by"),
         }
     return told
