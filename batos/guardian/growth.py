@@ -221,7 +221,7 @@ def shift_left(a, b):
 
 def grow(container):
     """What may stand left of `[a:b] = value`: it may at most double."""
-    if hasattr(container, "__len__"):
+    if type(container) in (list, List):
         room(len(container) * 2, container)
     return container
 

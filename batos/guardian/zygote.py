@@ -3,9 +3,9 @@
 Started before storage, sockets and threads exist, it has nothing a child could inherit but this code.
 It forks children ahead of need: a *spare* has entered the wall, run a method of ours so that the memory
 it writes to is its own, and waits for the one trial it will ever run.  That keeps forking, walling in
-and page faults, three quarters of the cost, out of the time a mission waits; the price is 3.5 MB for
+and page faults, three quarters of the cost, out of the time a mission waits; the price is 4 MB for
 each spare.  For the same reason a child that has soon told all it has to tell waits for its end until the
-zygote has answered: taking a process down costs as much as a third of a trial.
+zygote has answered: taking a process down takes a core from the trials that still run.
 
 It reads trials from its standard input, each behind its length in four bytes, and answers the same way;
 first of all it says what its wall holds.  It relays what children say without reading it, ends those

@@ -216,12 +216,12 @@ class Postings(Persistent):
         which are wanted all the same."""
         import numpy
 
-        parts = [block.words()[1] for block in blocks]
-        if not parts:
-            return
-        there = numpy.unique(numpy.concatenate(parts))
-        for wid in there[~self.searcher().has_words(there)].tolist():
-            if not used(wid):
+        searcher = self.searcher()
+        there: set[int] = set()
+        for block in blocks:
+            there.update(numpy.unique(block.words()[1]).tolist())
+        for wid in there:
+            if not searcher.documents_with(wid) and not used(wid):
                 self.lexicon.forget(wid)
 
     def be_linked(self) -> None:
@@ -547,17 +547,9 @@ class Searcher:
             rows, times = rows[left], times[left]
         return rows, times
 
-    def has_words(self, wids: Any) -> Any:
-        """Which of some words, ascending, stand in a living passage, bool (len(wids),)."""
-        import numpy
-
-        tail_wids, tail_rows, _ = self._entries()
-        at = numpy.flatnonzero(numpy.isin(tail_wids, wids))
-        found = numpy.isin(wids, tail_wids[at[self.alive[tail_rows[at]]]])
-        starts, ends = (numpy.searchsorted(self._wids, wids, side) for side in ("left", "right"))
-        for at in numpy.flatnonzero(~found):
-            found[at] = self.alive[self._rows[starts[at] : ends[at]]].any()
-        return found
+    def documents_with(self, wid: int) -> int:
+        """How many passages have a word."""
+        return len(self._postings(wid)[0])
 
     def rows_with_all(self, wids: Iterable[int]) -> Any:
         """The rows that have every one of some words, ascending."""

@@ -139,12 +139,15 @@ def examine(texts: dict[str, str], where: str, tally: Tally, as_written: bool = 
     `as_written`: the helpers are installed without their repairs, so that their callers must flag for them.
     """
     installed: dict[str, str] = {}
+    flagging: set[str] = set()  # helpers that flag what they change themselves
     for selector, text in texts.items():  # as in a life: each helper is judged knowing those before it
         verdict = judge(text, selector, summaries_of(installed.get))
         if selector == "m":
             break
         if verdict.passed:
             installed[selector] = text if as_written else verdict.source
+            if not as_written or verdict.outcome == "accepted":
+                flagging.add(selector)
     tally.outcomes[verdict.outcome] += 1
 
     def bug(what: str, text: str = verdict.source) -> None:
@@ -159,24 +162,22 @@ def examine(texts: dict[str, str], where: str, tally: Tally, as_written: bool = 
     again = judge(verdict.source, "m", summaries_of(installed.get))
     if again.outcome != "accepted" or again.source != verdict.source:
         bug(f"the repaired text is {again.outcome}: {again}")
-    _run(texts["m"], verdict, installed, bug, tally, as_written)
+    _run(texts["m"], verdict, installed, flagging, bug, tally)
 
 
 def _run(
     text: str,
     verdict: Verdict,
     installed: dict[str, str],
+    flagging: set[str],
     bug: Callable[[str], None],
     tally: Tally,
-    as_written: bool,
 ) -> None:
     helpers = {selector: function_of(source) for selector, source in installed.items()}
     written, repaired = function_of(text), function_of(verdict.source)
     study = covenant.study(ast.parse(verdict.source).body[0], summaries_of(installed.get))
     known = {line for line, _ in study.changes}
-    apart = {Plain.put.__code__}  # what flags itself
-    if not as_written:
-        apart |= {each.__code__ for each in helpers.values()}
+    apart = {Plain.put.__code__, *(helpers[selector].__code__ for selector in flagging)}
     tally.reading += not known
     changed = False
     seen: set[int] = set()
