@@ -1,6 +1,6 @@
 """What batos promises to survive, done to it: `scripts/torture`.
 
-One module for each promise of the issue "Objects and their image", all through the front door (real
+One module for each promise, all through the front door (real
 processes, clients, the command line, `batos.Image`), none looking into batos for what is right: what
 was acknowledged is written down by who sent it, and the image has to agree.
 
