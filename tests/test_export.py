@@ -600,6 +600,27 @@ def test_an_export_that_is_killed_is_no_export_and_the_next_one_completes_it(tmp
     assert_same(tmp_path / "text", tmp_path / "fresh")
 
 
+@pytest.mark.parametrize("step", [0, 1])
+def test_cut_short_at_the_first_file_it_is_completed_too(tmp_path, monkeypatch, step):
+    class Killed(BaseException):
+        pass
+
+    def write_half(path, text):
+        path.write_bytes(text.encode()[:1])
+        raise Killed
+
+    def never(*_):
+        raise Killed
+
+    with small(tmp_path / "image") as image:
+        with monkeypatch.context() as cut, pytest.raises(Killed):
+            cut.setattr(*((Path, "write_text", write_half), (os, "replace", never))[step])
+            export(image, tmp_path / "text")
+        export(image, tmp_path / "text")
+        export(image, tmp_path / "fresh")
+    assert_same(tmp_path / "text", tmp_path / "fresh")
+
+
 # -- what an import refuses ----------------------------------------------------------------------------
 
 

@@ -238,7 +238,7 @@ def test_a_question_is_woven_by_a_mind_behind_the_remote_protocol(image_dir):
         send("robin_prototype_obj", "define", FACETS.format("sage_facet_"))
         send("brick_prototype_obj", "define", FACETS.format("tamland_facet_"))
         speak = system.kernel.speak
-        told = weave(system, lambda messages, expert: speak(messages, expert, "test")[0])
+        told = weave(system, lambda messages, expert: speak(messages, expert, "test", 10.0)[0])
         assert told["answer"] == WOVEN["answer"]
         assert [each["answer"] for each in told["partials"]] == ["It stands still."] * 2
         assert send("robin_prototype_obj", "sage_facet_", "And you?").result == "It stands still."

@@ -128,7 +128,9 @@ class _Folder:
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / UNFINISHED).touch()
         if not (self.path / GIT[0]).exists():
-            (self.path / GIT[0]).write_text(GIT[1])
+            part = self.path / f"{GIT[0]}.part"  # half a file would be taken for a person's own
+            part.write_text(GIT[1])
+            os.replace(part, self.path / GIT[0])
 
     def _is_ours(self) -> bool:
         """Is the manifest one of an export?  Others use that name too."""
