@@ -52,7 +52,7 @@ from batos.objects.mirrors import mirrors
 from batos.objects.permits import permissions
 from batos.objects.plain import plain
 from batos.objects.traits import method_of
-from batos.objects.undo_log import UndoLog, noting
+from batos.objects.undo_log import unrecorded
 from batos.psm import budget, conversations, orchestrator, retrieving, steady
 from batos.psm.asking import Asking
 from batos.psm.budget import Budget, Price
@@ -331,7 +331,7 @@ class System:
             sources = {source for each in gone for source in each["sources"]}
 
             def unanswer(root: Root) -> None:
-                with noting(UndoLog()):  # a change record would keep what is taken out
+                with unrecorded():  # a change record would keep what is taken out
                     conversations.unanswer(root, sources)
                     curating.unreport(root, sources)
 
@@ -379,7 +379,7 @@ class System:
         report = self.audit()
         with contextlib.suppress(BatosError):
             self.curate()
-        tend(self.image, self.settings, self.journal)
+        tend(self.image, self.settings, self.journal, packed=lambda _days: self._pack())
         return report
 
     def _tally(self) -> None:

@@ -73,8 +73,9 @@ class Keys(Protocol):
 class _Asked:
     """A message on its way: where its answer goes, and the events of it that have not left yet.
 
-    An event is numbered as it leaves, and text that waits is joined to the text before it: who reads slowly
-    gets fewer and larger events, none is missing, and what is kept for them has an end.
+    An event is numbered as it leaves.  Text that waits is joined to the text before it, and of progress that
+    waits the newest is kept: who reads slowly gets fewer and larger events, no text is missing, and what is kept
+    for them has an end.
     """
 
     __slots__ = ("ended", "envelope", "events", "request", "seq")

@@ -13,6 +13,7 @@ from batos.config import Settings
 from batos.image.changes import Changes, newest
 from batos.image.history import changes
 from batos.message import Message
+from batos.objects.undo_log import unrecorded
 
 DEFINED = '''def pay(self, n):
     """Pay n."""
@@ -53,10 +54,6 @@ def state(system):
 
 def slots(send):
     return send("account", "slots").result["own"]
-
-
-def changes_of(send, what="account"):
-    return changes(send.system.image, what)
 
 
 def test_a_message_is_undone_whole_and_redone_whole(system, send):
@@ -252,6 +249,23 @@ def test_a_group_writes_its_records_once_and_a_container_never_twice(system, sen
 
     entries, size, kind = system.image.run("look", newest_entry)
     assert entries == [("list", (5000, (), (7,)))] and size < 500 and kind is Changes
+
+
+def test_what_fails_unrecorded_is_taken_back_from_a_shared_commit_and_nothing_else(system, send):
+    def fails(root):
+        with unrecorded():
+            root.account.balance = 7
+            root.account.bills.append(7)
+            raise ValueError("no")
+
+    with system.image._lock:  # nobody is served meanwhile, so both share the next commit
+        pays = system.kernel.submit(Message("account", "pay", [30]))
+        failed = system.image.submit("fails", fails)
+        time.sleep(0.05)
+    assert pays.result().error is None
+    with pytest.raises(ValueError, match="no"):
+        failed.result()
+    assert slots(send)["balance"] == 70 and slots(send)["bills"] == [5, 30]
 
 
 def test_many_at_once_with_failures_among_them_come_out_as_if_alone(system, send):

@@ -377,7 +377,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_reported(tmp_path):
         last = json.loads(told[-1])
         with open_image(tmp_path / "image") as image:
             sources = image.run("look", catalog.sources)
-            assert len(sources) >= last[0] and len(sources) < 10 or attempt > 1
+            assert len(sources) >= last[0] and (len(sources) < 10 or attempt > 1)
             for source in sources:
                 n = Path(source).stem
                 found = Memory(image, LexicalEmbedder()).recall(f"walnut{n}x{parts[n] - 1}")

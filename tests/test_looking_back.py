@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import pytest
 
@@ -17,7 +17,7 @@ class Missions:
 
 
 def mission(day, send, why=None, to="account"):
-    since = datetime.fromisoformat(day).replace(tzinfo=UTC, hour=12).timestamp()
+    since = datetime.fromisoformat(day).replace(hour=12).timestamp()
     state = "FAILED" if why else "COMPLETE"
     return {"id": f"m-{day}-{send}", "since": since, "to": to, "send": send, "state": state, "why": why}
 

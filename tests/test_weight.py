@@ -35,7 +35,7 @@ COMPARING = """
     max(iter([(x,), (y,)])); max([1, 2], key=lambda n: (x,) if n == 1 else (y,)); heapq.heapify([(x,), (y,)])
     (lambda h: [heapq.heappop(h), heapq.heappop(h)])([(0, 0), (0, x), (0, y)]); (lambda n: heapq.heapreplace([(0, 0), (n, x), (n, y)], (1, 1)))(float('nan'))
     heapq.heappush([(y,)], (x,)); heapq.nlargest(1, [(x,), (y,)]); list(heapq.merge([(x,)], [(y,)])); heapq.heappushpop([(x,)], (y,))
-    bisect.bisect([(y,)], (x,)); bisect.insort([(y,)], (x,)); list(itertools.groupby([x, y])); {1: x} == {1: y}
+    bisect.bisect([(y,)], (x,)); bisect.insort([(y,)], (x,)); bisect.insort([y], x, key=lambda n: n); list(itertools.groupby([x, y])); {1: x} == {1: y}
     {1: x}.items() == {1: y}.items(); collections.Counter({1: (x,), 2: (y,)}).most_common(); list.index([y], x); [x == y for _ in [1]]
     (lambda: x == y)(); self.put('kept', [x]) == [y]
 """.replace("\n", ";")

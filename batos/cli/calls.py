@@ -251,7 +251,8 @@ def whom(call: Call) -> tuple[str | None, bool]:
 
 
 def awake_record(image: Path) -> dict[str, Any] | None:
-    """`DIR/awake.json` if the process it names still lives: `{"endpoint", "pid", "since"}`."""
+    """`DIR/awake.json` if the process it names still lives: `{"endpoint", "pid", "since"}`, and
+    "server_key" where a key is asked for."""
     try:
         record = json.loads((image / "awake.json").read_text())
         endpoint, pid = record["endpoint"], record["pid"]

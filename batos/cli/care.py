@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from batos.cli.calls import Call, Flag, asked, awake_record, call_awake, checked, existing, verb, whom
-from batos.cli.telling import patience, readable, say, show
+from batos.cli.telling import patience, say, show
 from batos.errors import AlreadyAwake
 from batos.message import Message
+from batos.pages import readable
 
 
 @verb(flags=(Flag("no-repl", "", "only serve, also on a terminal"),))

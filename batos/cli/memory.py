@@ -8,8 +8,9 @@ from typing import Any
 
 from batos.cli.calls import Call, Flag, argument, asked, call_awake, checked, existing, usage, verb, whom
 from batos.cli.progress import following
-from batos.cli.telling import readable, say, show
+from batos.cli.telling import say, show
 from batos.message import Message
+from batos.pages import readable
 
 KINDS = ("markdown", "text", "chat", "python", "code")  # of what is remembered
 
@@ -79,7 +80,8 @@ def recall(call: Call) -> int:
         name: call.flags[name] for name in ("kind", "persona", "at") if name in call.flags
     }
     if "like" in call.flags:
-        if call.args or set(only) - {"at"} or tokens:
+        others = {"source", "kind", "persona", "since", "until", "why", "exact", "tokens"}
+        if call.args or others & set(call.flags):
             raise usage("--like stands alone, with --top and --at at most", call.verb)
         source, _, place = call.flags["like"].rpartition(":")
         source, place = (source, int(place)) if source and place.isdecimal() else (call.flags["like"], 0)
@@ -105,9 +107,10 @@ def recall(call: Call) -> int:
 
 
 def _source(source: str) -> str:
-    """What a document is remembered under: an absolute path, image:PATH for an object of the image, or the
-    conversation:NAME/TURN in which it was told."""
-    return source if source.startswith(("image:", "conversation:")) else os.path.abspath(source)
+    """What a document is remembered under: an absolute path, image:PATH for an object of the image, the
+    conversation:NAME/TURN in which it was told, or fact:ABOUT."""
+    # As `itself.NO_FILES`, which would import what only the image needs.
+    return source if source.startswith(("image:", "conversation:", "fact:")) else os.path.abspath(source)
 
 
 def _count(call: Call, name: str) -> int | None:

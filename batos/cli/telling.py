@@ -11,6 +11,7 @@ from typing import Any
 from batos.cli.calls import PROGRAM, Call
 from batos.errors import BatosError, NoSuchFile
 from batos.message import Reply
+from batos.pages import readable, sentences
 
 REMARKABLE = 2.0  # seconds a verb works before it says on what
 
@@ -20,8 +21,6 @@ def fail(call: Call, reply: Reply) -> int:
     error = reply.error
     if call.json:
         print(json.dumps(reply.to_wire() if reply.id else {"error": error.to_wire()}, ensure_ascii=False))
-    from batos.pages import sentences
-
     for words in sentences(error):
         say(words)
     hint = error.hint or ""
@@ -76,12 +75,6 @@ def show(call: Call, data: Any, form: Callable[[Any], str] | None = None) -> int
     """Data to stdout: JSON where asked for, else as a person reads it."""
     print(json.dumps(data, ensure_ascii=False) if call.json else (form or readable)(data))
     return 0
-
-
-def readable(data: Any) -> str:
-    from batos.pages import readable
-
-    return readable(data)
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def filtered(function: Any, items: Any) -> Iterator:
 # -- sorting --------------------------------------------------------------------------------------------
 
 
-def _by(keys: list[Any]) -> Callable[[Any], Any] | None:
+def _by(keys: list[Any]) -> Callable[[Any], Any]:
     """A key function that answers these one after another, whatever it is asked."""
     return functools.partial(next, iter(keys))
 
@@ -199,11 +199,7 @@ def _sort_list(items: Any, *, key: Any = None, reverse: bool = False) -> None:
 
 def _extreme(best: Callable[..., Any], name: str) -> Callable[..., Any]:
     """`min` or `max`."""
-
-    def of_two(one: Any, other: Any) -> Any:
-        if type(one) not in LIGHT and type(other) not in LIGHT:
-            check_pair(one, other)
-        return best(one, other)
+    of_two = _comparison(best)
 
     def of_one(items: Any) -> Any:
         if type(items) is List:
@@ -311,6 +307,8 @@ def _combinable(value: Any) -> Any:
         return value
     if not hasattr(value, "__len__"):
         return map(keyed, ticking(value)) if hasattr(value, "__next__") else value
+    if isinstance(value, (list, tuple, List)):
+        return hashable(value)
     for each in ticking(value):
         keyed(each)
     return value
@@ -366,12 +364,16 @@ def _merging(kind: type, name: str) -> Callable[..., Any]:
     return call
 
 
+def counted(items: Any) -> Any:
+    """What a `Counter` is given: counts as they are, else what is about to be hashed."""
+    return items if isinstance(items, (dict, Dict)) else hashable(items)
+
+
 def _counting(kind: type, name: str) -> Callable[..., Any]:
     function = getattr(kind, name)
 
     def call(value: Any, *others: Any, **named: Any) -> Any:
-        counted = (each if isinstance(each, (dict, Dict)) else hashable(each) for each in others)
-        return function(value, *counted, **named)
+        return function(value, *map(counted, others), **named)
 
     return call
 
@@ -520,8 +522,14 @@ def _ends(reverse: bool) -> Callable[..., list[Any]]:
     return call
 
 
+def keyed_by(key: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A key function whose answers are weighed: they are about to be compared."""
+    step = stepped(key)
+    return lambda item: keyed(step(item))
+
+
 def _merge(*items: Any, key: Any = None, reverse: bool = False) -> Iterator:
-    by = None if key is None else lambda item: keyed(key(item))
+    by = None if key is None else keyed_by(key)
     return ticking(heapq.merge(*(map(keyed, ticking(each)) for each in items), key=by, reverse=reverse))
 
 
@@ -538,10 +546,11 @@ HEAPQ = {
 
 
 def seeking(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of `bisect`: what is sought is compared with some twenty others."""
+    """A function of `bisect`: what is sought, or its key, is compared with some twenty others."""
 
     @functools.wraps(function)
     def call(items: Any, sought: Any, *rest: Any, key: Any = None, **kw: Any) -> Any:
-        return function(items, keyed(sought), *rest, key=stepped(key), **kw)
+        by = None if key is None else keyed_by(key)
+        return function(items, keyed(sought), *rest, key=by, **kw)
 
     return call

@@ -31,7 +31,7 @@ from typing import Any
 
 import regex
 
-from batos.guardian import consumers, growth, guards, kinds
+from batos.guardian import consumers, growth, guards, kinds, texts
 from batos.guardian.growth import MAX_BITS, MAX_ITEMS, countable, sized, ticking, too_big
 from batos.guardian.guards import Facade
 from batos.guardian.kinds import Guarded
@@ -511,7 +511,7 @@ def _asking(function):
 
 def _grouping(key):
     """Groups are told by comparing one key with the next."""
-    return consumers.keyed if key is None else lambda item: consumers.keyed(key(item))
+    return consumers.keyed if key is None else consumers.keyed_by(key)
 
 
 _ITERTOOLS = "compress count cycle islice pairwise repeat zip_longest"
@@ -552,12 +552,8 @@ for _name in ("extend", "extendleft"):
     guards.bound(_Deque, _name, growth.extending(_name))
 
 
-def _counter(*counted, **named):
-    return collections.Counter(*(_countable(each) for each in counted), **named)
-
-
-def _countable(items):
-    return items if isinstance(items, (dict, Dict)) else consumers.hashable(items)
+def _counter(*given, **named):
+    return collections.Counter(*map(consumers.counted, given), **named)
 
 
 def _ordered_dict(*given, **named):
@@ -656,8 +652,8 @@ fuel.ends_in(
     *(
         each.__file__
         for each in (
-            guards, consumers, weight, collections, fractions, functools, heapq, random, statistics, string,
-            textwrap, sys.modules["json.encoder"], sys.modules["json.decoder"],
+            guards, consumers, growth, kinds, texts, weight, collections, fractions, functools, heapq, random,
+            statistics, string, textwrap, sys.modules["json.encoder"], sys.modules["json.decoder"],
         )
     ),
 )  # fmt: skip

@@ -246,7 +246,11 @@ def _outcomes(told: dict[str, str], calls: int) -> list[Outcome]:
             break
     if len(lines) > calls:
         found, told = [], {"end": "violation"}
-    why = {"done": "the trial broke off", "ended": "the trial broke off", "deadline": "out of time", "violation": "it went against the wall"}
+    why = {
+        **dict.fromkeys(("done", "ended"), "the trial broke off"),
+        "deadline": "out of time",
+        "violation": "it went against the wall",
+    }
     missing: Outcome = {"unknown": why.get(told["end"], told["end"]), "changes": {}, "flagged": False}
     if told["end"] == "violation":
         missing["violation"] = True

@@ -3,7 +3,8 @@
 A subclass of RestrictedPython's: what has no `visit_` here or there is refused.  Where we are more
 generous the rewriting is what makes it sound: augmented assignment becomes load, guarded operation,
 store, each operand evaluated once; annotations are dropped unread; `match` is admitted without
-attribute patterns (`matching`); the covenant line in exactly its form.
+attribute patterns (`matching`); the covenant line in exactly its form; what C would compare or hash is
+weighed first (`weighing`).
 
 `x.name(...)` becomes a send; loops, comprehensions and inner functions look at their fuel; a value that
 may come to rest in a slot is made persistent where it is bound, so that a local name and the slot are

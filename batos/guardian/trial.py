@@ -179,7 +179,8 @@ def _bounded(told: dict[str, Any]) -> dict[str, Any]:
 def outcome(
     circle: dict[str, Any], selector: str, draft: str, call: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
-    """What one call of one draft comes to, on a fresh copy of the circle."""
+    """What one call of one draft comes to, on a fresh copy of the circle; the draft counts as the work of the
+    circle's `author`, [author, mission], where it has one."""
     objects = [dict(each) for each in circle["objects"]]
     receiver_data = objects[circle["receiver"]]
     receiver_data["slots"] = {**receiver_data["slots"], **(call.get("slots") or {})}

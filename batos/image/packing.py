@@ -164,8 +164,10 @@ def oldest_read(source: Any) -> float:
 
     Who looks at the past (`at`) asked for what may go any time, and holds back nothing.
     """
-    pool = getattr(source, "pool", None)
-    connections = [each for each in (pool.all if pool is not None else ()) if each.opened]
+    connections: list[Any] = []
+    if hasattr(source, "pool"):
+        with source._lock:  # whoever opens a connection meanwhile adds it to the pool
+            connections = [each for each in source.pool if each.opened]
     reading = [each for each in connections if getattr(each.transaction_manager, "_txn", None) is not None]
     starts = [getattr(each._storage, "_start", None) for each in reading]
     # The state at this very moment is needed: a transaction's time is rounded on its way through seconds.

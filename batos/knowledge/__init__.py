@@ -46,7 +46,7 @@ class Memory(Ingestion):
                 "learn wants a fact and what it is about, both as text",
                 hint='send kernel learn "The baker is called Udo." "baker"',
             )
-        source = f"fact:{about}/{time.time_ns() // 1000}"
+        source = f"{itself.FACTS}{about}/{time.time_ns() // 1000}"
         return {"source": source, **self.remember_text(source, fact, "text", about=about)}
 
     def remember_object(self, path: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Memory(Ingestion):
             "chunks": sum(came["chunks"] for _, came in told if not came["current"]),
         }
 
-    def forget(self, source: str | Path) -> dict[str, int]:
+    def forget(self, source: str | Path) -> dict[str, Any]:
         """Take a document out of the image, or every document under a folder.
 
         Answers ``{"documents", "chunks", "sources"}``; `NoSuchObject` where nothing is remembered from there.

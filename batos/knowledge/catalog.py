@@ -468,4 +468,4 @@ def catalog_text_of(self, source, start=0, end=None):
     kept = _kept_text(shelf_of(self), source)
     if kept is None:
         raise ValueError(f"{source} is text itself: open the file")
-    return str(kept) if end is None and start == 0 else kept.between(max(0, start), end or len(str(kept)))
+    return str(kept)[max(0, start) :] if end is None else kept.between(max(0, start), end)

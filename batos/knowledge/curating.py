@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from batos.errors import BatosError
 from batos.knowledge import catalog, itself
 from batos.knowledge.shelf import shelf_in
-from batos.objects.undo_log import UndoLog, noting
+from batos.objects.undo_log import unrecorded
 
 if TYPE_CHECKING:
     from batos.knowledge import Memory
@@ -83,7 +83,8 @@ def _give_vectors(memory: Memory, image: Any, source: str) -> bool:
     they are left as they are."""
 
     def kept(root: Any) -> tuple[str | None, str, dict[str, Any]]:
-        told = shelf_in(root).documents[source]._slots
+        shelf = shelf_in(root)
+        told = shelf.documents[shelf.copies.get(source, source)]._slots
         about = {name: told[name] for name in ("persona", "remembered") if told.get(name) is not None}
         return (None if "about" in told else catalog.text_of(root, source)), told["kind"], about
 
@@ -93,7 +94,7 @@ def _give_vectors(memory: Memory, image: Any, source: str) -> bool:
 
 def _keep(root: Any, report: dict[str, Any] | None) -> None:
     if CURATOR in root:
-        with noting(UndoLog()):  # a change record would go on naming what is forgotten later
+        with unrecorded():  # a change record would go on naming what is forgotten later
             root[CURATOR].curation = report
 
 

@@ -24,7 +24,7 @@ from batos.knowledge.embedding import Embedder, LexicalEmbedder
 from batos.knowledge.reading import Document, Unreadable, files, read
 from batos.knowledge.shelf import KeptText
 from batos.knowledge.structure import STRETCH, Standing, stretches
-from batos.objects.undo_log import UndoLog, noting
+from batos.objects.undo_log import unrecorded
 
 CHARACTERS_A_TURN = STRETCH  # the image thread is free again after a twentieth of a second
 READ_AHEAD = 4 * 2**20  # bytes of files held at once while asking which of them are new
@@ -157,7 +157,7 @@ class Ingestion:
     ) -> dict[str, Any]:
         source, length = document.source, len(document.text)
         told = self._told(document, metadata)
-        begun = self._image.run(
+        begun = self._unrecorded(
             "begin a document", lambda root: catalog.begin_document(root, source, told, length)
         )
         if isinstance(begun, dict):
@@ -198,7 +198,7 @@ class Ingestion:
         image, and what is forgotten would."""
 
         def turn(root: Any) -> Any:
-            with noting(UndoLog()):
+            with unrecorded():
                 return function(root)
 
         return self._image.run(why, turn)
@@ -272,7 +272,7 @@ class Ingestion:
             ]
 
         # No source is named: change records outlive what is forgotten.
-        return self._image.run(f"remember {len(documents)} document{'s' * (len(documents) != 1)}", put)
+        return self._unrecorded(f"remember {len(documents)} document{'s' * (len(documents) != 1)}", put)
 
     def _told(self, document: Document, metadata: dict[str, Any] | None) -> dict[str, Any]:
         """What is kept of a document beside its passages."""

@@ -16,7 +16,9 @@ from batos.objects.method import Method
 
 SCHEME = "image:"
 MISSIONS = "image:missions/"
-NO_FILES = (SCHEME, "conversation:")  # what is remembered under these stands in no file: objects, what a person told
+FACTS = "fact:"
+# What is remembered under these stands in no file: objects, what a person told, what was learned.
+NO_FILES = (SCHEME, "conversation:", FACTS)
 _LONGEST = 400  # letters of a slot's value that are told
 _FAILED = "FAILED"
 

@@ -26,7 +26,7 @@ from BTrees.LOBTree import LOBTree
 from batos.knowledge.postings import SAME, block_with, prints_of
 from batos.knowledge.shelf import Shelf
 from batos.objects import UvmObject
-from batos.objects.undo_log import UndoLog, noting
+from batos.objects.undo_log import unrecorded
 
 # Of the same sentences under other headings nearly all are above .93, amid other texts most below .9.
 LIKE = 0.9
@@ -92,7 +92,7 @@ def hand_over(shelf: Shelf, numbers: range, most: int | None = None) -> bool:
     are others."""
     targets = shelf.postings.linked_to(numbers)
     # No record of a message may keep the text that an heir is given: records outlive what is forgotten.
-    with noting(UndoLog()):
+    with unrecorded():
         for target, others in list(targets.items())[:most]:
             _inherit(shelf, target, others)
     return most is not None and len(targets) > most

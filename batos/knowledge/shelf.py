@@ -30,7 +30,7 @@ _QUESTION = ("?", "？", "؟")
 
 
 class VectorBlock(Persistent):
-    """Vectors of images made before words and vectors shared a record; `catalog` turns them into those."""
+    """Vectors of images made before words and vectors shared a record; `_laid_out_anew` turns them into those."""
 
     rows = scales = b""
 

@@ -1,8 +1,8 @@
 """How the catalog's shelf is told as text in an export, and made again by an import.
 
 Told are the passages by number, the documents by source, the vectors and which passages are linked, so that
-recall gives the same answers without embedding anything again.  The index of words and the lists by kind and time follow from
-them and are built anew.
+recall gives the same answers without embedding anything again.  The index of words and the lists by kind and
+time follow from them and are built anew.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Composite Mind at run time: one base model out of the image, experts beside it, one voice at a time.
 
 `Mind` owns when the mind is loaded and who waits for it.  The model's files are `incarnation`'s, tokens
-`engine`'s, residency `memory_manager`'s.  Nothing here may run on the image thread: loading and
+`inprocess`'s, residency `memory_manager`'s.  Nothing here may run on the image thread: loading and
 activating read the image in turns of their own.
 """
 
@@ -347,35 +347,41 @@ class Mind:
 
     def unpin(self, name: str) -> bool:
         """Let the expert be evicted again; False if it was not pinned so."""
-        return self._engine is not None and self._engine.memory.unpin(name)
+        engine = self._engine  # another mind may come meanwhile
+        return engine is not None and engine.memory.unpin(name)
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Tell which experts a plan will need; nothing happens before the mind is loaded."""
-        if self._engine is not None:
-            self._engine.memory.prefetch([voice for name in names if (voice := self._voice(name))])
+        engine = self._engine
+        if engine is not None:
+            engine.memory.prefetch([voice for name in names if (voice := self._voice(name))])
 
     def refresh(self, names: Iterable[str]) -> None:
         """These experts were staged, renamed or removed: what is kept of them is dropped."""
+        engine = self._engine
         for name in names:
             self._cold.pop(name.upper(), None)
-            if self._engine is not None:
-                self._engine.memory.forget(name)
+            if engine is not None:
+                engine.memory.forget(name)
 
     # looking at it
 
     def tier(self, name: str) -> str:
         """ "hot" or "warm" for an expert that is resident; "cold" for every other."""
-        return (self._engine is not None and self._engine.memory.resident(name)) or "cold"
+        engine = self._engine
+        return (engine is not None and engine.memory.resident(name)) or "cold"
 
     def describe(self) -> dict[str, Any]:
         """The mind as plain data: state, model, residency, ledger, counters."""
         model_id, digest = incarnation.identity(self._image)
         told: dict[str, Any] = {"state": self.state, "model_id": model_id, "digest": digest}
-        if self._failure is not None:
-            told["failure"] = str(self._failure)
-        if self._engine is not None:
-            memory = self._engine.memory
-            told |= self._engine.describe()
+        failure, engine = self._failure, self._engine
+        if failure is not None:
+            told["failure"] = str(failure)
+        about = engine.describe() if engine is not None else {}  # nothing of one that was let go just now
+        if engine is not None and about:
+            memory = engine.memory
+            told |= about
             told |= {
                 "experts": memory.residents(),
                 "ledger": memory.ledger(),

@@ -7,7 +7,7 @@
     ingest     a verified blob for each file, and one transaction that makes them the mind
 
 A kill before the last transaction leaves the image as it was, and what was fetched; a kill after it, the new
-mind.
+mind.  The mind that ships with the package comes in without the first stages (`ensure_embedded`).
 """
 
 from __future__ import annotations
@@ -95,13 +95,14 @@ def conceive(
             with importing:
                 folder = loading.quantised(folder, place / "nf4")
         tell("its files become blobs of the image")
+        licence = _licence(told, folder)  # while the folder is there
         report = incarnation.ingest_model(
-            image, folder, told["name"], told["origin"], _licence(told, folder), who,
+            image, folder, told["name"], told["origin"], licence, who,
             revision=told["revision"], shapes=shapes, ours=fetched is not None or bool(told["quantise"]),
         )  # fmt: skip
     if fetched is not None:
         shutil.rmtree(fetched, ignore_errors=True)
-    return report | {"licence": _licence(told, folder), "revision": told["revision"]}
+    return report | {"licence": licence, "revision": told["revision"]}
 
 
 def ensure_embedded(image: Any, folder: Path = incarnation.EMBEDDED) -> list[Any]:

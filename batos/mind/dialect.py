@@ -8,9 +8,10 @@ in their place (delexicalisation, Wen et al. 2015; pointers, Vinyals et al. 2015
 with handles too. Each handle is one token of the mind:
 
     §0 §1 ...   data slots, those the selector names first, in its order      self.§0
-    ¤0 ¤1 ...   methods the object already understands                        self.¤0(...)
+    ¤0 ¤1 ...   methods the object, or another in reach, already understands  self.¤0(...)
     ¢0 ¢1 ...   the parameters of the new method, as they were sent           ¢0
     £0 £1 ...   keys of records (a list of dicts, a dict of unlike values)    each['£0']
+                and slots of another object in reach                          self.§0.£0
 
 So a noun never seen is as easy as a noun seen. The price: what the linker does not link (an irregular plural,
 a synonym of a slot's name) the model must guess from kinds and words alone.

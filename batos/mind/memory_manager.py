@@ -11,7 +11,7 @@ Owns three tiers of LoRA experts over one base model.
 An expert of a higher rank than any before makes all slots anew; who is pinned is not evicted.  What fits is
 the `ledger`'s word, and is asked before anything is allocated.
 
-How adapters get into the image is `experts`' business, how tokens are made `engine`'s.
+How adapters get into the image is `experts`' business, how tokens are made `decoding`'s.
 """
 
 from __future__ import annotations
@@ -373,7 +373,7 @@ class MemoryManager:
 
     @contextmanager
     def reserve(self, entry: str, size: int) -> Iterator[None]:
-        """Hold `size` bytes of the budget; prefixes and warm experts make room for it, then `TooLarge`."""
+        """Hold `size` bytes of the budget; `relievers`, then warm experts make room for it, then `TooLarge`."""
         with self._lock:
             while True:
                 try:
@@ -392,7 +392,7 @@ class MemoryManager:
             self.books.release(entry, size)
 
     def relieve(self) -> None:
-        """Give up what can be had again: prefixes, the warm tier, what torch's allocator keeps for later."""
+        """Give up what can be had again: what `relievers` have, the warm tier, what torch's allocator keeps."""
         import torch
 
         with self._lock:
@@ -414,10 +414,11 @@ class MemoryManager:
     def ledger(self) -> dict[str, Any]:
         """Bytes by entry, the budget, what is free, and what one token of context costs."""
         each = kv_bytes_per_token(self.model.config, self.model.dtype.itemsize)
+        table = self.books.table()
         return {
-            "context": max(0, self.books.free) // each,  # tokens that fit into what is free now
+            "context": max(0, table["free"]) // each,  # tokens that fit into what is free now
             "device": self.books.device,
-            **self.books.table(),
+            **table,
             "slot": self.layout.numbers * self.flat.itemsize,
             "kv_per_token": each,
             "warm_in_use": self.warm_in_use,

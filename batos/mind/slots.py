@@ -26,7 +26,7 @@ _STAGE_AGAIN = "stage the adapter again: python -m batos experts --stage lora_st
 class Layout:
     """Where each linear layer's A (rank, in) and B (out, rank) lie in a slot's flat row.
 
-    Layers stand in the order of their paths, A before B: the order in which `incarnation` writes an
+    Layers stand in the order of their paths, A before B: the order in which `experts` writes an
     adapter's file, so that an adapter of the full rank over all layers is one contiguous copy.
     """
 

@@ -123,10 +123,10 @@ class Fixed:
 
     def _recording(self) -> tuple[Any, torch.Tensor] | None:
         """The recording for the rows' experts as they are now, made and tried where there is none yet."""
-        memory = self.engine.memory
-        key = (tuple(memory.route.segments), memory.flat.data_ptr())
         if self.tokens.device.type != "cuda":
             return None
+        memory = self.engine.memory
+        key = (tuple(memory.route.segments), memory.layout.rank, memory.flat.data_ptr())  # an address is used again
         if key not in self.recordings:
             try:
                 self.recordings[key] = self._record()

@@ -20,7 +20,8 @@ owner alone, because its permission may come from there.
 What batos itself stands on, the objects at the root and those in their slots, no method changes but the
 owner's and its own, permission or none (`check_ground`): every method reaches its parents.
 
-As long as no object of the process has a permission (`in_use`), nobody pays for any of this.
+How containers come to know whose they are is in `holding`, giving and lifting in `permits`.  As long as no
+object of the process has a permission (`in_use`), nobody pays for any of this.
 """
 
 from __future__ import annotations

@@ -141,7 +141,11 @@ def from_data(circle: dict[str, Any]) -> tuple[UvmObject, list[Any], dict[str, A
         if methods:  # at once: a rehearsal builds its circle anew for every call
             obj._methods = methods
     put_back(
-        {obj: data["permission"] for obj, data in zip(objects, circle["objects"], strict=True) if data.get("permission")},
+        {
+            obj: data["permission"]
+            for obj, data in zip(objects, circle["objects"], strict=True)
+            if data.get("permission")
+        },
         objects,
     )
     return (

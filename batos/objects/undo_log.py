@@ -165,6 +165,19 @@ def noting(log: UndoLog) -> Iterator[UndoLog]:
         _current.reset(token)
 
 
+@contextlib.contextmanager
+def unrecorded() -> Iterator[None]:
+    """Changes of this thread stand in no change record, which would keep what they take out; where what makes
+    them raises, they are taken back here."""
+    log = UndoLog()
+    with noting(log):
+        try:
+            yield
+        except BaseException:
+            log.rollback(set())
+            raise
+
+
 def _image_of(obj: Persistent) -> dict[str, Any]:
     state = dict(obj.__dict__)
     if "data" in state:

@@ -10,8 +10,8 @@ stops at the bound.  It goes no deeper than `DEEPEST`: Python compares no deeper
 without asking how deep, until the process ends.
 
 A value of a light class holds no other and is compared or hashed at once.  Only where there are very many
-on one level the long texts and great numbers among them are measured: comparing a million times a
-megabyte is one call into C too.
+on one level, or what holds them is named very often, the long texts and great numbers among them are measured:
+comparing a million times a megabyte is one call into C too.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _weigh_shared(level: _Level, most: int) -> int:
             if way is None:
                 continue
             for part in chain.from_iterable(way([each])[1]):
-                total += times
+                total += times * (1 + _length(part))
                 if total > most:
                     raise _too_heavy()
                 if type(part) not in LIGHT:
@@ -117,6 +117,13 @@ def _lengths(level: _Level, kinds: set[type]) -> int:
             same = level if len(kinds) == 1 else [each for each in level if type(each) is int]
             more += sum(map(int.bit_length, same)) // BITS
     return more
+
+
+def _length(value: Any) -> int:
+    """What a long text or great number weighs beyond one."""
+    if type(value) in (str, bytes):
+        return len(value) // A_VALUE
+    return value.bit_length() // BITS if type(value) is int else 0
 
 
 # How to go down from containers of one kind: (how many values are below, iterables of them).

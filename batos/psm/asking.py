@@ -1,9 +1,9 @@
 """`ask`: a person's question, answered by the cheapest road that is sure.
 
-The roads in their order: words that are kept for it, a reflex (exact), an object of the image the question names,
-a mind that can converse, a passage of the fractal memory in its own words.  Every answer says which road it came by,
-how sure it is and what it rests on; where none of them leads anywhere, "I do not know" is said in so many words, by
-`NoMind` where a larger mind might have known.
+The roads in their order: words that are kept for it, a reflex (exact), the records of conversations and missions,
+an object of the image the question names, a mind that can converse, a passage of the fractal memory in its own
+words.  Every answer says which road it came by, how sure it is and what it rests on; where none of them leads
+anywhere, "I do not know" is said in so many words, by `NoMind` where a larger mind might have known.
 
 A mind is never waited for with empty hands: who listens is told the best passage at once as a first draft, then the
 mind's words as they come, and the reply is the revision, under the same id.  What a mind says is checked against
@@ -129,7 +129,7 @@ class Asking:
     """Answers questions for one awake image.
 
     image   has ``run(why, function)``
-    memory  has `recall` and `remember_text` (`knowledge.Memory`)
+    memory  has `recall`, `remember_text` and `embedder` (`knowledge.Memory`)
     mind    has `converses`, and where that is true `converse(messages, persona, seconds, tell, spent) -> text`
     budget  the ledger every call of the mind is entered in
     weave   `Orchestrator.weave`: several voices, where a question wants more than an answer at once; None: never
@@ -201,6 +201,9 @@ class Asking:
                 "session": name,
                 **answered(str(exc), "none", 0.0, "no road leads to an answer"),
             }
+        except Exception:
+            self._image.run(f"what a question in {name} cost", self._budget.take(ident))
+            raise
         spent = self._budget.take(ident)
 
         def keep(root: Any) -> None:

@@ -1,9 +1,9 @@
 """How sure a decision is, as a probability that holds: of a hundred told at 0.9, ninety should be right.
 
 Raw scores (the likelihood of a plan, the score of a passage) say which of two is surer and not how sure either
-is.  Each is turned into a probability by a logistic curve (Platt 1999) with two numbers, fitted by
-`scripts/gauntlet calibration` on missions and questions that are not the ones reported; how well it holds, as
-a reliability curve and its expected calibration error, is printed by the same command on others.
+is.  That of a plan is turned into a probability by a logistic curve (Platt 1999) with two numbers, fitted on
+missions that are not the ones reported; that of a passage `ask` tells as it is.  How well what is told holds, as
+a reliability curve and its expected calibration error, is printed by `scripts/gauntlet` on others.
 """
 
 from __future__ import annotations

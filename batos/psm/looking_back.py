@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
 from batos.objects.plain import plain
 from batos.psm.about import answered
+from batos.psm.machine import FAILED
 
 SHOWN = 5
 TOLD_SHOWN = 10
-_FAILED = "FAILED"
 _WHEN = (
     r"(?: (?P<when>today|yesterday|(?:this|last) (?:week|month)|so far|ever|"
     r"(?:in|during|over|for) the (?:last|past) (?P<days>\d{1,3}) days|in the (?:last|past) (?:week|month)))?"
@@ -47,7 +47,7 @@ def looked_back(root: Any, text: str, today: date) -> dict[str, Any] | None:
             records = [
                 each
                 for each in root["orchestrator_obj"].missions.values()
-                if since <= datetime.fromtimestamp(each["since"], UTC).date() <= until
+                if since <= datetime.fromtimestamp(each["since"]).date() <= until
             ]
             answer = tell(records, said) if records else f"There were no missions {said}."
             why = f"counted in the records of {len(records)} missions"
@@ -131,7 +131,7 @@ def _times(count: int) -> str:
 
 
 def _failed(records: list[Any]) -> list[Any]:
-    return [each for each in records if each["state"] == _FAILED]
+    return [each for each in records if each["state"] == FAILED]
 
 
 def _failures(records: list[Any], said: str) -> str:
@@ -164,7 +164,8 @@ def _numbers(records: list[Any], said: str) -> str:
 
 
 def _learned(records: list[Any], said: str) -> str:
-    learned = [each for each in records if each["state"] != _FAILED]
+    # A mission for words installs nothing.
+    learned = [each for each in records if each["state"] != FAILED and not each.get("words")]
     if not learned:
         return f"Nothing was learned {said}."
     names = dict.fromkeys(f"{each['send']} of {each['to']}" for each in reversed(learned))

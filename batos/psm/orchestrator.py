@@ -22,7 +22,6 @@ from batos.errors import (
     BatosError,
     Busy,
     Cancelled,
-    Conflict,
     Deadline,
     MissionFailed,
     NoMind,
@@ -313,7 +312,6 @@ class Orchestrator:
 
     def forget(self, sources: set[str]) -> None:
         """Take passages of sources that are forgotten out of the missions, kept ones and those of this process."""
-
         records.forget(self._image, sources)
         with self._lock:
             for mission in (*self._pending.values(), *self._ended.values()):
@@ -355,8 +353,8 @@ class Orchestrator:
         be_nice(self._settings.mission_nice)
         while (mission := self._queue.get()) is not None:
             with self._lock:
-                if mission.id in self._begun:
-                    continue  # a mission that needed it has taken it up
+                if mission.id in self._begun or mission.id in self._ended:
+                    continue  # a mission that needed it has taken it up, and may have ended it already
                 self._begun.add(mission.id)
             self._take_up(mission)
 
@@ -388,7 +386,7 @@ class Orchestrator:
         if mission.cancelled.is_set():
             self._fail(mission, Cancelled(f"mission {mission.id} was cancelled before it began"))
             return
-        resting = self.review.resting()
+        resting = self.review.resting() if mission.parent is None else None  # a child's parent runs, and goes on
         if resting is not None:
             self._fail(mission, resting)
             return
@@ -585,7 +583,7 @@ class Orchestrator:
             return exc
         if isinstance(exc, OutOfFuel):
             return Deadline(f"mission {mission.id} ran out of time; nothing was changed", mission=mission.id)
-        if isinstance(exc, (BatosError, Conflict)):
+        if isinstance(exc, BatosError):
             return MissionFailed(
                 f"{mission.miss.path or mission.miss.oid} could not learn {mission.miss.selector!r}: {exc}",
                 mission=mission.id, hint=exc.hint, line=exc.line, rule=exc.rule,

@@ -13,7 +13,7 @@ from typing import Any
 
 from batos.image import LivingImage, Root
 from batos.objects import Dict
-from batos.objects.undo_log import UndoLog, noting
+from batos.objects.undo_log import unrecorded
 from batos.psm import report
 from batos.psm.mission import Mission
 from batos.psm.retrieving import cited, uncite
@@ -57,7 +57,7 @@ def forget(image: LivingImage, sources: set[str]) -> None:
     """Take the passages of sources out of every record."""
 
     def unsay(root: Root) -> None:
-        with noting(UndoLog()):  # a change record would keep what is taken out
+        with unrecorded():  # a change record would keep what is taken out
             uncite(root, sources)
 
     image.run("forget where it was cited", unsay)

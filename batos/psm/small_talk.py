@@ -5,9 +5,9 @@ what they begin with; they stand as slots of `conversations_obj`, to be edited b
 patterns say which slot answers, and what else a text may be: an order, a wish for words that stand nowhere yet, a
 grief, a fact.
 
-Every function takes the text in small letters with one blank between words (`low`) and is a matter of form alone:
-nothing is looked up.  The price of patterns is that whoever says it in other words is taken by its word, and what
-they tell is noted.
+Every function that takes `low` wants the text in small letters with one blank between words; all are a matter of
+form alone: nothing is looked up.  The price of patterns is that whoever says it in other words is taken by its
+word, and what they tell is noted.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ MARKS = ("coherence", "style", "synthesis", "fulfilment")
 MOST = 3  # facets of one question
 ROUNDS = 2  # of weaving
 REPAIRS = 1
-THOUGHTS = 4  # times a facet may ask the mind
+THOUGHTS = 4  # times a facet is run, anew whenever the mind has answered it; the last has to come to an answer
 LABELS = "ABCDEFGH"
 
 Speak = Callable[..., str]
@@ -131,7 +131,7 @@ def delegate(state: UvmObject, at: Tools) -> str:
     for _ in range(THOUGHTS):
         waiting = _side_by_side(question.speak, waiting)
     for _, partial, _ in waiting:
-        partial["why_not"] = f"it asked the mind more than {THOUGHTS} times"
+        partial["why_not"] = f"it asked the mind {THOUGHTS} times and had not answered"
     if question.partials and not any(each["answer"] for each in question.partials):
         mission.why = "; ".join(f"{each['facet']}: {each['why_not']}" for each in question.partials)
         return "gave_up"

@@ -18,9 +18,9 @@ records, M, N for existing methods and O for other objects) with their classes (
 new to the mind also goes into `dialect.ARGUMENTS`). Line 2: the wordings, braces as in a shell (`synonyms` adds
 more). Line 3: what it does, after ` ! ` when it raises (for a read this may also stand on line 1), after ` -> `
 what a change answers. Then the code: the conventions of section 4 of the contract, local names from
-`dialect.LOCALS`, built-ins and methods that `grammar` knows. `python -m pytest tests/test_curriculum.py tests/test_grammar.py` checks the
-conventions, and that no other operation claims the same wording for the same kinds; then resume
-`scripts/train_embedded_mind.py`, whose next lessons already draw from it.
+`dialect.LOCALS`, built-ins and methods that `grammar` knows. `python -m pytest tests/test_curriculum.py
+tests/test_grammar.py` checks the conventions, and that no other operation claims the same wording for the same
+kinds; then resume `scripts/train_embedded_mind.py`, whose next lessons already draw from it.
 """
 
 from __future__ import annotations

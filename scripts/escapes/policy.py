@@ -26,9 +26,9 @@ from persistent import Persistent
 
 import batos
 from batos.errors import BatosError
-from batos.guardian import facades, growth, guards, judge, kinds, names, policy, texts, transformer, trial
+from batos.guardian import consumers, facades, growth, guards, judge, kinds, names, policy, texts, transformer, trial
 from batos.image.root import Root
-from batos.objects import UvmObject, containers, fuel, lookup, snapshot
+from batos.objects import UvmObject, containers, fuel, lookup, snapshot, weight
 from batos.objects.genesis import genesis
 from batos.objects.lookup import Activation, Missed, activated, send
 from batos.objects.method import Method, use_compiler
@@ -41,7 +41,7 @@ LONGEST = 8.0  # seconds after which the process is ended, and that is a finding
 MEMORY = 16 << 30  # of address space, much of which nobody touches; `fuel` ends what fills it
 MODULES = (
     builtins, os, sys, json, time, pickle, policy, transformer, names, guards, growth,
-    kinds, texts, facades, fuel, lookup, containers, trial,
+    kinds, texts, consumers, weight, facades, fuel, lookup, containers, trial,
     *(sys.modules[name] for name in ("math", "random", "re", "string", "collections", "datetime", "decimal")),
 )  # fmt: skip
 CLASSES = (

@@ -2,8 +2,8 @@
 
 Owned here: the wordings and how a notice is put together.  A notice is about one side of one matter, mentions
 another side in passing, and is filled up with what any parish writes.  Of the two questions for each side one
-uses words of its own, the other those that somebody would search for.  A notice about that side is worth 2, one that is about the matter but another side of it 1, and
-every other notice nothing.
+uses words of its own, the other those that somebody would search for.  A notice about that side is worth 2,
+one that is about the matter but another side of it 1, and every other notice nothing.
 """
 
 from __future__ import annotations

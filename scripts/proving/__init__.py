@@ -14,6 +14,7 @@
     loops       what guarded loops cost
     walled      how foreign code is run: in a forked child behind the wall
     missions    missions with an exception at a random line of ours, and what they leave (`scripts/prove_missions`)
+    schedules   several clients against missions that fail at any step, and what they leave
     slots       values of every kind put into slots, and a fresh process that loads them (`scripts/prove_slots`)
     telling     one table, each share with its interval
 

@@ -367,7 +367,7 @@ class Schedules:
                     continue
                 done = "error" not in told
             if done and message.send == "put":
-                put.add(message.args[0 + 1])
+                put.add(message.args[1])
             elif done and message.send != "balance" and (message.idem is None or message.idem not in keyed):
                 expected += message.args[0]
                 keyed.add(message.idem or "")

@@ -176,7 +176,7 @@ def _percentage(text: str, today: Callable[[], date]) -> tuple[str, Any] | None:
         if any(tree is None for tree in trees):
             continue
         a, b = (arithmetic.value(tree) for tree in trees)
-        if "/" in found.re.pattern or not b:
+        if not b:
             return None
         number, sign = computed(a, b)
         return arithmetic.told(number) + sign, number

@@ -152,6 +152,16 @@ return heapq.heappop(heap)
 ## bisected?
 !pair tuples
 return bisect.bisect([y], x)
+## put in where its key belongs?
+!pair tuples
+rows = [2]
+bisect.insort(rows, 1, key=lambda n: x if n == 1 else y)
+return rows
+## long texts in one list, named again and again?
+x, y = ['x' * 3999999 + 'b'], ['x' * 3999999 + 'b']
+return [x] * 100000 == [y] * 100000
+## numbers of one hash by the operators of sets?
+return len({}.keys() | [n * (2**61 - 1) for n in range(200000)])
 ## grouped?
 !pair tuples
 return len(list(itertools.groupby([x, y])))
