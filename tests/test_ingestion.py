@@ -393,7 +393,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_reported(tmp_path):
 
 def test_what_is_forgotten_and_packed_is_in_no_file_of_the_image(system, tmp_path):
     """Asked, answered, cited, tried again under a key, changed, undone: then no byte of it is left."""
-    secrets = ("xylographer", "zymurgist", "quillfeather")
+    secrets = ("xylographer", "zymurgist", "quillfeather", "lanternjack", "wickfield")
     page = file(
         tmp_path,
         "docs/page.html",
@@ -417,6 +417,9 @@ def test_what_is_forgotten_and_packed_is_in_no_file_of_the_image(system, tmp_pat
         send("put", "note", "something else", to="lobby")
         send("undo")
     assert "quillfeather" in send("recall", "who sleeps in the mill?")[0]["text"]
+    for lighter in secrets[3:]:  # the second takes the place of the first
+        send("learn", f"The lamps are lit by {lighter}.", "lamps")
+    assert "wickfield" in send("recall", "who lights the lamps?")[0]["text"]
 
     def left() -> list[tuple[str, str]]:
         words = [word.encode() for word in (*secrets, path.name, page.name)]
@@ -430,7 +433,7 @@ def test_what_is_forgotten_and_packed_is_in_no_file_of_the_image(system, tmp_pat
         ]
 
     assert {word for word, _ in left()} >= set(secrets[:2])
-    send("remember", forget=[str(tmp_path / "docs")])
+    send("remember", forget=[str(tmp_path / "docs"), "fact:lamps"])
     send("pack")
     assert left() == []
     kept = [type(each).__name__ for each in records(system.image)]
